@@ -1,1 +1,1 @@
-
+"""Frames to conditioning features, and the cache that keeps them."""

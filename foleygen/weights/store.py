@@ -1,0 +1,72 @@
+"""Where bundles are on this machine: inside the package, in the user's data folder, or at a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from foleygen.errors import BundleError
+from foleygen.strict import did_you_mean
+from foleygen.weights import bundle, catalogue
+
+EMBEDDED = Path(__file__).with_name("embedded")
+
+
+def data_root() -> Path:
+    """``$FOLEYGEN_DATA_DIR``, or the platform's data folder for the user."""
+    chosen = os.environ.get("FOLEYGEN_DATA_DIR")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("foleygen")
+
+
+def models_root() -> Path:
+    """The folder whose subfolders are the user's installed bundles."""
+    return data_root() / "models"
+
+
+def downloads_root() -> Path:
+    """Where fetched files are kept before they become a bundle."""
+    return data_root() / "downloads"
+
+
+def resolve(model: str) -> Path:
+    """The bundle's folder for the name of a preset or installed bundle, or for a path. Raises BundleError."""
+    for folder in _named(model):
+        if (folder / bundle.MANIFEST).is_file():
+            return folder
+    path = Path(model).expanduser()
+    if (path / bundle.MANIFEST).is_file():
+        return path
+    fetchable = [entry.name for entry in catalogue.load()]
+    if model in fetchable:
+        remedy = f"run 'foleygen models fetch {model}', or 'foleygen models import' with files that you have"
+        raise BundleError(f"the model {model!r} is not installed", remedy)
+    if path.exists():
+        raise BundleError(f"{path}: is not a bundle, it has no {bundle.MANIFEST}", "name a bundle's folder")
+    known = [item.name for item in installed()] + fetchable
+    hint = did_you_mean(model, known)
+    raise BundleError(f"{model}: no such model or folder{hint}", "see 'foleygen models list'")
+
+
+def installed() -> list[Path]:
+    """Folders of the embedded bundles and of those in the user's data folder, by name."""
+    found = {}
+    for root in (models_root(), EMBEDDED):
+        if root.is_dir():
+            found.update({path.name: path for path in root.iterdir() if (path / bundle.MANIFEST).is_file()})
+    return [found[name] for name in sorted(found)]
+
+
+def verify(model: str) -> bundle.Bundle:
+    """Load the bundle with every checksum compared. Raises BundleError."""
+    return bundle.load(resolve(model), verify=True)
+
+
+def _named(model: str) -> tuple[Path, ...]:
+    """Candidates for a bare name; a text with a separator is a path."""
+    if model in ("", ".", "..") or Path(model).name != model:
+        return ()
+    return EMBEDDED / model, models_root() / model
