@@ -1,0 +1,165 @@
+"""The clip again, picture packets untouched, with the new sound as its default track."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import av
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from numpy.typing import NDArray
+
+from foleygen.atomic import publish
+from foleygen.errors import ClipError
+from foleygen.media.containers import Container, container_for, disk_errors, suggestion
+from foleygen.media.copying import StreamCopies
+from foleygen.media.probe import ClipInfo
+from foleygen.media.resample import resampled
+from foleygen.media.soundtrack import SAMPLE_RATE, Soundtrack
+from foleygen.media.source import opened, packets, printable
+
+AudioPolicy = Literal["keep", "replace"]
+
+_NO_METADATA: Mapping[str, str] = MappingProxyType({})
+_MAX_TIMESCALE = 1_000_000
+# Written by the muxer itself, or true of the source file only.
+_STALE_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "timecode", "duration"})
+# Tags that the plain MP4 and QuickTime metadata boxes have a place for (libavformat/movenc.c).
+_PLAIN_TAGS = frozenset(
+    {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping"}
+    | {"lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "creation_time"}
+    | {"location", "make", "model"}
+)
+
+
+@dataclass(frozen=True)
+class MuxReport:
+    """What was written."""
+
+    audio_codec: str
+    samples_48k: int
+    """Samples of the new track, at 48 kHz."""
+    warnings: tuple[str, ...]
+
+
+def mux(
+    info: ClipInfo,
+    sound: Iterable[NDArray[np.float32]],
+    sample_rate: int,
+    output: Path,
+    *,
+    audio: AudioPolicy = "keep",
+    metadata: Mapping[str, str] = _NO_METADATA,
+) -> MuxReport:
+    """Write the clip with ``sound``, mono chunks (n,) float32 at ``sample_rate`` Hz, to ``output``.
+
+    The kind of file follows the suffix of ``output``. The new track lasts exactly round(duration * 48000) samples and
+    begins with the picture; the clip's own sound follows it (``keep``) or is left out (``replace``). The picture is
+    never decoded; ``sound`` is consumed as the file is written. Raises ClipError when the output is the clip itself
+    or cannot hold its streams, RetryableError when the disk is full.
+    """
+    kind = container_for(output)
+    _refuse_overwriting(info.path, output)
+    total = round(info.duration * SAMPLE_RATE)
+    with (
+        opened(info.path) as source,
+        publish(output) as temporary,
+        _explained_refusals(info, kind),
+        disk_errors(),
+        _target(temporary, kind, _movie_timescale(source, info), _tags(source, info, metadata)) as target,
+    ):
+        clock_start = _clock_start(source)
+        copies = StreamCopies(source, target, info, kind, clock_start)
+        copies.add_pictures()
+        track = Soundtrack(target, kind, first_sample=round((info.start - clock_start) * SAMPLE_RATE))
+        copies.add_others(keep_sound=audio == "keep")
+        copies.add_chapters()
+        _interleave(source, target, copies, track, resampled(sound, sample_rate, SAMPLE_RATE, total))
+        copies.finish()
+    return MuxReport(kind.audio_codec, track.samples, tuple(copies.warnings))
+
+
+def _interleave(
+    source: InputContainer,
+    target: OutputContainer,
+    copies: StreamCopies,
+    track: Soundtrack,
+    chunks: Iterator[NDArray[np.float32]],
+) -> None:
+    """Write the copied packets in file order, each after the sound that plays before it."""
+    for packet in packets(source, *copies.streams):
+        for copied in copies.copied(packet):
+            while track.time <= copies.clock(copied):
+                chunk = next(chunks, None)
+                if chunk is None:
+                    break
+                target.mux(track.encoded(chunk))
+            target.mux(copied)
+    for chunk in chunks:
+        target.mux(track.encoded(chunk))
+    target.mux(track.flushed())
+
+
+@contextmanager
+def _target(temporary: Path, kind: Container, timescale: int, tags: dict[str, str]) -> Iterator[OutputContainer]:
+    options = {}
+    if kind.keeps_timecode:
+        options["movie_timescale"] = str(timescale)
+        if tags.keys() - _PLAIN_TAGS - {"timecode"}:
+            options["movflags"] = "use_metadata_tags"
+    target = av.open(
+        str(temporary), "w", format=kind.muxer, container_options=options, metadata_errors="surrogateescape"
+    )
+    try:
+        target.metadata.update(tags)
+        yield target
+    except BaseException:
+        # The failure under way says more than one of closing a file that is thrown away.
+        with suppress(av.FFmpegError):
+            target.close()
+        raise
+    target.close()
+
+
+def _movie_timescale(source: InputContainer, info: ClipInfo) -> int:
+    """Units per second in which tracks that begin late are placed; the usual milliseconds would round them."""
+    units = source.streams[info.video_index].time_base
+    both = math.lcm(SAMPLE_RATE, units.denominator) if units is not None and info.start > 0 else SAMPLE_RATE
+    return both if both <= _MAX_TIMESCALE else SAMPLE_RATE
+
+
+def _tags(source: InputContainer, info: ClipInfo, metadata: Mapping[str, str]) -> dict[str, str]:
+    tags = {key: value for key, value in source.metadata.items() if key.lower() not in _STALE_TAGS}
+    if info.timecode:
+        tags["timecode"] = info.timecode
+    return {**tags, **metadata}
+
+
+def _clock_start(source: InputContainer) -> Fraction:
+    """Seconds to take off all time stamps: MPEG streams count from anywhere, the other kinds from the clip's zero."""
+    if {"mpegts", "mpeg"} & set(source.format.name.split(",")) and source.start_time is not None:
+        return Fraction(source.start_time, av.time_base)
+    return Fraction(0)
+
+
+@contextmanager
+def _explained_refusals(info: ClipInfo, kind: Container) -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise ClipError(
+            f"{printable(info.path)}: its streams do not fit in {kind.suffix} ({error.strerror})",
+            f"write to {suggestion(info.path, kind)} instead",
+        ) from error
+
+
+def _refuse_overwriting(clip: Path, output: Path) -> None:
+    if output.exists() and output.samefile(clip):
+        raise ClipError(f"{printable(output)}: the output is the clip itself", "choose another name or folder")

@@ -1,0 +1,230 @@
+"""What a clip is, read from its packets: the headers of real files are often wrong or empty."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from foleygen.errors import ClipError
+from foleygen.media.orientation import Orientation, orientation_of
+from foleygen.media.source import MAX_PIXELS, opened, packets, picture_stream, printable
+
+MAX_DURATION = Fraction(24 * 3600)
+"""Seconds beyond which the time stamps, not the clip, are thought to be at fault."""
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """A clip and its picture stream."""
+
+    path: Path
+    container: str
+    """Name of the demuxer, for example ``mov,mp4,m4a,3gp,3g2,mj2``."""
+    duration: Fraction
+    """Seconds from the first shown picture to the end of the last one."""
+    start: Fraction
+    """Seconds: presentation time of the first shown picture."""
+    video_index: int
+    width: int
+    """Pixels as displayed, after rotation and with square pixels."""
+    height: int
+    rotation: int
+    """Degrees clockwise by which a player turns the stored picture: 0, 90, 180 or 270."""
+    codec: str
+    pixel_format: str
+    average_rate: Fraction
+    """Pictures per second over the whole clip."""
+    frame_count: int
+    """Shown pictures."""
+    audio_streams: int
+    timecode: str | None
+    """Start timecode, as the file gives it (``01:00:00:00``)."""
+    content_id: str
+    """SHA-256 (hex) over the picture's packets, relative times and orientation.
+
+    A new name, a new sound track or another container of the same packets leaves it as it is.
+    """
+    warnings: tuple[str, ...] = ()
+
+
+def probe(path: Path) -> ClipInfo:
+    """Read a clip's facts; demuxes all of the picture and decodes one frame of it. Raises ClipError."""
+    with opened(path) as container:
+        stream = picture_stream(container, path)
+        _refuse_what_cannot_be_decoded(stream, path)
+        scan = _Scan(stream, path)
+        for packet in packets(container, stream):
+            scan.add(packet)
+        frame = scan.first_frame()
+        return _described(path, container, stream, scan, frame)
+
+
+def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
+    """Presentation time of the packet, in its stream's time base; ``step`` is one frame in that base."""
+    if packet.pts is not None:
+        return packet.pts
+    return packet.dts if packet.dts is not None else round(index * step)
+
+
+class _Scan:
+    """Facts gathered over the packets of a picture stream, in file order."""
+
+    def __init__(self, stream: VideoStream, path: Path) -> None:
+        assert stream.time_base is not None
+        self.stream = stream
+        self.path = path
+        self.time_base = Fraction(stream.time_base)
+        self.step = 1 / (stream.average_rate or Fraction(25)) / self.time_base
+        self.read = self.shown = self.corrupt = self.hidden = 0
+        self.first: int | None = None
+        self.last: int | None = None
+        self.before_last: int | None = None
+        self.last_duration = 0
+        self._frame: VideoFrame | None = None
+        self._digest = hashlib.sha256()
+        self._origin_ms: int | None = None
+
+    def add(self, packet: Packet[Stream]) -> None:
+        time = packet_time(packet, self.read, self.step)
+        self.read += 1
+        self.corrupt += packet.is_corrupt
+        self._hash(packet, time)
+        if self._frame is None:
+            self._frame = _decoded(self.stream, packet)
+        if packet.is_discard:
+            self.hidden += 1
+            return
+        self.shown += 1
+        if self.first is None or time < self.first:
+            self.first = time
+        if self.last is None or time > self.last:
+            self.before_last, self.last = self.last, time
+            self.last_duration = packet.duration or 0
+        elif self.before_last is None or self.before_last < time < self.last:
+            self.before_last = time
+
+    def _hash(self, packet: Packet[Stream], time: int) -> None:
+        # Milliseconds, rounded before the origin is taken off, because that is what Matroska keeps of a time stamp.
+        milliseconds = _round_half_up(time * self.time_base * 1000)
+        if self._origin_ms is None:
+            self._origin_ms = milliseconds
+        self._digest.update(b"%d %d\n" % (milliseconds - self._origin_ms, packet.size))
+        self._digest.update(packet)
+
+    def first_frame(self) -> VideoFrame:
+        """The first picture that decodes. Raises ClipError."""
+        name = printable(self.path)
+        if self.read == self.corrupt:
+            raise ClipError(f"{name}: holds no picture data", "copy or export it again")
+        if self._frame is None:
+            self._frame = _decoded(self.stream, None)
+        if self._frame is None:
+            announced = f", of {self.stream.frames} announced," if self.stream.frames > self.read + 1 else ""
+            raise ClipError(f"{name}: none of its {self.read} pictures{announced} can be decoded", "export it again")
+        if self.first is None:
+            raise ClipError(f"{name}: its edit list hides every picture", "export it again")
+        return self._frame
+
+    @property
+    def end(self) -> Fraction:
+        """Time base units: end of the last shown picture."""
+        assert self.last is not None
+        if self.last_duration > 0:
+            return Fraction(self.last + self.last_duration)
+        if self.before_last is not None and self.last > self.before_last:
+            return Fraction(2 * self.last - self.before_last)
+        return self.last + self.step
+
+    def content_id(self, orientation: Orientation) -> str:
+        turned = self._digest.copy()
+        turned.update(b"turned %d mirrored %d\n" % (orientation.degrees, orientation.mirrored))
+        return turned.hexdigest()
+
+
+def _described(path: Path, container: InputContainer, stream: VideoStream, scan: _Scan, frame: VideoFrame) -> ClipInfo:
+    assert scan.first is not None
+    start = scan.first * scan.time_base
+    duration = scan.end * scan.time_base - start
+    if not 0 < duration <= MAX_DURATION:
+        raise ClipError(
+            f"{printable(path)}: its time stamps span {float(duration):.0f} s", "export it again with sound time stamps"
+        )
+    orientation = orientation_of(frame)
+    width, height = _displayed_size(stream, frame, orientation)
+    return ClipInfo(
+        path=path,
+        container=container.format.name,
+        duration=duration,
+        start=start,
+        video_index=stream.index,
+        width=width,
+        height=height,
+        rotation=orientation.degrees,
+        codec=stream.codec_context.name,
+        pixel_format=frame.format.name,
+        average_rate=scan.shown / duration,
+        frame_count=scan.shown,
+        audio_streams=len(container.streams.audio),
+        timecode=_timecode(container, stream),
+        content_id=scan.content_id(orientation),
+        warnings=tuple(_warnings(stream, scan, orientation)),
+    )
+
+
+def _warnings(stream: VideoStream, scan: _Scan, orientation: Orientation) -> Iterator[str]:
+    if stream.frames > scan.read + 1:
+        yield f"cut short: {scan.read} of the {stream.frames} pictures that the header announces are there"
+    if scan.corrupt:
+        yield f"{scan.corrupt} damaged pictures"
+    if orientation.mirrored:
+        yield "the picture is shown mirrored"
+
+
+def _refuse_what_cannot_be_decoded(stream: VideoStream, path: Path) -> None:
+    name = printable(path)
+    if stream.codec_context is None:
+        raise ClipError(f"{name}: no decoder for its picture", "export it as H.264, ProRes or VP9")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MAX_PIXELS:
+        raise ClipError(f"{name}: its picture of {width}x{height} is too large", "export it smaller")
+    if not stream.time_base:
+        raise ClipError(f"{name}: its picture has no time base", "export it again")
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+
+
+def _decoded(stream: VideoStream, packet: Packet[Stream] | None) -> VideoFrame | None:
+    try:
+        frames = stream.codec_context.decode(packet)
+    except av.FFmpegError:
+        return None
+    return frames[0] if frames else None
+
+
+def _displayed_size(stream: VideoStream, frame: VideoFrame, orientation: Orientation) -> tuple[int, int]:
+    width, height = frame.width, frame.height
+    aspect = stream.sample_aspect_ratio
+    if aspect and aspect > 0:
+        width = max(1, _round_half_up(width * Fraction(aspect)))
+    return (height, width) if orientation.sideways else (width, height)
+
+
+def _timecode(container: InputContainer, stream: VideoStream) -> str | None:
+    for metadata in (stream.metadata, container.metadata, *(other.metadata for other in container.streams)):
+        for key, value in metadata.items():
+            if key.lower() == "timecode":
+                return value
+    return None
+
+
+def _round_half_up(value: Fraction) -> int:
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)

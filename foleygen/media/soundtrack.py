@@ -1,0 +1,78 @@
+"""The new sound track of a file: 48 kHz mono, encoded as the container likes it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from numpy.typing import NDArray
+
+from foleygen.media.containers import Container
+
+SAMPLE_RATE = 48000
+"""Hz: what editors deliver in."""
+TITLE = "Foley"
+
+# Sample formats of the encoders, with the bits they keep of it.
+_INTEGER_FORMATS = {"pcm_s24le": ("s32", 24), "pcm_s16le": ("s16", 16)}
+
+# Nearer to the sound than the default coder at these bit rates (clicks: 51 dB of SNR for 41) in half the time.
+_OPTIONS = {"aac": {"aac_coder": "fast"}}
+_Native = NDArray[np.float32] | NDArray[np.int32] | NDArray[np.int16]
+
+
+class Soundtrack:
+    """Encodes samples to packets of one default audio stream of ``target``."""
+
+    def __init__(self, target: OutputContainer, kind: Container, first_sample: int) -> None:
+        """``first_sample``: 48 kHz samples on the file's clock at which the picture begins."""
+        self.samples = 0
+        self._first_sample = first_sample
+        self._codec = kind.audio_codec
+        self._format, self._bits = _INTEGER_FORMATS.get(kind.audio_codec, ("fltp", 0))
+        stream = target.add_stream(kind.audio_codec, rate=SAMPLE_RATE, options=_OPTIONS.get(kind.audio_codec))
+        assert isinstance(stream, AudioStream)
+        self._stream: AudioStream = stream
+        context = self._stream.codec_context
+        context.layout = "mono"
+        context.format = "flt" if self._codec == "libopus" else self._format
+        if kind.bit_rate:
+            context.bit_rate = kind.bit_rate
+        context.time_base = self._stream.time_base = Fraction(1, SAMPLE_RATE)
+        self._stream.disposition = Disposition.default
+        self._stream.metadata["title"] = TITLE
+        if kind.keeps_timecode:
+            # What QuickTime players and editors show as the track's name.
+            self._stream.metadata["handler_name"] = TITLE
+
+    @property
+    def time(self) -> Fraction:
+        """Seconds on the file's clock up to which sound was given."""
+        return Fraction(self._first_sample + self.samples, SAMPLE_RATE)
+
+    def encoded(self, samples: NDArray[np.float32]) -> list[Packet[Stream]]:
+        """Packets that are complete after mono ``samples``, (n,) float32 in [-1, 1]."""
+        frame = AudioFrame.from_ndarray(self._quantised(samples)[np.newaxis], self._format, "mono")
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts, frame.time_base = self._first_sample + self.samples, Fraction(1, SAMPLE_RATE)
+        self.samples += len(samples)
+        return list(self._stream.encode(frame))
+
+    def flushed(self) -> list[Packet[Stream]]:
+        return list(self._stream.encode(None))
+
+    def _quantised(self, samples: NDArray[np.float32]) -> _Native:
+        limited = np.clip(samples, np.float32(-1), np.float32(1))
+        if self._bits == 24:
+            # s32 holds 24 bits at its top; rounded here because libavcodec would cut.
+            top = np.rint(limited.astype(np.float64) * (2**23 - 1)) * 256
+            return top.astype(np.int32)
+        if self._bits == 16:
+            words = np.rint(limited.astype(np.float64) * (2**15 - 1))
+            return words.astype(np.int16)
+        return limited

@@ -1,0 +1,54 @@
+"""Sound files: mono WAV out, whatever libsndfile reads in."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from foleygen.atomic import publish
+from foleygen.errors import ClipError
+from foleygen.media.source import printable
+
+
+def write(path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, subtype: str = "PCM_24") -> int:
+    """Write mono chunks, (n,) float32 in [-1, 1], as one WAV file; return the number of samples.
+
+    Raises RetryableError when the disk is full, ClipError when the folder cannot be written.
+    """
+    samples = 0
+    with publish(path) as temporary:
+        with _disk_errors(temporary):
+            file = soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype, format="WAV")
+        with file:
+            for chunk in chunks:
+                with _disk_errors(temporary):
+                    file.write(np.clip(chunk, -1.0, 1.0))
+                samples += len(chunk)
+    return samples
+
+
+@contextmanager
+def _disk_errors(temporary: Path) -> Iterator[None]:
+    """Turn soundfile's errors into OSError, for ``publish`` to explain; libsndfile hides the errno.
+
+    A file that was made and takes no more bytes has no room left.
+    """
+    try:
+        yield
+    except (soundfile.LibsndfileError, AssertionError) as error:
+        raise OSError(errno.ENOSPC if temporary.exists() else errno.EACCES, str(error)) from error
+
+
+def read(path: Path) -> tuple[NDArray[np.float32], int]:
+    """Samples, (n,) float32, channels averaged to mono; and the sample rate in Hz. Raises ClipError."""
+    try:
+        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise ClipError(f"{printable(path)}: not a sound file that can be read", "give a WAV or FLAC file") from error
+    return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32)), int(sample_rate)
