@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foleygen.errors import ClipError, RetryableError
@@ -33,7 +33,8 @@ def publish(destination: Path) -> Iterator[Path]:
     except OSError as error:
         raise _explained(error, destination) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def is_part(path: Path) -> bool:
@@ -46,7 +47,7 @@ def _explained(error: OSError, destination: Path) -> Exception:
         return RetryableError(
             f"{destination}: no space left to write it", "free some space and run the same command again"
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
         return ClipError(
             f"{destination}: the folder cannot be written ({error.strerror})",
             "choose another one with -o/--output",

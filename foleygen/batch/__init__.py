@@ -1,0 +1,1 @@
+"""Many clips: discover, plan, skip, run; one entry of the report for each."""

@@ -1,0 +1,108 @@
+"""Clips -> where each finished clip goes; everything that would collide is refused before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+
+from foleygen.batch import sidecar
+from foleygen.batch.discover import Clip
+from foleygen.config import RenderSettings, Settings, did_you_mean
+from foleygen.errors import ClipError, UsageError
+
+FIELDS = ("stem", "ext", "seed", "take", "model")
+FALLBACK = ".mkv"
+"""For clips in containers that foleygen reads but does not write: it holds every codec."""
+NAME_BYTES = 255
+"""Longest file name of the usual file systems."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One clip and its output; ``problem`` says why it cannot have one."""
+
+    clip: Clip
+    output: Path
+    problem: ClipError | None = None
+
+
+def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
+    """One Planned per clip, in order. Raises UsageError for a wrong template, or outputs that collide."""
+    check_template(settings.name)
+    planned = [_planned(clip, settings) for clip in clips]
+    _refuse_collisions(planned)
+    return planned
+
+
+def check_template(template: str) -> None:
+    """Raises UsageError unless ``template`` holds only plain FIELDS, and names a file in the same folder."""
+    try:
+        named = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise UsageError(f"--name: {template!r} is not a template ({error})", "close each brace") from error
+    for name in named:
+        if name not in FIELDS:
+            raise UsageError(f"--name: unknown field {{{name}}}", did_you_mean(name, FIELDS))
+    if any(mark in template for mark in ("/", os.sep, "\0", "\n")):
+        raise UsageError(f"--name: {template!r} holds a path", "give the folder with -o/--output")
+
+
+def output_name(template: str, clip: Path, settings: Settings) -> str:
+    """The file name of the finished clip, suffix included; ``template`` has passed check_template."""
+    values = {
+        "stem": clip.stem,
+        "ext": clip.suffix.removeprefix("."),
+        "seed": settings.seed,
+        "take": RenderSettings.take,
+        "model": Path(settings.model).name,
+    }
+    try:
+        stem = template.format_map(values)
+    except (ValueError, LookupError) as error:
+        raise UsageError(f"--name: {template!r} does not fit its fields ({error})", "correct the format") from error
+    if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
+        raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
+    return stem + output_suffix(clip, settings)
+
+
+def output_suffix(clip: Path, settings: Settings) -> str:
+    """The suffix of the finished clip: that of ``--container``, else the clip's own where it can be written."""
+    if settings.container != "auto":
+        return f".{settings.container}"
+    from foleygen.media.containers import container_for
+
+    try:
+        return container_for(clip).suffix
+    except ClipError:
+        return FALLBACK
+
+
+def _planned(clip: Clip, settings: Settings) -> Planned:
+    folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
+    output = folder / output_name(settings.name, clip.path, settings)
+    longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(sidecar.MARK))) + 11)
+    if longest > NAME_BYTES:
+        problem = ClipError(f"{clip.path}: its output's name would be too long", "give a shorter one with --name")
+        return Planned(clip, output, problem)
+    return Planned(clip, output)
+
+
+def _refuse_collisions(planned: Sequence[Planned]) -> None:
+    inputs = {os.path.abspath(item.clip.path): item.clip.path for item in planned}
+    outputs: dict[str, Path] = {}
+    for item in planned:
+        place = os.path.abspath(item.output)
+        if place in inputs:
+            raise UsageError(
+                f"{item.clip.path}: its output {item.output} would overwrite an input",
+                "choose another --name or -o/--output",
+            )
+        first = outputs.setdefault(place, item.clip.path)
+        if first != item.clip.path:
+            raise UsageError(
+                f"{first} and {item.clip.path}: both would become {item.output}",
+                'give each its own name with --name "{stem}.{ext}.foley", or name their folder instead of the files',
+            )

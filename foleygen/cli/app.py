@@ -1,0 +1,128 @@
+"""The program: its commands, its exit codes, and what becomes of errors and signals."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from foleygen import __version__
+from foleygen.errors import ExitCode, FoleygenError, Interrupted
+
+COMMANDS = {
+    "add-sound": "foleygen.cli.add_sound:add_sound",
+    "preview": "foleygen.cli.preview:preview",
+    "demo": "foleygen.cli.demo:demo",
+    "doctor": "foleygen.cli.doctor:doctor",
+    "models": "foleygen.cli.models:models",
+    "cache": "foleygen.cli.cache:cache",
+    "bench": "foleygen.cli.bench:bench",
+    "evaluate": "foleygen.cli.evaluate:evaluate",
+    "train": "foleygen.cli.train:train",
+}
+"""Name -> where its Click command is; imported when it is asked for."""
+
+
+@dataclass
+class Invocation:
+    """What the commands tell ``main``: how much the user wants to read about errors."""
+
+    verbose: int = 0
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name, so that none costs time that is not asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Give silent clips the sound of what they show; the picture stays as it is.
+
+    \b
+    Examples:
+      foleygen add-sound clips/              every clip below clips/, finished beside it
+      foleygen add-sound a.mov -o finished/  one clip, finished in another folder
+      foleygen preview a.mov --at 12.5       hear and see one moment first
+      foleygen demo samples/                 silent sample clips to try it on
+
+    Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 some clips failed, 4 all failed, 5 no clip found,
+    6 weights, codec or device missing, 75 try again later, 130 and 143 stopped by a signal.
+    """
+    context.color = False if os.environ.get("NO_COLOR") else None
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of ``foleygen ARGUMENTS``; every error ends here, as one sentence on stderr."""
+    invocation = Invocation()
+    _handle_signals()
+    try:
+        result = cli.main(list(arguments), prog_name="foleygen", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _complain(_explained(error), ExitCode.USAGE)
+    except click.Abort:
+        return _complain("stopped", ExitCode.INTERRUPTED)
+    except Interrupted as stop:
+        name = signal.Signals(stop.signum).name
+        return _complain(f"stopped by {name}; nothing is half-written, the same command goes on", stop.exit_code)
+    except FoleygenError as error:
+        if invocation.verbose > 1:
+            traceback.print_exc()
+        return _complain(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception:
+        traceback.print_exc()
+        return _complain("internal error; please report it with the lines above", ExitCode.BUG)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _handle_signals() -> None:
+    """SIGINT and SIGTERM clean up and end in their own exit codes; the second one ends at once."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # A shell starts background jobs with SIGINT ignored, and means it.
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _interrupt)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_DFL)
+    raise Interrupted(signum)
+
+
+def _explained(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".").replace("\n", " ")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "foleygen"
+    return f"{message[:1].lower()}{message[1:]}; see {path} --help"
+
+
+def _complain(sentence: str, code: ExitCode) -> ExitCode:
+    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    return code

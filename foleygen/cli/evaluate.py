@@ -1,0 +1,271 @@
+"""``foleygen evaluate``: what the sounds are worth, each number with what chance would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from foleygen.cli.app import Invocation
+from foleygen.cli.options import load_settings, settings_options
+
+if TYPE_CHECKING:
+    from foleygen.engine import Engine
+    from foleygen.training.dataset import SceneDataset
+
+ENGINE = ("model", "steps", "guidance", "seed", "device", "precision")
+Command = Callable[..., Any]
+
+
+class Table(Protocol):
+    """A report that can be read."""
+
+    def table(self) -> str: ...
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure sounds against pictures, or against true sounds.
+
+    \b
+    Examples:
+      foleygen evaluate sync --count 200                onsets on scenes that no training has seen
+      foleygen evaluate sync clips-with-sound/          onsets on clips, against their own sound
+      foleygen evaluate scenes --data held-out/         sync, loudness, timbre and names, in one go
+      foleygen evaluate fidelity true.npz made.npz      FID, IS and KL of features of your own
+    """
+
+
+def _data_options(command: Command) -> Command:
+    for option in (
+        click.option("--data", type=click.Path(path_type=Path), help="A dataset made by 'foleygen train scenes'."),
+        click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="Scenes, without --data."),
+        click.option("--style", default="train", show_default=True, help="Style of the scenes, without --data."),
+        click.option("--recordings", type=click.Path(path_type=Path), help="Recordings that scenes may play."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    ):
+        command = option(command)
+    return command
+
+
+@evaluate.command()
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@_data_options
+@click.option("--perturbation", default="clean", show_default=True, help="What spoils the pictures; 'all' for each.")
+@click.option("--lag", type=float, default=0.0, show_default=True, help="Seconds by which sounds follow the picture.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="PNG", help="Draw the scores by family.")
+@settings_options(*ENGINE)
+@click.pass_obj
+def sync(
+    invocation: Invocation,
+    /,
+    clips: tuple[Path, ...],
+    data: Path | None,
+    count: int,
+    style: str,
+    recordings: Path | None,
+    as_json: bool,
+    perturbation: str,
+    lag: float,
+    plot: Path | None,
+    config_file: Path | None,
+    **values: Any,
+) -> None:
+    """Does the sound fall on the picture? F1 of onsets at 100 and 50 ms, with the nulls.
+
+    CLIPS are files or folders with sound of their own, which is the reference; without them the pictures are scenes
+    with known events, from seeds that no training has seen.
+
+    \b
+    Examples:
+      foleygen evaluate sync --count 200 --perturbation all
+      foleygen evaluate sync filmed/ --lag 0.05 --json
+    """
+    engine, seed = _engine(invocation, config_file, values)
+    if clips:
+        _print(as_json, {"filmed": _filmed(clips, engine, seed, lag)})
+        return
+    from foleygen.evaluation.generated import ceiling_report, generate, sync_report
+    from foleygen.evaluation.perturb import PERTURBATIONS
+    from foleygen.evaluation.sync import plot as draw
+
+    dataset = _dataset(data, count, style, recordings)
+    seconds = engine.bundle.window_samples / engine.bundle.sample_rate
+    names = list(PERTURBATIONS) if perturbation == "all" else [perturbation]
+    reports: dict[str, Any] = {}
+    for name in names:
+        results = generate(engine, dataset, name, seed=seed, on_clip=_counter(name))
+        reports[name] = sync_report(results, seconds)
+        if name == "clean":
+            frame_rate = engine.bundle.sample_rate / engine.bundle.mel.hop_length
+            reports["true sounds"] = ceiling_report(results, seconds, frame_rate)
+    if plot is not None:
+        draw(reports[names[0]], plot)
+    _print(as_json, reports)
+
+
+@evaluate.command()
+@_data_options
+@click.option("--train-data", type=click.Path(path_type=Path), help="A training dataset, to train the naming on.")
+@settings_options(*ENGINE)
+@click.pass_obj
+def scenes(
+    invocation: Invocation,
+    /,
+    data: Path | None,
+    count: int,
+    style: str,
+    recordings: Path | None,
+    as_json: bool,
+    train_data: Path | None,
+    config_file: Path | None,
+    **values: Any,
+) -> None:
+    """Everything that scenes with known events tell: sync, loudness, timbre, and whether sounds can be named.
+
+    \b
+    Examples:
+      foleygen evaluate scenes --count 200
+      foleygen evaluate scenes --data held-out/ --train-data scenes/
+    """
+    from foleygen.evaluation import generated
+    from foleygen.training.dataset import SceneDataset
+
+    engine, seed = _engine(invocation, config_file, values)
+    dataset = _dataset(data, count, style, recordings)
+    results = generated.generate(engine, dataset, seed=seed, on_clip=_counter("scenes"))
+    seconds = engine.bundle.window_samples / engine.bundle.sample_rate
+    reports: dict[str, Any] = {
+        "sync": generated.sync_report(results, seconds),
+        "timbre": generated.timbre_report(results),
+    }
+    if any(not result.events.size for result in results):
+        reports["loudness"] = generated.loudness_report(results)
+    if train_data is not None:
+        training = SceneDataset(train_data)
+        for label in ("family", "material"):
+            reports[f"{label} named"] = generated.naming_report(results, training, label)
+    _print(as_json, reports)
+
+
+@evaluate.command()
+@_data_options
+@settings_options(*ENGINE)
+@click.pass_obj
+def reconstruction(
+    invocation: Invocation,
+    /,
+    data: Path | None,
+    count: int,
+    style: str,
+    recordings: Path | None,
+    as_json: bool,
+    config_file: Path | None,
+    **values: Any,
+) -> None:
+    """What autoencoder and vocoder alone do to true sounds: the ceiling of every generated one.
+
+    \b
+    Example:
+      foleygen evaluate reconstruction --count 100
+    """
+    from foleygen.evaluation import generated
+
+    engine, _ = _engine(invocation, config_file, values)
+    dataset = _dataset(data, count, style, recordings)
+    _print(as_json, generated.reconstruction_reports(engine, dataset))
+
+
+@evaluate.command()
+@click.argument("true", type=click.Path(path_type=Path))
+@click.argument("made", type=click.Path(path_type=Path))
+@click.option("--source", default="features from file", help="Name of the network that the features are from.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fidelity(true: Path, made: Path, source: str, as_json: bool) -> None:
+    """FID, inception score and KL of two .npz files of ids, features and logits.
+
+    \b
+    Example:
+      foleygen evaluate fidelity true.npz made.npz --source Melception
+    """
+    from foleygen.evaluation import fidelity as measure
+
+    report = measure.evaluate(measure.read_predictions(true), measure.read_predictions(made), source)
+    _print(as_json, {"fidelity": report})
+
+
+def _engine(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> tuple[Engine, int]:
+    settings = load_settings(invocation, config_file, values)
+    from dataclasses import replace
+
+    from foleygen.engine import Engine
+    from foleygen.weights import bundle, store
+
+    engine = Engine.load(bundle.load(store.resolve(settings.model)), settings.device, settings.precision)
+    engine.defaults = replace(
+        engine.defaults,
+        num_inference_steps=settings.steps or engine.defaults.num_inference_steps,
+        guidance_scale=engine.defaults.guidance_scale if settings.guidance is None else settings.guidance,
+    )
+    return engine, settings.seed
+
+
+def _dataset(data: Path | None, count: int, style: str, recordings: Path | None) -> SceneDataset:
+    """The dataset named, or one made for this measurement from the seeds that are kept for tests."""
+    from foleygen.training.dataset import DatasetConfig, SceneDataset, make
+
+    if data is not None:
+        return SceneDataset(data)
+    import tempfile
+
+    from foleygen.scenes import TEST_SEEDS
+
+    folder = Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="foleygen-")))
+    config = DatasetConfig(
+        count=count,
+        first_seed=TEST_SEEDS.start,
+        style=style,
+        recordings=str(recordings) if recordings else None,
+        fold="test",
+    )
+    return make(folder, config, on_clip=_counter("drawing"))
+
+
+def _filmed(clips: Sequence[Path], engine: Engine, seed: int, lag: float) -> Any:
+    from foleygen.batch.discover import discover
+    from foleygen.cli.console import write_note
+    from foleygen.config import RenderSettings
+    from foleygen.evaluation.filmed_sound import evaluate as measure
+
+    paths = [clip.path for clip in discover(clips, (), None, lambda path, why: None)]
+    return measure(
+        paths,
+        engine,
+        RenderSettings(seed=seed),
+        lag,
+        on_skip=lambda path, error: write_note(str(error)),
+        on_clip=_counter("clips"),
+    )
+
+
+def _counter(what: str) -> Callable[[int, int], None]:
+    from foleygen.cli.console import write_note
+
+    def count(done: int, total: int) -> None:
+        if done == total or done % 40 == 0:
+            write_note(f"{what}: {done}/{total}")
+
+    return count
+
+
+def _print(as_json: bool, reports: dict[str, Any]) -> None:
+    from foleygen.cli.console import write_json, write_result
+    from foleygen.evaluation.report import to_json
+
+    if as_json:
+        write_json(to_json(reports))
+        return
+    for name, report in reports.items():
+        write_result(f"{name}\n{report.table()}\n")

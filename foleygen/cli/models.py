@@ -1,0 +1,202 @@
+"""``foleygen models``: the bundles of weights on this machine, and those that can be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foleygen.cli.reading import byte_size
+from foleygen.errors import ExitCode, FoleygenError, UsageError
+
+if TYPE_CHECKING:
+    from foleygen.weights.bundle import Bundle
+
+
+@click.group()
+def models() -> None:
+    """List, show, fetch, import and verify bundles of weights.
+
+    A bundle is a folder with bundle.yaml, one safetensors file per part, its licence and a model card. --model of
+    the other commands takes a bundle's name or folder.
+
+    \b
+    Examples:
+      foleygen models list
+      foleygen models fetch base --accept-licence --link mdsgen=URL
+      foleygen models import base --cavp cavp_epoch66.ckpt --mdsgen mdsgen_audioldm.pt --audioldm audioldm/
+    """
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def list_models(as_json: bool) -> None:
+    """List the installed bundles, and what can be fetched.
+
+    \b
+    Example:
+      foleygen models list
+    """
+    from foleygen.cli.console import write_json, write_table
+    from foleygen.weights import catalogue, store
+
+    rows = [_listed(path) for path in store.installed()]
+    have = {row["name"] for row in rows}
+    for entry in catalogue.load():
+        if entry.name not in have:
+            rows.append(
+                {"name": entry.name, "state": "to fetch", "commercial": entry.commercial, "path": entry.summary}
+            )
+    if as_json:
+        write_json(rows)
+        return
+    uses = {True: "commercial use", False: "non-commercial", None: "unknown"}
+    table = [("NAME", "STATE", "USE", "PLACE")]
+    write_table(table + [(row["name"], row["state"], uses[row["commercial"]], row["path"]) for row in rows])
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    from foleygen.weights import bundle
+
+    try:
+        found = bundle.load(path, verify=False)
+    except FoleygenError:
+        return {"name": path.name, "state": "damaged", "commercial": None, "path": str(path)}
+    return {"name": found.name, "state": "installed", "commercial": found.commercial, "path": str(path)}
+
+
+@models.command()
+@click.argument("model", metavar="NAME|DIR")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(model: str, as_json: bool) -> None:
+    """Print a bundle's parts, settings, licence and checksums.
+
+    \b
+    Example:
+      foleygen models show tiny
+    """
+    from foleygen.cli.console import write_json, write_table
+    from foleygen.strict import plain
+    from foleygen.weights import bundle, store
+
+    found = bundle.load(store.resolve(model), verify=False)
+    if as_json:
+        write_json({**plain(found), "path": str(found.path)})
+        return
+    write_table(_facts(found))
+
+
+def _facts(found: Bundle) -> list[tuple[str, str]]:
+    window = found.window_samples / found.sample_rate
+    facts = [
+        ("name", found.name),
+        ("folder", str(found.path)),
+        ("hash", found.hash),
+        ("licence", f"{found.licence} ({'commercial use allowed' if found.commercial else 'non-commercial use only'})"),
+        ("sound", f"{found.sample_rate} Hz, windows of {window:.3f} s"),
+        ("pictures", f"{float(found.encoder.frame_rate):g} per second, {found.encoder.frame_size} pixels square"),
+        ("steps", str(found.sampling.num_inference_steps)),
+        ("guidance", f"{found.sampling.guidance_scale:g}"),
+    ]
+    facts += [(name, f"{byte_size(part.bytes)}  SHA-256 {part.sha256}") for name, part in found.parts.items()]
+    return facts + [("made from", f"{source.file}  SHA-256 {source.sha256}") for source in found.sources]
+
+
+@models.command()
+@click.argument("model", metavar="NAME")
+@click.option("--accept-licence", is_flag=True, help="You have read the notice, and the use you make is allowed by it.")
+@click.option("--link", "links", metavar="FILE=URL", multiple=True, help="Where a file is that has no public place.")
+def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
+    """Fetch published weights and make them a bundle; the only command that uses the network.
+
+    The names, places and licences of the files are shown first. Needs pip install 'foleygen[base]'.
+
+    \b
+    Example:
+      foleygen models fetch base --accept-licence --link mdsgen=https://drive.google.com/uc?id=...
+    """
+    from foleygen.cli.console import write_note, write_result
+    from foleygen.weights import fetch as fetching
+
+    given = dict(_link(text) for text in links)
+    write_note(fetching.licence_notice(model))
+    bundle = fetching.install(
+        model,
+        accept_licence=accept_licence,
+        links=given,
+        on_file=lambda item, state: write_note(f"{item.folder}/{item.file}: {state}"),
+    )
+    write_result(str(bundle.path))
+
+
+def _link(text: str) -> tuple[str, str]:
+    name, equals, url = text.partition("=")
+    if not (name and equals and url):
+        raise UsageError(f"--link: {text!r} is not FILE=URL", "write for example mdsgen=https://...")
+    return name, url
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@models.command("import")
+@click.argument("preset", type=click.Choice(["base", "paper"]))
+@click.option("--cavp", type=_PATH, required=True, metavar="FILE", help="CAVP: cavp_epoch66.ckpt.")
+@click.option("--mdsgen", type=_PATH, required=True, metavar="FILE", help="The transformer: mdsgen_audioldm.pt.")
+@click.option("--audioldm", type=_PATH, metavar="DIR", help="base: AudioLDM's folder with vae/ and vocoder/.")
+@click.option("--vae", type=_PATH, metavar="PATH", help="paper: Stable Diffusion's vae/ folder or checkpoint.")
+@click.option("-o", "--output", type=_PATH, metavar="DIR", help="The bundle's folder; else the user's data folder.")
+def import_weights(
+    preset: str, cavp: Path, mdsgen: Path, audioldm: Path | None, vae: Path | None, output: Path | None
+) -> None:
+    """Make a bundle from published weight files that are on this machine already.
+
+    Every key and shape is checked; pickles are read without running code in them, once.
+
+    \b
+    Examples:
+      foleygen models import base --cavp cavp_epoch66.ckpt --mdsgen mdsgen_audioldm.pt --audioldm audioldm-s-full-v2/
+      foleygen models import paper --cavp cavp_epoch66.ckpt --mdsgen my_paper_grid.pt --vae sd-v1/vae/
+    """
+    from foleygen.cli.console import write_note, write_result
+    from foleygen.weights import catalogue, convert, store
+
+    write_note(catalogue.model(preset).notice())
+    destination = output or store.models_root() / preset
+    if preset == "base":
+        bundle = convert.import_base(cavp, mdsgen, _needed(audioldm, "--audioldm", preset), destination)
+    else:
+        bundle = convert.import_paper(cavp, mdsgen, _needed(vae, "--vae", preset), destination)
+    write_result(str(bundle.path))
+
+
+def _needed(path: Path | None, option: str, preset: str) -> Path:
+    if path is None:
+        raise UsageError(f"the preset {preset!r} needs {option}", "name the files that you have")
+    return path
+
+
+@models.command()
+@click.argument("names", metavar="[NAME|DIR]...", nargs=-1)
+def verify(names: tuple[str, ...]) -> ExitCode:
+    """Compare every file of the named bundles (else of all installed ones) with its recorded SHA-256.
+
+    \b
+    Examples:
+      foleygen models verify
+      foleygen models verify tiny my-bundle/
+    """
+    from foleygen.cli.console import write_note, write_result
+    from foleygen.weights import store
+
+    code = ExitCode.OK
+    for model in names or [str(path) for path in store.installed()]:
+        try:
+            found = store.verify(model)
+        except FoleygenError as error:
+            write_note(f"error: {error}")
+            code = ExitCode.ENVIRONMENT
+        else:
+            write_result(f"{found.name}: whole, {found.hash}")
+    return code

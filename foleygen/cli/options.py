@@ -1,0 +1,84 @@
+"""Click options made from the fields of config.Settings, so that names, limits and defaults are written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from foleygen import config
+from foleygen.cli.app import Invocation
+from foleygen.config import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+ENGINE = ("model", "steps", "guidance", "seed", "overlap", "device", "precision")
+"""What decides a sound and how fast it is made."""
+TALK = ("quiet", "verbose")
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Add the options of these settings, and ``--config``; ``load_settings`` turns what they got into Settings."""
+
+    def decorate(command: Command) -> Command:
+        command = click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Read this YAML file instead of foleygen.yaml.",
+        )(command)
+        known = config.specs()
+        for name in reversed(names):
+            command = _option(known[name])(command)
+        return command
+
+    return decorate
+
+
+def load_settings(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> Settings:
+    """Settings from what was typed (``values``), the environment, the YAML files and the defaults."""
+    typed = {name: value for name, value in values.items() if value is not None}
+    settings = config.load(typed, config_file=config_file)
+    invocation.verbose = settings.verbose
+    return settings
+
+
+def _option(setting: Field[Any]) -> Callable[[Command], Command]:
+    rule = config.spec(setting)
+    name = setting.name.replace("_", "-")
+    flags = [f"-{rule.short}"] if rule.short else []
+    shown = _default(setting)
+    text = f"{rule.help}  [default: {shown}]" if shown else rule.help
+    if setting.name == "verbose":
+        return click.option(*flags, f"--{name}", count=True, help=text, callback=_counted)
+    if rule.kind == "switch":
+        both = f"--{name}" if rule.once else f"--{name}/--no-{name}"
+        return click.option(*flags, both, is_flag=True, default=None, help=text)
+    metavar = rule.metavar or {"whole": "N", "number": "X", "path": "DIR"}.get(rule.kind)
+    return click.option(*flags, f"--{name}", type=_type(rule), metavar=metavar, default=None, help=text)
+
+
+def _counted(context: click.Context, parameter: click.Parameter, value: int) -> int | None:
+    """More than the most is the most, and none at all leaves it to the other sources."""
+    return min(value, 2) or None
+
+
+def _type(rule: config.Spec) -> click.ParamType[Any]:
+    if rule.choices:
+        return click.Choice(rule.choices)
+    if rule.kind == "path":
+        return click.Path(path_type=Path)
+    return click.STRING
+
+
+def _default(setting: Field[Any]) -> str:
+    rule = config.spec(setting)
+    if setting.default is None:
+        return rule.auto or ""
+    if rule.kind == "switch" or setting.name == "verbose":
+        return ""
+    return f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)

@@ -1,0 +1,128 @@
+"""``foleygen preview``: one moment of a clip, heard and seen as soon as possible."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foleygen.cli.app import Invocation
+from foleygen.cli.options import ENGINE, TALK, load_settings, settings_options
+from foleygen.errors import SetupError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from foleygen.media.probe import ClipInfo
+    from foleygen.pipeline import WindowResult
+
+PICTURE_SIZE = 320
+"""Pixels of the shorter side of the preview's picture."""
+MOST_FRAMES_PER_S = 30
+PLAYERS = (
+    ("ffplay", "-autoexit", "-loglevel", "error"),
+    ("mpv", "--really-quiet"),
+    ("vlc", "--play-and-exit", "--quiet"),
+    ("open",),
+    ("xdg-open",),
+)
+"""Tried in this order; the path is their last argument."""
+
+
+@click.command(short_help="Hear and see one window of a clip.")
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--at", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="S", help="Where to begin.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), metavar="S", help="How long; at most, and by default, one window."
+)
+@click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
+@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
+@settings_options(*ENGINE, *TALK)
+@click.pass_obj
+def preview(
+    invocation: Invocation,
+    /,
+    clip: Path,
+    at: float,
+    seconds: float | None,
+    play: bool,
+    folder: Path | None,
+    config_file: Path | None,
+    **values: Any,
+) -> None:
+    """Make the sound of one window of CLIP, draw it, and write it as a wav and as a short clip.
+
+    The drawing has the shot's motion, the waveform and the mel spectrogram on one time axis. NAME.preview.foley.wav
+    and NAME.preview.foley.mp4 are written beside the clip (or to --output) and replace an older preview; their paths
+    go to stdout.
+
+    \b
+    Examples:
+      foleygen preview shot.mov
+      foleygen preview shot.mov --at 12.5 --seconds 4 --seed 3 --play
+    """
+    from foleygen.batch.run import load_bundle, load_engine
+    from foleygen.cli.console import draw, write_result
+    from foleygen.cli.plots import preview_rows
+    from foleygen.media import wav
+    from foleygen.media.probe import probe
+    from foleygen.pipeline import render_window
+
+    settings = load_settings(invocation, config_file, values)
+    info = probe(clip)
+    if at >= info.duration:
+        raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
+    bundle = load_bundle(settings)
+    length = seconds or bundle.window_samples / bundle.sample_rate
+    result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length)
+    target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
+    sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
+    wav.write(sound, [result.samples], result.sample_rate)
+    _write_movie(movie, info, at, result)
+    heard = len(result.samples) / result.sample_rate
+    draw(settings, lambda width: preview_rows(result.motion, result.samples, result.mel, at, heard, width))
+    write_result(str(sound))
+    write_result(str(movie))
+    if play:
+        _play(movie)
+
+
+def _write_movie(path: Path, info: ClipInfo, at: float, result: WindowResult) -> None:
+    """The window's pictures, small, with its sound."""
+    from foleygen.media import movie
+
+    seconds = len(result.samples) / result.sample_rate
+    rate = min(info.average_rate, Fraction(MOST_FRAMES_PER_S))
+    count = max(1, round(seconds * rate))
+    scale = PICTURE_SIZE / min(info.width, info.height)
+    size = (round(info.width * scale), round(info.height * scale))
+    movie.write(path, _pictures(info, Fraction(at), rate, count), rate, size, result.samples, result.sample_rate)
+
+
+def _pictures(info: ClipInfo, at: Fraction, rate: Fraction, count: int) -> Iterator[NDArray[np.uint8]]:
+    """``count`` square pictures from ``at`` on, read a second at a time."""
+    from foleygen.media.frames import FrameRequest, FrameRule, read
+
+    step = max(1, round(rate))
+    requests = [
+        FrameRequest(index, at + first / rate, min(step, count - first))
+        for index, first in enumerate(range(0, count, step))
+    ]
+    for _, pictures in read(info, requests, rate, PICTURE_SIZE, FrameRule.FPS_FILTER):
+        yield from pictures
+
+
+def _play(path: Path) -> None:
+    for name, *arguments in PLAYERS:
+        found = shutil.which(name)
+        if found is not None:
+            subprocess.run([found, *arguments, str(path.absolute())], check=False, stdin=subprocess.DEVNULL)
+            return
+    known = ", ".join(player[0] for player in PLAYERS)
+    raise SetupError(f"{path}: written, but there is no player to play it with ({known})", "open it in one of yours")

@@ -1,0 +1,48 @@
+"""Times, speeds and names as a person reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foleygen.pipeline import Progress
+
+
+def readable(text: str | Path) -> str:
+    """``text`` with control characters and undecodable bytes escaped, so that a name cannot steer the terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in str(text)
+    )
+
+
+def clock_time(seconds: float) -> str:
+    """``8.2 s``, ``3 min 05 s`` or ``1 h 02 min``."""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def byte_size(count: float) -> str:
+    """``17 B``, ``1.5 GB``: decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def real_time(clip_seconds: float, wall_seconds: float) -> str:
+    """``4.1x real time``."""
+    return f"{clip_seconds / max(wall_seconds, 1e-9):.1f}x real time"
+
+
+def speed(progress: Progress, elapsed: float) -> str:
+    """``, 4.1x real time, 12.0 s left``, or nothing while it is too early to tell."""
+    if progress.done <= 0 or elapsed <= 0:
+        return ""
+    left = elapsed * (1 - progress.done) / progress.done
+    return f", {real_time(progress.done * progress.clip_seconds, elapsed)}, {clock_time(left)} left"

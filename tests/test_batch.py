@@ -1,0 +1,422 @@
+"""Discovery, names, the rule of skipping, and runs of real clips through a bundle of random weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import save_random_bundle
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from foleygen import __version__
+from foleygen.batch import report as events
+from foleygen.batch import run, sidecar
+from foleygen.batch.discover import Clip, discover
+from foleygen.batch.plan import check_template, output_name, plan
+from foleygen.batch.report import Event, Report
+from foleygen.config import Settings
+from foleygen.errors import BundleError, ClipError, ExitCode, RetryableError, UsageError
+
+MakeClip = Callable[..., Path]
+
+
+def touch(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def paths(clips: list[Clip]) -> list[str]:
+    return [str(clip.path) for clip in clips]
+
+
+# Discovery
+
+
+def test_folders_are_walked_in_order_and_only_video_counts(tmp_path: Path) -> None:
+    wanted = [touch(tmp_path / name) for name in ("a.MOV", "b/c.mp4", "b/d/e.mkv", "z.webm")]
+    for name in ("notes.txt", ".hidden.mp4", ".git/x.mp4", ".part-host-1-ff.mp4", "a.foley.mov", "cover.jpg"):
+        touch(tmp_path / name)
+    found = discover([tmp_path])
+    assert paths(found) == [str(path) for path in wanted]
+    assert [clip.mirror for clip in found] == [Path(), Path("b"), Path("b/d"), Path()]
+
+
+def test_what_a_walk_leaves_out_is_told(tmp_path: Path) -> None:
+    touch(tmp_path / "a.foley.mp4")
+    told: dict[str, str] = {}
+    assert discover([tmp_path], note=lambda path, reason: told.update({path.name: reason})) == []
+    assert told == {"a.foley.mp4": "is a finished clip"}
+
+
+def test_a_named_file_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+    named = [touch(tmp_path / "take one"), touch(tmp_path / ".hidden.mp4"), tmp_path / "missing.mp4"]
+    assert paths(discover(named)) == [str(path) for path in named]
+
+
+def test_symlink_loops_end_and_no_folder_is_walked_twice(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "clip.mp4")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "again").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "dangling.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert paths(discover([tmp_path])) == [str(tmp_path / "a" / "clip.mp4")]
+
+
+def test_a_clip_given_twice_is_one_clip(tmp_path: Path) -> None:
+    clip = touch(tmp_path / "clip.mp4")
+    assert len(discover([tmp_path, clip, tmp_path / "." / "clip.mp4"])) == 1
+
+
+def test_a_list_on_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "sub" / "b.mp4")
+    raw = os.fsdecode(b"bad\xff.mp4")
+    listing = [b"# a comment\n", b"\n", b"shots/a.mp4\r\n", b"sub\n", os.fsencode(raw) + b"\n", b"../up.mp4\n"]
+    found = discover(["-"], listing)
+    assert paths(found) == ["shots/a.mp4", "sub/b.mp4", raw, "../up.mp4"]
+    assert [str(clip.mirror) for clip in found] == ["shots", "sub", ".", "."]
+
+
+def test_the_output_folder_is_not_an_input(tmp_path: Path) -> None:
+    clip = touch(tmp_path / "clip.mp4")
+    touch(tmp_path / "out" / "clip_s0.mp4")
+    assert paths(discover([tmp_path], output=tmp_path / "out")) == [str(clip)]
+    assert len(discover([tmp_path / "out"], output=tmp_path / "out")) == 1
+
+
+def test_a_finished_clip_under_another_name_is_known_by_its_sidecar(tmp_path: Path) -> None:
+    clip = touch(tmp_path / "clip.mp4")
+    sidecar.write(touch(tmp_path / "clip_s0.mp4"), {})
+    assert paths(discover([tmp_path])) == [str(clip)]
+
+
+# Names
+
+STEMS = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=30).filter(
+    lambda stem: stem.strip(". ") and not stem.startswith(".")
+)
+SUFFIXES = st.sampled_from([".mp4", ".mov", ".mkv", ".webm"])
+
+
+@given(STEMS, SUFFIXES)
+@example("a{seed}b", ".mp4")
+@example("%s {0.__class__}", ".mov")
+@example("a.foley", ".mp4")
+def test_the_default_name_keeps_stem_and_suffix(stem: str, suffix: str) -> None:
+    clip = Path("/clips") / f"{stem}{suffix}"
+    assert output_name("{stem}.foley", clip, Settings()) == f"{stem}.foley{suffix}"
+
+
+@given(st.sets(st.tuples(STEMS, SUFFIXES), min_size=1, max_size=8))
+def test_clips_of_one_folder_never_collide_by_default(names: set[tuple[str, str]]) -> None:
+    clips = [Clip(Path("/clips") / f"{stem}{suffix}") for stem, suffix in names]
+    by_case = {str(clip.path) for clip in clips}
+    outputs = {item.output for item in plan(clips, Settings(output=Path("/out")))}
+    assert len(outputs) == len(by_case)
+
+
+@given(st.text(max_size=40))
+def test_any_template_gives_a_plain_name_or_a_usage_error(template: str) -> None:
+    clip = Path("/clips/shot.mp4")
+    try:
+        check_template(template)
+        name = output_name(template, clip, Settings())
+    except UsageError:
+        return
+    assert Path(name).name == name
+    assert name.endswith(".mp4")
+    assert not name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{stme}", "did you mean 'stem'?"),
+        ("{stem.__class__}", "unknown field"),
+        ("{0}", "unknown field"),
+        ("{}", "unknown field"),
+        ("{stem", "not a template"),
+        ("../{stem}", "-o/--output"),
+        ("{seed:s}", "does not fit"),
+        ("", "no visible name"),
+        (".{stem}", "no visible name"),
+    ],
+)
+def test_a_wrong_template_is_explained(template: str, says: str) -> None:
+    with pytest.raises(UsageError, match="--name") as caught:
+        plan([Clip(Path("/clips/shot.mp4"))], Settings(name=template))
+    assert says in str(caught.value)
+
+
+def test_every_field_of_the_template() -> None:
+    settings = Settings(name="{stem}_{ext}_{model}_s{seed:03d}_t{take}", seed=7, model="/bundles/mine")
+    (item,) = plan([Clip(Path("a/shot.MOV"), Path("a"))], settings)
+    assert item.output == Path("a/shot_MOV_mine_s007_t1.mov")
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "suffix"),
+    [("a.m4v", "auto", ".m4v"), ("a.flv", "auto", ".mkv"), ("a", "auto", ".mkv"), ("a.mp4", "mov", ".mov")],
+)
+def test_the_suffix_is_one_that_can_be_written(name: str, container: str, suffix: str) -> None:
+    assert output_name("{stem}", Path(name), Settings(container=container)).endswith(suffix)
+
+
+def test_outputs_mirror_the_tree(tmp_path: Path) -> None:
+    for name in ("a/x.mp4", "b/x.mp4"):
+        touch(tmp_path / "in" / name)
+    outputs = [item.output for item in plan(discover([tmp_path / "in"]), Settings(output=tmp_path / "out"))]
+    assert outputs == [tmp_path / "out" / name for name in ("a/x.foley.mp4", "b/x.foley.mp4")]
+
+
+def test_two_clips_on_one_output_are_refused_before_any_work() -> None:
+    clips = [Clip(Path("a/x.mp4")), Clip(Path("b/x.mp4"))]
+    with pytest.raises(UsageError, match=r"a/x\.mp4 and b/x\.mp4: both would become out/x\.foley\.mp4"):
+        plan(clips, Settings(output=Path("out")))
+
+
+def test_an_input_is_never_an_output() -> None:
+    with pytest.raises(UsageError, match="would overwrite an input"):
+        plan([Clip(Path("a/x.mp4"))], Settings(name="{stem}"))
+    with pytest.raises(UsageError, match="would overwrite an input"):
+        plan([Clip(Path("a/x.mp4")), Clip(Path("a/x.foley.mp4"))], Settings())
+
+
+def test_a_name_that_no_file_system_holds_is_the_clips_own_problem() -> None:
+    long, short = plan([Clip(Path("é" * 125 + ".mp4")), Clip(Path("a" * 240 + ".mp4"))], Settings())
+    assert isinstance(long.problem, ClipError)
+    assert short.problem is None
+
+
+# Sidecars
+
+
+def test_two_containers_of_one_name_have_a_sidecar_each(tmp_path: Path) -> None:
+    first, second = touch(tmp_path / "x.foley.mp4"), touch(tmp_path / "x.foley.webm")
+    assert sidecar.write(first, {"model": "one"}).name == "x.foley.json"
+    assert sidecar.write(second, {"model": "two"}).name == "x.foley.webm.json"
+    for output, model in ((first, "one"), (second, "two")):
+        found = sidecar.read(output)
+        assert found is not None
+        assert found["model"] == model
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"null", b'{"output": "y.mp4"}', b"[" * 100_000])
+def test_a_strange_file_is_no_sidecar_and_stays(tmp_path: Path, content: bytes) -> None:
+    output = touch(tmp_path / "x.foley.mp4")
+    strange = touch(tmp_path / "x.foley.json", content)
+    assert sidecar.read(output) is None
+    if content == b'{"output": "y.mp4"}':
+        sidecar.write(output, {})
+        assert strange.read_bytes() == content
+
+
+# The report
+
+
+@pytest.mark.parametrize(
+    ("total", "errors", "code"),
+    [
+        (0, [], ExitCode.NO_CLIPS),
+        (2, [], ExitCode.OK),
+        (2, [ClipError("a")], ExitCode.SOME_FAILED),
+        (2, [ClipError("a"), ClipError("b")], ExitCode.ALL_FAILED),
+        (2, [ClipError("a"), RetryableError("b")], ExitCode.TRY_AGAIN),
+        (1, [BundleError("a")], ExitCode.ENVIRONMENT),
+        (2, [BundleError("a")], ExitCode.SOME_FAILED),
+    ],
+)
+def test_exit_codes(total: int, errors: list[Any], code: ExitCode) -> None:
+    assert Report(total=total, failed=[(Path("x"), error) for error in errors]).exit_code == code
+
+
+# Runs
+
+
+class Heard(list[Event]):
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self if isinstance(event, kind)]
+
+
+def go(folder: Path, bundle: Path, **settings: Any) -> tuple[Report, Heard]:
+    heard = Heard()
+    found = run.run(discover([folder]), Settings(model=str(bundle), device="cpu", **settings), heard.append)
+    return found, heard
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*.foley.*") if path.suffix != ".json"}
+
+
+def test_one_bad_clip_never_stops_the_rest(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "a.mp4")
+    touch(tmp_path / "b.mp4", b"this is text")
+    make_clip(tmp_path / "c.mov", seconds=1.5)
+    found, heard = go(tmp_path, random_bundle)
+    assert found.exit_code == ExitCode.SOME_FAILED
+    assert [path.name for path in found.done] == ["a.foley.mp4", "c.foley.mov"]
+    assert [path.name for path, _ in found.failed] == ["b.mp4"]
+    assert {type(event) for event in heard[-1:]} == {events.Finished}
+    assert len(heard.of(events.ClipStarted)) == 2
+    stages = {event.progress.stage for event in heard.of(events.ClipProgress)}
+    assert {"features", "sampling", "muxing"} <= stages
+    assert not list(tmp_path.glob(".part-*"))
+
+
+def test_the_sidecar_says_what_was_made(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "a.mp4", seconds=1.5)
+    go(tmp_path, random_bundle, seed=5)
+    document = json.loads((tmp_path / "a.foley.json").read_bytes())
+    assert document["schema"] == sidecar.SCHEMA
+    assert document["input"] == "a.mp4"
+    assert document["output"] == "a.foley.mp4"
+    assert document["output_bytes"] == (tmp_path / "a.foley.mp4").stat().st_size
+    assert document["duration_s"] == pytest.approx(1.52)
+    assert document["windows"] >= 2
+    assert document["model"] == "noise"
+    assert document["commercial"] is True
+    assert document["version"] == __version__
+    assert document["settings"]["seed"] == 5
+    assert document["settings"]["steps"] == 2
+    assert document["settings"]["guidance"] == 2.0
+    page = (Path(__file__).parent.parent / "docs" / "batches.md").read_text(encoding="utf-8")
+    assert all(f"`{field}`" in page for field in [*document, *document["settings"]])
+
+
+def test_a_rerun_skips_what_matches(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "a.mp4")
+    go(tmp_path, random_bundle)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    found, heard = go(tmp_path, random_bundle, steps=2)
+    assert (found.exit_code, found.done) == (ExitCode.OK, [])
+    assert [event.output.name for event in heard.of(events.ClipSkipped)] == ["a.foley.mp4"]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def change_seed(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    return {"seed": 9}
+
+
+def change_picture(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    make_clip(folder / "a.mp4", shade=90)
+    return {}
+
+
+def lose_sidecar(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    (folder / "a.foley.json").unlink()
+    return {}
+
+
+def truncate_output(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    os.truncate(folder / "a.foley.mp4", 48)
+    return {}
+
+
+def lose_output(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    (folder / "a.foley.mp4").unlink()
+    return {}
+
+
+def age_version(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    path = folder / "a.foley.json"
+    path.write_text(path.read_text().replace(f'"version": "{__version__}"', '"version": "0.0.1"'))
+    return {}
+
+
+def insist(folder: Path, make_clip: MakeClip) -> dict[str, Any]:
+    return {"overwrite": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (change_seed, "the settings are other ones (seed 0 -> 9)"),
+        (change_picture, "the picture is another one"),
+        (lose_sidecar, "it has no sidecar, so it was interrupted"),
+        (truncate_output, "it changed since it was made"),
+        (lose_output, None),
+        (age_version, "it was made by another version of foleygen"),
+        (insist, "--overwrite was given"),
+    ],
+)
+def test_a_rerun_redoes_what_does_not_match_and_says_why(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, change: Any, reason: str | None
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    go(tmp_path, random_bundle)
+    found, heard = go(tmp_path, random_bundle, **change(tmp_path, make_clip))
+    assert [path.name for path in found.done] == ["a.foley.mp4"]
+    assert [event.reason for event in heard.of(events.ClipStarted)] == [reason]
+    found, _ = go(tmp_path, random_bundle, **({"seed": 9} if change is change_seed else {}))
+    assert found.done == []
+
+
+def test_another_bundle_is_another_sound(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    save_random_bundle(tmp_path / "bundles" / "other", commercial=False, seed=1)
+    make_clip(tmp_path / "clips" / "a.mp4")
+    go(tmp_path / "clips", random_bundle)
+    found, heard = go(tmp_path / "clips", tmp_path / "bundles" / "other")
+    assert [event.reason for event in heard.of(events.ClipStarted)] == ["the model is another one"]
+    assert found.non_commercial == "CC-BY-NC-4.0"
+
+
+def test_a_strangers_file_is_not_overwritten(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "clips" / "a.mp4")
+    stranger = touch(tmp_path / "out" / "a.mp4", b"precious")
+    settings = {"output": tmp_path / "out", "name": "{stem}"}
+    found, _ = go(tmp_path / "clips", random_bundle, **settings)
+    assert found.exit_code == ExitCode.ALL_FAILED
+    assert "was not made by foleygen" in str(found.failed[0][1])
+    assert stranger.read_bytes() == b"precious"
+    found, _ = go(tmp_path / "clips", random_bundle, overwrite=True, **settings)
+    assert found.exit_code == ExitCode.OK
+    found, _ = go(tmp_path / "clips", random_bundle, **settings)
+    assert (found.done, len(found.skipped)) == ([], 1)
+
+
+def test_the_sound_depends_on_the_picture_and_not_on_its_name(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip
+) -> None:
+    make_clip(tmp_path / "one" / "a.mp4")
+    (tmp_path / "two").mkdir()
+    shutil.copy(tmp_path / "one" / "a.mp4", tmp_path / "two" / "b.mp4")
+    make_clip(tmp_path / "two" / "other.mp4", shade=40)
+    go(tmp_path / "one", random_bundle)
+    go(tmp_path / "two", random_bundle)
+    alone, beside = outputs(tmp_path / "one"), outputs(tmp_path / "two")
+    assert alone["a.foley.mp4"] == beside["b.foley.mp4"]
+    assert beside["b.foley.mp4"] != beside["other.foley.mp4"]
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "a.mp4")
+    found, heard = go(tmp_path, random_bundle, dry_run=True)
+    assert [path.name for path in found.planned] == ["a.foley.mp4"]
+    assert len(heard.of(events.ClipPlanned)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    assert found.exit_code == ExitCode.OK
+
+
+def test_an_output_that_cannot_be_written_fails_that_clip(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip
+) -> None:
+    make_clip(tmp_path / "in" / "a" / "x.mp4")
+    make_clip(tmp_path / "in" / "b" / "x.mp4")
+    touch(tmp_path / "out" / "a", b"a file where a folder must be")
+    found, _ = go(tmp_path / "in", random_bundle, output=tmp_path / "out")
+    assert found.exit_code == ExitCode.SOME_FAILED
+    assert [path.parent.name for path, _ in found.failed] == ["a"]
+    assert [path.parent.name for path in found.done] == ["b"]
+
+
+def test_a_missing_bundle_stops_before_any_work(tmp_path: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "a.mp4")
+    with pytest.raises(BundleError) as caught:
+        go(tmp_path, tmp_path / "nothing")
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT

@@ -1,0 +1,85 @@
+"""SIGINT and SIGTERM in the middle of a batch: the right code, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from foleygen.errors import ExitCode
+
+MakeClip = Callable[..., Path]
+ROOT = Path(__file__).parent.parent
+
+
+def start(folder: Path, bundle: Path, *prefix: str) -> subprocess.Popen[str]:
+    arguments = ["-m", "foleygen", "add-sound", "clips", "--json", "--no-cache", "--model", str(bundle)]
+    return subprocess.Popen(
+        [*prefix, sys.executable, *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def stop_at(process: subprocess.Popen[str], event: str, stage: str | None, signum: int) -> tuple[int, list[str], str]:
+    """Send ``signum`` at the first such event; the exit code, the names of all events, and stderr."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    names, sent = [], []
+    with process:
+        try:
+            for line in process.stdout:
+                said = json.loads(line)
+                names.append(said["event"])
+                if said["event"] == event and stage in (None, said.get("stage")) and signum not in sent:
+                    process.send_signal(signum)
+                    sent.append(signum)
+            errors = process.stderr.read()
+            process.wait()
+        finally:
+            process.kill()
+    return process.returncode, names, errors
+
+
+@pytest.mark.parametrize(
+    ("signum", "code", "stage"),
+    [(signal.SIGTERM, ExitCode.TERMINATED, "muxing"), (signal.SIGINT, ExitCode.INTERRUPTED, "sampling")],
+)
+def test_a_stopped_batch_leaves_only_whole_files(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, signum: int, code: ExitCode, stage: str
+) -> None:
+    clips = [make_clip(tmp_path / "clips" / f"{number}.mp4", seconds=2, shade=number) for number in range(4)]
+    before = [clip.read_bytes() for clip in clips]
+    ended, names, errors = stop_at(start(tmp_path, random_bundle), "progress", stage, signum)
+    assert ended == code
+    assert names[-1] == "summary"
+    assert names.count("clip_done") < len(clips)
+    assert errors.splitlines()[-1].startswith(f"error: stopped by {signal.Signals(signum).name};")
+    assert "Traceback" not in errors
+    assert [clip.read_bytes() for clip in clips] == before
+    left = {path.name for path in (tmp_path / "clips").iterdir()} - {clip.name for clip in clips}
+    done = {path.removesuffix(".foley.json") for path in left if path.endswith(".foley.json")}
+    whole = {f"{name}.foley.{suffix}" for name in done for suffix in ("mp4", "json")}
+    assert left <= whole | {f"{number}.foley.mp4" for number in range(4)}
+    from foleygen.media.probe import probe
+
+    assert all(probe(tmp_path / "clips" / name).audio_streams == 1 for name in left if name.endswith(".mp4"))
+
+
+def test_a_background_job_ignores_the_keyboard(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "clips" / "a.mp4")
+    ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    process = start(tmp_path, random_bundle, *ignoring)
+    ended, names, _ = stop_at(process, "start", None, signal.SIGINT)
+    assert (ended, names[-1]) == (0, "summary")
+    assert (tmp_path / "clips" / "a.foley.mp4").is_file()
