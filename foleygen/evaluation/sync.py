@@ -179,7 +179,8 @@ class LoudnessReport:
 
     def table(self) -> str:
         """The report as text, a line per score."""
-        rows = [["all clips", self.correlation], ["null: other clip", self.other_clip], *map(list, self.families.items())]
+        rows: list[list[str | float | None]] = [["all clips", self.correlation], ["null: other clip", self.other_clip]]
+        rows += [[family, correlation] for family, correlation in self.families.items()]
         return text_table([f"loudness, {self.clips} clips", "correlation"], rows)
 
 

@@ -1,0 +1,169 @@
+"""What an engine makes of a dataset of scenes: the sounds that every report of this folder judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.onsets import detect
+from foleygen.engine import Engine, WindowKey, mel_config
+from foleygen.evaluation import reconstruction, sync
+from foleygen.evaluation.perturb import PERTURBATIONS
+from foleygen.evaluation.probe import Probe, ProbeReport
+from foleygen.training.dataset import ClipRecord, SceneDataset
+
+AUDIBLE = 0.15
+"""Events weaker than this (0..1) are not asked for."""
+MERGED_S = 0.06
+"""Events closer than this count as one."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One clip: its record, the mel of the sound that was made (M, L), its onsets, and the true mel."""
+
+    record: ClipRecord
+    mel: NDArray[np.float32]
+    true_mel: NDArray[np.float32]
+    onsets: NDArray[np.float64]
+    events: NDArray[np.float64]
+
+
+def generate(
+    engine: Engine,
+    dataset: SceneDataset,
+    perturbation: str = "clean",
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int = 0,
+    batch_size: int = 8,
+    on_clip: Callable[[int, int], None] | None = None,
+) -> list[Generated]:
+    """Sound for every clip of a dataset, judged as heard: the mel is that of the finished sound."""
+    results: list[Generated] = []
+    for start in range(0, len(dataset.clips), batch_size):
+        batch = dataset.clips[start : start + batch_size]
+        features = torch.cat([_features(engine, dataset, clip, perturbation) for clip in batch])
+        results.extend(_heard(engine, dataset, batch, features, steps, guidance, seed))
+        if on_clip is not None:
+            on_clip(len(results), len(dataset.clips))
+    return results
+
+
+def audible_events(record: ClipRecord) -> NDArray[np.float64]:
+    """Times of the events that a listener would count."""
+    kept: list[float] = []
+    for time, strength in sorted(zip(record.times, record.strengths, strict=True)):
+        if strength >= AUDIBLE and (not kept or time - kept[-1] >= MERGED_S):
+            kept.append(time)
+    return np.array(kept)
+
+
+def sync_report(results: Sequence[Generated], duration: float) -> sync.SyncReport:
+    """Onset F1 with nulls, over the clips that have events."""
+    scored = [result for result in results if result.events.size]
+    return sync.score(
+        [result.onsets for result in scored],
+        [result.events for result in scored],
+        [result.record.family for result in scored],
+        duration,
+    )
+
+
+def ceiling_report(results: Sequence[Generated], duration: float, frame_rate: float) -> sync.SyncReport:
+    """The same for the true sounds: what the measure itself can reach."""
+    heard = [replace(result, onsets=detect(result.true_mel, frame_rate)) for result in results]
+    return sync_report(heard, duration)
+
+
+def loudness_report(results: Sequence[Generated]) -> sync.LoudnessReport:
+    """Correlation of level with the scene's intensity, over the clips without events."""
+    scored = [result for result in results if not result.events.size]
+    return sync.loudness(
+        [result.mel.mean(axis=0) for result in scored],
+        [result.record.intensity for result in scored],
+        [result.record.family for result in scored],
+    )
+
+
+def timbre_report(results: Sequence[Generated]) -> reconstruction.ReconstructionReport:
+    """Distances of the sounds from the true ones, with the distance to another clip of the family beside them."""
+    return reconstruction.evaluate(
+        [result.mel for result in results],
+        [result.true_mel for result in results],
+        [result.record.family for result in results],
+    )
+
+
+def naming_report(results: Sequence[Generated], training: SceneDataset, label: str) -> ProbeReport:
+    """How often a classifier of true sounds names the ``family`` or ``material`` of the generated ones."""
+    names = [getattr(clip, label) for clip in training.clips]
+    probe = Probe.fit([training.mels[clip.row].astype(np.float32) for clip in training.clips], names)
+    known = [result for result in results if getattr(result.record, label) in set(names)]
+    return probe.evaluate(
+        [result.mel for result in known],
+        [getattr(result.record, label) for result in known],
+        [result.true_mel for result in known],
+    )
+
+
+def reconstruction_reports(
+    engine: Engine, dataset: SceneDataset, batch_size: int = 8
+) -> dict[str, reconstruction.ReconstructionReport]:
+    """True mels through the autoencoder, and through the vocoder as well."""
+    mel = MelSpectrogram(mel_config(engine.bundle))
+    decoded: list[NDArray[np.float32]] = []
+    voiced: list[NDArray[np.float32]] = []
+    for start in range(0, len(dataset.clips), batch_size):
+        batch = dataset.clips[start : start + batch_size]
+        true = torch.from_numpy(np.stack([dataset.mels[clip.row].astype(np.float32) for clip in batch]))
+        keys = [WindowKey(0, f"scene/{clip.seed}", 0, 1) for clip in batch]
+        with torch.inference_mode():
+            found = engine.autoencoder.decode(engine.autoencoder.encode(true.to(engine.device))).float()
+            decoded.extend(found.cpu().numpy())
+            voiced.extend(mel(engine.sounds(found, keys)).numpy())
+    truth = [dataset.mels[clip.row].astype(np.float32) for clip in dataset.clips]
+    families = [clip.family for clip in dataset.clips]
+    return {
+        "autoencoder": reconstruction.evaluate(decoded, truth, families),
+        "autoencoder and vocoder": reconstruction.evaluate(voiced, truth, families),
+    }
+
+
+def _features(engine: Engine, dataset: SceneDataset, clip: ClipRecord, perturbation: str) -> torch.Tensor:
+    assert dataset.frames is not None, "the dataset has no pictures"
+    rng = np.random.default_rng(clip.seed)
+    frames = PERTURBATIONS[perturbation](np.asarray(dataset.frames[clip.row]), dataset.config["frame_rate"], rng)
+    with torch.inference_mode():
+        return engine.encode(torch.from_numpy(frames)[None]).cpu()
+
+
+def _heard(
+    engine: Engine,
+    dataset: SceneDataset,
+    clips: Sequence[ClipRecord],
+    features: torch.Tensor,
+    steps: int | None,
+    guidance: float | None,
+    seed: int,
+) -> list[Generated]:
+    mel = MelSpectrogram(mel_config(engine.bundle))
+    keys = [WindowKey(seed, f"scene/{clip.seed}", 0, 1) for clip in clips]
+    sounds = engine.sounds(engine.mels(engine.latents(features, keys, steps, guidance)), keys)
+    with torch.inference_mode():
+        mels = mel(sounds).numpy()
+    return [
+        Generated(
+            record=clip,
+            mel=heard,
+            true_mel=dataset.mels[clip.row].astype(np.float32),
+            onsets=detect(heard, mel.config.frame_rate),
+            events=audible_events(clip),
+        )
+        for clip, heard in zip(clips, mels, strict=True)
+    ]
