@@ -27,11 +27,12 @@ def write(
     size: tuple[int, int],
     sound: NDArray[np.float32] | None = None,
     sample_rate: int | None = None,
+    crf: int = 20,
 ) -> int:
     """Write uint8 RGB frames, (height, width, 3), at ``rate`` frames per second; return how many there were.
 
     ``size`` is (width, height) of the movie, made even; frames of another size are scaled. ``sound`` is mono,
-    (n,) float32 at ``sample_rate`` Hz. H.264 where the encoder exists, else MPEG-4 part 2.
+    (n,) float32 at ``sample_rate`` Hz. H.264 at the rate factor ``crf`` where the encoder exists, else MPEG-4 part 2.
     """
     count = 0
     with (
@@ -39,7 +40,7 @@ def write(
         disk_errors(),
         av.open(str(temporary), "w", format=container_for(path).muxer) as container,
     ):
-        video = _video_stream(container, Fraction(rate), size)
+        video = _video_stream(container, Fraction(rate), size, crf)
         audio = None
         if sound is not None:
             if sample_rate not in _SOUND_RATES:
@@ -59,9 +60,9 @@ def write(
     return count
 
 
-def _video_stream(container: OutputContainer, rate: Fraction, size: tuple[int, int]) -> VideoStream:
+def _video_stream(container: OutputContainer, rate: Fraction, size: tuple[int, int], crf: int) -> VideoStream:
     width, height = (max(2, side + side % 2) for side in size)
-    codec, options = ("libx264", {"crf": "20", "preset": "veryfast"}) if _has_x264() else ("mpeg4", {"qscale": "3"})
+    codec, options = ("libx264", {"crf": str(crf), "preset": "veryfast"}) if _has_x264() else ("mpeg4", {"qscale": "3"})
     stream = container.add_stream(codec, rate=rate, options=options, width=width, height=height)
     assert isinstance(stream, VideoStream)
     stream.pix_fmt = "yuv420p"

@@ -94,12 +94,12 @@ class TemporalBlock(nn.Module):
 
     def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(1, channels)
+        self.norm = nn.LayerNorm(channels)
         self.conv = nn.Conv1d(channels, channels, kernel, padding=dilation * (kernel // 2), dilation=dilation)
         self.mix = nn.Conv1d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h: Tensor = self.conv(F.silu(self.norm(x)))
+        h: Tensor = self.conv(F.silu(self.norm(x.transpose(1, 2)).transpose(1, 2)))
         h = self.mix(F.silu(h))
         return x + h
 
@@ -141,7 +141,7 @@ class PixelBranch(nn.Module):
         difference = torch.diff(grey, dim=1, prepend=grey[:, :1])
         scale = difference.flatten(2).abs().mean(dim=(1, 2)).clamp_min(2e-3)[:, None, None, None]
         relative = (difference / scale).clamp(-12, 12) / 4
-        x = torch.cat([frames - 0.5, relative[..., None]], dim=-1)  # (N, T, S, S, 4): channels last, as convolved
+        x = torch.cat([4 * frames - 2, relative[..., None]], dim=-1)  # (N, T, S, S, 4): channels last, as convolved
         x = F.silu(self.conv1(x.flatten(0, 1).permute(0, 3, 1, 2)))
         x = F.silu(self.conv2(x))
         x = F.silu(self.conv3(x))
@@ -183,6 +183,7 @@ class MotionEncoder(nn.Module):
         self.band_head = nn.Linear(channels, self.config.num_bands)
         self.family_head = nn.Linear(2 * channels, self.config.num_families)
         self.material_head = nn.Linear(2 * channels, self.config.num_materials)
+        self.apply(_keep_variance)
         nn.init.constant_(self.onset_head.bias, -4.0)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -203,3 +204,11 @@ class MotionEncoder(nn.Module):
             family=self.family_head(summary),
             material=self.material_head(summary),
         )
+
+
+def _keep_variance(module: nn.Module) -> None:
+    """He's initialisation: PyTorch's own shrinks the signal at every layer, and the pixel branch then never wakes up."""
+    if isinstance(module, nn.Conv1d | nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

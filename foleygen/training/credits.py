@@ -1,0 +1,128 @@
+"""Who made the recordings that a training learnt from, as Markdown for the bundle's README.md.
+
+The manifest is the ``manifest.tsv`` of a folder of recordings: tab-separated, with the columns of MANIFEST_COLUMNS.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foleygen.errors import UsageError
+
+MANIFEST_COLUMNS = ("file", "seconds", "fold", "licence", "author", "source", "repository")
+"""What credits need; other columns are passed over."""
+UNKNOWN = ("", "?")
+"""How a manifest writes that a name is not known."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded sound and whom it is owed to; ``seconds`` is its length, ``source`` where it was published."""
+
+    file: str
+    seconds: float
+    licence: str
+    author: str
+    source: str
+    repository: str
+
+
+def read_manifest(manifest: Path, fold: str = "train") -> list[Recording]:
+    """The recordings of one fold, in the manifest's order.
+
+    Raises UsageError when the manifest cannot be read, lacks a column, or has nothing of that fold.
+    """
+    try:
+        with open(manifest, newline="", encoding="utf-8") as handle:
+            reader = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
+            missing = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UsageError(f"{manifest}: has no column {missing[0]!r}", "credits need it: add it")
+            recordings = [_recording(manifest, reader.line_num, row) for row in reader if row["fold"] == fold]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{manifest}: the list of recordings cannot be read ({error})", "check the path") from error
+    if not recordings:
+        raise UsageError(f"{manifest}: lists no recording of the fold {fold!r}", "check the column fold")
+    return recordings
+
+
+def markdown(recordings: Sequence[Recording]) -> str:
+    """A section that names every recording with its author: a heading per collection, a line per author.
+
+    Collections and authors are sorted, so that the same recordings give the same text.
+    """
+    minutes = sum(recording.seconds for recording in recordings) / 60
+    licences = ", ".join(sorted({_named(recording.licence, "no licence named") for recording in recordings}))
+    lines = [
+        "## Recordings",
+        "",
+        f"The weights learnt from {len(recordings)} recordings, {minutes:.1f} minutes in all ({licences}). "
+        "Thanks to those who made and gave them:",
+    ]
+    for (repository, licence), members in sorted(_by_collection(recordings).items()):
+        lines += ["", f"### {_escaped(repository)} ({_escaped(licence)})", ""]
+        by_author: defaultdict[str, list[Recording]] = defaultdict(list)
+        for recording in members:
+            by_author[_named(recording.author, "author not known")].append(recording)
+        for author in sorted(by_author, key=lambda name: (name.casefold(), name)):
+            lines.append(f"- {_escaped(author)}: {_files(by_author[author])}")
+    return "\n".join(lines) + "\n"
+
+
+def credits_of(manifest: Path, fold: str = "train") -> str:
+    """``markdown`` of the recordings of one fold of a manifest. Raises UsageError as ``read_manifest`` does."""
+    return markdown(read_manifest(manifest, fold))
+
+
+def _recording(manifest: Path, line: int, row: dict[str, str | None]) -> Recording:
+    values = {name: (row[name] or "").strip() for name in MANIFEST_COLUMNS}
+    try:
+        seconds = float(values["seconds"])
+    except ValueError as error:
+        raise UsageError(f"{manifest}: line {line} has seconds {values['seconds']!r}", "write a number") from error
+    if not values["file"]:
+        raise UsageError(f"{manifest}: line {line} names no file", "add it or remove the line")
+    return Recording(
+        values["file"], seconds, values["licence"], values["author"], values["source"], values["repository"]
+    )
+
+
+def _by_collection(recordings: Sequence[Recording]) -> dict[tuple[str, str], list[Recording]]:
+    collections: defaultdict[tuple[str, str], list[Recording]] = defaultdict(list)
+    for recording in recordings:
+        repository = _named(recording.repository, "other recordings")
+        collections[repository, _named(recording.licence, "no licence named")].append(recording)
+    return collections
+
+
+def _files(recordings: Sequence[Recording]) -> str:
+    """Files with the place they are from behind them, sorted by place."""
+    by_source: defaultdict[str, list[str]] = defaultdict(list)
+    for recording in recordings:
+        by_source[recording.source].append(recording.file)
+    parts = []
+    for source in sorted(by_source):
+        files = ", ".join(f"`{file}`" for file in sorted(by_source[source]))
+        parts.append(f"{files} ({_place(source)})" if source not in UNKNOWN else files)
+    return "; ".join(parts)
+
+
+def _place(source: str) -> str:
+    """A web address as a link, anything else as text."""
+    if re.fullmatch(r"https?://[^\s<>]+", source):
+        return f"<{source}>"
+    return _escaped(source)
+
+
+def _named(name: str, unknown: str) -> str:
+    return unknown if name in UNKNOWN else name
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)

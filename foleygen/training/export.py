@@ -1,0 +1,131 @@
+"""Finished trainings become a bundle that ``--model`` takes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from foleygen.audio.mel import MelConfig
+from foleygen.errors import BundleError
+from foleygen.models.motion import MotionEncoderConfig
+from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
+from foleygen.models.transformer import TransformerConfig
+from foleygen.training.mdsgen import Pairs
+from foleygen.weights import bundle as bundles
+from foleygen.weights.bundle import AutoencoderSpec, Bundle, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
+
+FRAME_RATE = Fraction(125, 4)
+"""Frames per second of the small encoder: 256 in a window of 8.192 s."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The parts of tiny: configurations and averaged weights."""
+
+    encoder_config: MotionEncoderConfig
+    encoder: dict[str, Tensor]
+    autoencoder_config: PatchAutoencoderConfig
+    autoencoder: dict[str, Tensor]
+    transformer_config: TransformerConfig
+    transformer: dict[str, Tensor]
+    pairs: Pairs
+
+
+def export(
+    folder: Path,
+    trained: Trained,
+    sampling: SamplingSpec,
+    vocoder: VocoderSpec,
+    *,
+    name: str,
+    licence: str,
+    commercial: bool,
+    licence_text: str,
+    model_card: str,
+) -> Bundle:
+    """Write the bundle in half precision; its normalisation of latents is that of the training pairs."""
+    mel = MelConfig()
+    encoder = trained.encoder_config
+    transformer = asdict(trained.transformer_config)
+    spec = BundleSpec(
+        name=name,
+        licence=licence,
+        commercial=commercial,
+        sample_rate=mel.sample_rate,
+        window_samples=round(encoder.num_frames / FRAME_RATE * mel.sample_rate),
+        mel=MelSpec(
+            n_fft=mel.n_fft, hop_length=mel.hop_length, num_mels=mel.num_mels, f_min=mel.f_min, f_max=mel.f_max
+        ),
+        encoder=EncoderSpec(
+            kind="motion",
+            frame_rate=FRAME_RATE,
+            frame_size=encoder.frame_size,
+            frame_rule="linear",
+            num_frames=encoder.num_frames,
+            num_features=encoder.num_features,
+            feature_dim=encoder.feature_dim,
+            options=asdict(encoder),
+        ),
+        transformer={**transformer, "latent_shape": list(transformer["latent_shape"])},
+        autoencoder=AutoencoderSpec(
+            kind="patch",
+            config=asdict(trained.autoencoder_config),
+            latent_mean=tuple(float(value) for value in trained.pairs.latent_mean),
+            latent_std=tuple(float(value) for value in trained.pairs.latent_std),
+        ),
+        vocoder=vocoder,
+        sampling=sampling,
+    )
+    parts = {
+        part: _halved(weights)
+        for part, weights in (
+            ("encoder", trained.encoder),
+            ("transformer", _without_side_block(trained.transformer)),
+            ("autoencoder", trained.autoencoder),
+        )
+    }
+    return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
+
+
+def _without_side_block(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Sampling never runs the side interpolator."""
+    return {name: value for name, value in weights.items() if not name.startswith("sideblocks.")}
+
+
+def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.to(torch.float16) if value.is_floating_point() else value for name, value in weights.items()}
+
+
+def export_transformer(
+    folder: Path,
+    base: Bundle,
+    config: TransformerConfig,
+    weights: dict[str, Tensor],
+    sampling: SamplingSpec,
+    *,
+    name: str,
+    model_card: str,
+) -> Bundle:
+    """Write a bundle with a new transformer and everything else of ``base``, its licence included.
+
+    Raises BundleError when the transformer does not fit the features and latents of ``base``.
+    """
+    wanted = base.encoder.num_features, base.encoder.feature_dim, tuple(base.transformer["latent_shape"])
+    found = config.num_features, config.feature_dim, config.latent_shape
+    if found != wanted:
+        raise BundleError(
+            f"{base.path}: its features and latents are {wanted}, the transformer's {found}",
+            "name the bundle that prepared the training data",
+        )
+    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+    transformer = asdict(config)
+    transformer["latent_shape"] = list(config.latent_shape)
+    spec = replace(spec, name=name, transformer=transformer, sampling=sampling)
+    parts = {part: bundles.tensors(base, part) for part in base.parts}
+    parts["transformer"] = _halved(_without_side_block(weights))
+    licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
+    return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)

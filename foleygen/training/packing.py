@@ -1,0 +1,92 @@
+"""``train bundle``: the runs in their folders become a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from foleygen.errors import UsageError
+from foleygen.strict import plain
+from foleygen.training import runs
+from foleygen.training.export import Trained, export, export_transformer
+from foleygen.training.mdsgen import Pairs
+from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, recorded
+from foleygen.weights.bundle import Bundle, SamplingSpec, VocoderSpec
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Folders of runs, and of what ``train pairs`` wrote."""
+
+    encoder: Path
+    vae: Path
+    mdsgen: Path
+    pairs: Path
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Name and licence of a bundle; ``text`` becomes its LICENSE."""
+
+    name: str
+    licence: str
+    commercial: bool
+    text: str
+
+
+def pack_all(folder: Path, trained: Runs, terms: Terms, card: str | None = None) -> Bundle:
+    """A bundle of three runs, with Griffin-Lim. Raises UsageError when a run or the pairs are missing."""
+    encoder = recorded(trained.encoder, EncoderRecipe)
+    vae = recorded(trained.vae, VaeRecipe)
+    mdsgen = recorded(trained.mdsgen, MdsgenRecipe)
+    pairs = runs.open_pairs(trained.pairs)
+    if not isinstance(pairs, Pairs):
+        raise UsageError(f"{trained.pairs}: was not written by train pairs", "use --base for a run on prepared clips")
+    parts = Trained(
+        encoder_config=runs.listener_config(encoder),
+        encoder=runs.part(runs.weights(trained.encoder, encoder), "encoder"),
+        autoencoder_config=vae.model,
+        autoencoder=runs.weights(trained.vae, vae),
+        transformer_config=mdsgen.transformer,
+        transformer=runs.weights(trained.mdsgen, mdsgen),
+        pairs=pairs,
+    )
+    return export(
+        folder,
+        parts,
+        _sampling(mdsgen),
+        VocoderSpec(kind="griffin_lim"),
+        name=terms.name,
+        licence=terms.licence,
+        commercial=terms.commercial,
+        licence_text=terms.text,
+        model_card=card or _card(terms.name, {"encoder": encoder, "vae": vae, "mdsgen": mdsgen}),
+    )
+
+
+def pack_transformer(folder: Path, base: Bundle, run: Path, name: str, card: str | None = None) -> Bundle:
+    """A bundle of ``base`` with the transformer of a run."""
+    recipe = recorded(run, MdsgenRecipe)
+    text = card or _card(name, {"mdsgen": recipe}) + f"\nEverything but the transformer is that of {base.name}.\n"
+    weights = runs.weights(run, recipe)
+    return export_transformer(
+        folder, base, recipe.transformer, weights, _sampling(recipe), name=name, model_card=text
+    )
+
+
+def _sampling(recipe: MdsgenRecipe) -> SamplingSpec:
+    return SamplingSpec(
+        prediction_type=recipe.objective.prediction_type,
+        num_inference_steps=recipe.sampling.num_inference_steps,
+        guidance_scale=recipe.sampling.guidance_scale,
+        guidance_power=recipe.sampling.guidance_power,
+    )
+
+
+def _card(name: str, recipes: dict[str, Recipe]) -> str:
+    parts = [f"# {name}\n\nTrained with `foleygen train`; nothing was measured for this card.\n"]
+    for part, recipe in recipes.items():
+        parts.append(f"## {part}\n\n```yaml\n{yaml.safe_dump(plain(recipe), sort_keys=False)}```\n")
+    return "\n".join(parts)

@@ -1,0 +1,270 @@
+"""``train prepare``: a folder of clips with sound becomes features and latents, with the encoders of a bundle.
+
+A folder of shards holds ``shards.json`` (geometry, and which bundle made it) and a folder per shard: ``features.f2``
+(windows, K, C) and ``latents.f2`` (windows, Z, H, W), float16, and ``clips.jsonl``, a line per clip with its windows
+or its error. A window counts once its clip's line is there, so a killed run goes on behind the last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foleygen import strict
+from foleygen.atomic import publish
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.stitch import plan_windows
+from foleygen.engine import autoencoder_of, encoder_of, mel_config
+from foleygen.errors import BundleError, ClipError, FoleygenError, UsageError
+from foleygen.features.extract import Encoder, extract
+from foleygen.media import frames, own_sound, probe
+from foleygen.models.autoencoder import KLAutoencoder
+from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.training import journal
+from foleygen.training.loop import Batch, DrawBatch
+from foleygen.weights.bundle import Bundle
+
+META = "shards.json"
+SILENCE = 1e-4
+"""Peak below which a track is no sound to learn from."""
+
+
+@dataclass(frozen=True)
+class ShardsMeta:
+    """What the arrays hold: shapes of a row, how latents were standardised (per channel), and the bundle's hashes."""
+
+    bundle: str
+    encoder_hash: str
+    autoencoder_hash: str
+    features: tuple[int, int]
+    latents: tuple[int, int, int]
+    latent_mean: tuple[float, ...]
+    latent_std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What became of one clip: its windows, or the error that left it out."""
+
+    clip: Path
+    windows: int
+    error: FoleygenError | None = None
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The frozen parts of a bundle that training needs."""
+
+    bundle: Bundle
+    encoder: Encoder
+    autoencoder: PatchAutoencoder | KLAutoencoder
+    mel: MelSpectrogram
+    device: str
+
+    @classmethod
+    def load(cls, bundle: Bundle, device: str) -> Encoders:
+        """Raises BundleError where the bundle's mel is not one that we can make."""
+        if bundle.mel.scaling != "decibel":
+            fact = f"{bundle.path}: mels with the scaling {bundle.mel.scaling!r} cannot be made"
+            raise BundleError(fact, "use a bundle with decibel mels")
+        encoder, autoencoder = encoder_of(bundle, device), autoencoder_of(bundle).to(device)
+        return cls(bundle, encoder, autoencoder, MelSpectrogram(mel_config(bundle)), device)
+
+
+def prepare(
+    clips: Sequence[Path], folder: Path, encoders: Encoders, shard: tuple[int, int] = (1, 1)
+) -> Iterator[Prepared]:
+    """Encode the clips of shard I of N (dealt round-robin) that ``folder`` does not hold yet; yields one result each.
+
+    A clip is cut into windows side by side; one shorter than a window is padded with its last picture and silence, and
+    so is the rest of a longer one if it fills half a window. Bad clips are reported and tried again next time.
+    """
+    index, count = shard
+    if not 1 <= index <= count:
+        raise UsageError(f"shard {index}/{count} does not exist", f"use 1/{count} to {count}/{count}")
+    part = folder / f"shard-{index:03d}-of-{count:03d}"
+    part.mkdir(parents=True, exist_ok=True)
+    writer = _Writer(part, _meta_of(folder, encoders))
+    for clip in clips[index - 1 :: count]:
+        identity = _identity(clip)
+        if writer.holds(identity):
+            yield Prepared(clip, 0, skipped=True)
+            continue
+        try:
+            windows = _encode(clip, encoders)
+        except ClipError as error:
+            writer.refuse(identity, error)
+            yield Prepared(clip, 0, error)
+            continue
+        writer.add(identity, windows)
+        yield Prepared(clip, len(windows))
+
+
+class Shards:
+    """Read access to all shards of a folder, memory-mapped; the newest line of a clip counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.meta = read_meta(folder)
+        self._features: list[NDArray[np.float16]] = []
+        self._latents: list[NDArray[np.float16]] = []
+        rows = []
+        for number, part in enumerate(sorted(folder.glob("shard-*-of-*"))):
+            newest = {line["clip"]: line for line in journal.read(part / "clips.jsonl")}
+            kept = [line for line in newest.values() if "row" in line]
+            rows += [(number, line["row"] + offset) for line in kept for offset in range(line["windows"])]
+            self._features.append(_mapped(part / "features.f2", self.meta.features))
+            self._latents.append(_mapped(part / "latents.f2", self.meta.latents))
+        if not rows:
+            raise UsageError(f"{folder}: holds no finished clip", "run foleygen train prepare first")
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def window(self, index: int) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+        """(latents (Z, H, W), features (K, C)) of one window."""
+        part, row = self._rows[index]
+        return self._latents[part][row], self._features[part][row]
+
+
+def make_draw(shards: Shards, device: str = "cpu") -> DrawBatch:
+    """(latents, features) of random windows."""
+
+    def draw(generator: torch.Generator, count: int) -> Batch:
+        picked = torch.randint(len(shards), (count,), generator=generator).tolist()
+        latents, features = zip(*(shards.window(index) for index in picked), strict=True)
+        columns = (torch.from_numpy(np.stack(column).astype(np.float32)) for column in (latents, features))
+        return tuple(column.to(device) for column in columns)
+
+    return draw
+
+
+def read_meta(folder: Path) -> ShardsMeta:
+    """The geometry of a folder of shards. Raises UsageError."""
+    reader = strict.Reader(UsageError)
+    content = reader.mapping(folder / META, "run foleygen train prepare first")  # JSON is YAML
+    return reader.section(ShardsMeta, content, str(folder / META))
+
+
+class _Writer:
+    """Appends windows to one shard; what a killed run left behind its last line is cut off."""
+
+    def __init__(self, part: Path, meta: ShardsMeta) -> None:
+        self.part, self.log = part, part / "clips.jsonl"
+        journal.repair(self.log)
+        lines = journal.read(self.log)
+        self.rows = max((line["row"] + line["windows"] for line in lines if "row" in line), default=0)
+        self.done = {line["clip"]: line for line in lines}
+        for name, shape in (("features.f2", meta.features), ("latents.f2", meta.latents)):
+            with open(part / name, "ab") as handle:
+                handle.truncate(self.rows * int(np.prod(shape)) * 2)
+
+    def holds(self, identity: dict[str, Any]) -> bool:
+        line = self.done.get(identity["clip"])
+        return line is not None and "row" in line and all(line[name] == identity[name] for name in identity)
+
+    def refuse(self, identity: dict[str, Any], error: ClipError) -> None:
+        line = {**identity, "error": str(error)}
+        if self.done.get(identity["clip"]) != line:
+            journal.append(self.log, line)
+
+    def add(self, identity: dict[str, Any], windows: Sequence[tuple[NDArray[np.float16], NDArray[np.float16]]]) -> None:
+        for name, index in (("features.f2", 0), ("latents.f2", 1)):
+            path = self.part / name
+            with journal.room_for(path), open(path, "ab") as handle:
+                for window in windows:
+                    handle.write(np.ascontiguousarray(window[index]).tobytes())
+                handle.flush()
+                os.fsync(handle.fileno())
+        journal.append(self.log, {**identity, "row": self.rows, "windows": len(windows)})
+        self.rows += len(windows)
+
+
+def _encode(clip: Path, encoders: Encoders) -> list[tuple[NDArray[np.float16], NDArray[np.float16]]]:
+    """(features, standardised latents) of every window."""
+    bundle = encoders.bundle
+    info = probe.probe(clip)
+    samples = own_sound.read(info, bundle.sample_rate)
+    if float(np.abs(samples).max(initial=0.0)) < SILENCE:
+        raise ClipError(f"{clip}: its sound is silent", "give a clip with its sound")
+    length = bundle.window_samples
+    plan = plan_windows(max(1, len(samples)), length, 0)
+    kept = [window for window in plan if window.index == 0 or len(samples) - window.start >= length / 2]
+    spec = bundle.encoder
+    starts = [Fraction(window.start, bundle.sample_rate) for window in kept]
+    requests = [frames.FrameRequest(index, start, spec.num_frames) for index, start in enumerate(starts)]
+    pictures = frames.read(info, requests, spec.frame_rate, spec.frame_size, frames.FrameRule(spec.frame_rule))
+    features = [found for _, found in extract(pictures, encoders.encoder, encoders.device)]
+    padded = np.pad(samples, (0, max(0, kept[-1].start + length - len(samples))))
+    sounds = np.stack([padded[window.start : window.start + length] for window in kept])
+    latents = _latents(sounds, encoders)
+    return [(found.astype(np.float16), latent) for found, latent in zip(features, latents, strict=True)]
+
+
+@torch.inference_mode()
+def _latents(sounds: NDArray[np.float32], encoders: Encoders) -> NDArray[np.float16]:
+    mels = encoders.mel(torch.from_numpy(sounds))
+    encode = encoders.autoencoder.encode
+    found = np.concatenate([encode(mel[None].to(encoders.device)).float().cpu().numpy() for mel in mels])
+    mean, std = _standard(encoders.bundle)
+    standardised: NDArray[np.float16] = ((found - mean[:, None, None]) / std[:, None, None]).astype(np.float16)
+    return standardised
+
+
+def _standard(bundle: Bundle) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    spec, channels = bundle.autoencoder, int(bundle.transformer["latent_shape"][0])
+    mean = np.zeros(channels, np.float32) if spec.latent_mean is None else np.asarray(spec.latent_mean, np.float32)
+    std = np.ones(channels, np.float32) if spec.latent_std is None else np.asarray(spec.latent_std, np.float32)
+    return mean, std
+
+
+def _meta_of(folder: Path, encoders: Encoders) -> ShardsMeta:
+    """Write ``shards.json``, or see that it is of this bundle. Raises UsageError."""
+    bundle = encoders.bundle
+    mean, std = _standard(bundle)
+    channels, height, width = (int(size) for size in bundle.transformer["latent_shape"])
+    meta = ShardsMeta(
+        bundle=bundle.name,
+        encoder_hash=bundle.encoder_hash,
+        autoencoder_hash=bundle.parts["autoencoder"].sha256,
+        features=(bundle.encoder.num_features, bundle.encoder.feature_dim),
+        latents=(channels, height, width),
+        latent_mean=tuple(mean.tolist()),
+        latent_std=tuple(std.tolist()),
+    )
+    if (folder / META).exists():
+        if read_meta(folder) != meta:
+            raise UsageError(f"{folder}: was prepared with another bundle", "choose another folder with -o")
+    else:
+        with publish(folder / META) as temporary:
+            temporary.write_text(json.dumps(asdict(meta)), encoding="utf-8")
+    return meta
+
+
+def _identity(clip: Path) -> dict[str, Any]:
+    try:
+        status = clip.stat()
+        return {"clip": str(clip.absolute()), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+    except OSError:
+        return {"clip": str(clip.absolute())}
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    row = int(np.prod(shape)) * 2
+    count = path.stat().st_size // row
+    if not count:
+        return np.zeros((0, *shape), np.float16)
+    mapped: NDArray[np.float16] = np.memmap(path, np.float16, "r", shape=(count, *shape))
+    return mapped
+
+

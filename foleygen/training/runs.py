@@ -1,0 +1,207 @@
+"""From a recipe and data to a Loop in a run's folder, and from a finished run to its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from foleygen import scenes
+from foleygen.engine import SIDE_BLOCK, transformer_of
+from foleygen.errors import BundleError, UsageError
+from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
+from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.models.transformer import MDSGen, TransformerConfig
+from foleygen.training import autoencoder, cavp, encoder, mdsgen, objectives, prepare
+from foleygen.training.dataset import SceneDataset
+from foleygen.training.loop import CHECKPOINT, DrawBatch, Loop, Loss, load_checkpoint
+from foleygen.training.mdsgen import Pairs
+from foleygen.training.prepare import Shards
+from foleygen.training.recipe import CavpRecipe, EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, record
+from foleygen.weights import bundle as bundles
+from foleygen.weights.bundle import Bundle
+
+
+def vae_loop(recipe: VaeRecipe, data: Path, recordings: Path | None, folder: Path, device: str) -> Loop:
+    """The autoencoder on the mels of a dataset of scenes, and of recordings if given."""
+    dataset = open_scenes(data)
+    sources = [dataset.mels[: len(dataset)]]
+    if recordings is not None:
+        from foleygen.audio.mel import MelSpectrogram
+        from foleygen.training.material import recording_mels
+
+        sources.append(recording_mels(str(recordings), "train", dataset.mels.shape[2], MelSpectrogram()))
+    torch.manual_seed(recipe.loop.seed)
+    model = PatchAutoencoder(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss = autoencoder.make_loss(recipe.kl_weight, recipe.weights)
+    return _started(recipe, model, loss, autoencoder.make_draw(sources, device), folder, device)
+
+
+def encoder_loop(recipe: EncoderRecipe, data: Path, folder: Path, device: str) -> Loop:
+    """The small encoder on the pictures of a dataset of scenes."""
+    dataset = with_pictures(open_scenes(data))
+    _same_pictures(dataset, recipe.model.frame_size, recipe.model.num_frames)
+    torch.manual_seed(recipe.loop.seed)
+    listener = MotionEncoder(listener_config(recipe)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = encoder.Listener(listener)
+    draw = encoder.make_draw(dataset, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts)
+    return _started(recipe, model, encoder.make_loss(asdict(recipe.weights)), _on(draw, device), folder, device)
+
+
+def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:
+    """The recipe's encoder with a head for every family and material that scenes have."""
+    return replace(recipe.model, num_families=len(scenes.FAMILIES), num_materials=len(scenes.MATERIALS))
+
+
+def cavp_loop(recipe: CavpRecipe, data: Path, folder: Path, device: str) -> Loop:
+    """Contrast of pictures and mels of a dataset of scenes."""
+    dataset = with_pictures(open_scenes(data))
+    _same_rate(dataset, recipe)
+    torch.manual_seed(recipe.loop.seed)
+    model = cavp.PublishedTowers() if recipe.tower == "published" else cavp.MotionTowers(recipe.model)
+    geometry = cavp.ClipGeometry(recipe.clip_frames, recipe.least_shift)
+    draw = cavp.make_draw(dataset, geometry, recipe.contrast, recipe.augmented, device)
+    return _started(recipe, model, cavp.make_loss(recipe.contrast, recipe.event_weight), draw, folder, device)
+
+
+def mdsgen_loop(recipe: MdsgenRecipe, data: Path, init: Bundle | None, folder: Path, device: str) -> Loop:
+    """The transformer on pairs or shards; ``init`` gives the weights to begin with, and its geometry."""
+    pairs = open_pairs(data)
+    if init is not None:
+        recipe = _fine_tuning(recipe, init, pairs)
+    config = recipe.transformer
+    _same_geometry(config, pairs, data)
+    torch.manual_seed(recipe.loop.seed)
+    model = MDSGen(config)
+    if init is not None:
+        _fill(model, init)
+    draw = prepare.make_draw(pairs, device) if isinstance(pairs, Shards) else mdsgen.make_draw(pairs, device)
+    loss = mdsgen.make_loss(recipe.objective, objectives.token_groups(recipe.objective, config))
+    return _started(recipe, model, loss, draw, folder, device)
+
+
+def open_scenes(folder: Path) -> SceneDataset:
+    """Raises UsageError when ``folder`` holds no dataset, or not one finished clip."""
+    if not (folder / "dataset.json").is_file():
+        raise UsageError(f"{folder}: holds no dataset", "make one with foleygen train scenes")
+    dataset = SceneDataset(folder)
+    if not len(dataset):
+        raise UsageError(f"{folder}: holds no finished clip", "let foleygen train scenes finish")
+    if len(dataset) < int(dataset.config["count"]):
+        fact = f"{folder}: holds {len(dataset)} of its {dataset.config['count']} clips"
+        raise UsageError(fact, "run the same foleygen train scenes again to finish it")
+    return dataset
+
+
+def with_pictures(dataset: SceneDataset) -> SceneDataset:
+    """Raises UsageError for a dataset of sounds alone."""
+    if dataset.frames is None:
+        raise UsageError(f"{dataset.folder}: was made without pictures", "make it again without --no-pictures")
+    return dataset
+
+
+def open_pairs(folder: Path) -> Pairs | Shards:
+    """What ``train pairs`` or ``train prepare`` wrote. Raises UsageError."""
+    if (folder / "pairs.npz").is_file():
+        return Pairs.load(folder)
+    return Shards(folder)
+
+
+def weights(folder: Path, recipe: Recipe) -> dict[str, Tensor]:
+    """The weights that a run would ship: its moving average, or the last ones where none is kept."""
+    if not (folder / CHECKPOINT).is_file():
+        raise UsageError(f"{folder}: holds no checkpoint yet", "let the training reach its first one")
+    state = load_checkpoint(folder / CHECKPOINT)
+    chosen: dict[str, Tensor] = state["average" if recipe.loop.ema_decay is not None else "model"]
+    return chosen
+
+
+def part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries below ``prefix.``, without it."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}
+
+
+def trained_encoder(folder: Path, recipe: EncoderRecipe) -> MotionEncoder:
+    """The encoder of a run, for use."""
+    model = MotionEncoder(listener_config(recipe))
+    model.load_state_dict(part(weights(folder, recipe), "encoder"))
+    return model.eval()
+
+
+def trained_autoencoder(folder: Path, recipe: VaeRecipe) -> PatchAutoencoder:
+    """The autoencoder of a run, for use."""
+    model = PatchAutoencoder(recipe.model)
+    model.load_state_dict(weights(folder, recipe))
+    return model.eval()
+
+
+def _started(recipe: Recipe, model: nn.Module, loss: Loss, draw: DrawBatch, folder: Path, device: str) -> Loop:
+    loop = Loop(model.to(device), loss, draw, recipe.loop, folder)
+    if loop.rank == 0:
+        record(recipe, folder)
+    loop.resume()
+    return loop
+
+
+def _on(draw: DrawBatch, device: str) -> DrawBatch:
+    return lambda generator, count: tuple(value.to(device) for value in draw(generator, count))
+
+
+def _same_pictures(dataset: SceneDataset, size: int, count: int) -> None:
+    found = int(dataset.config["frame_size"]), int(dataset.config["num_frames"])
+    if found != (size, count):
+        fact = f"{dataset.folder}: has {found[1]} pictures of {found[0]} pixels, the recipe wants {count} of {size}"
+        raise UsageError(fact, "make the dataset for this recipe")
+
+
+def _same_rate(dataset: SceneDataset, recipe: CavpRecipe) -> None:
+    rate = float(dataset.config["frame_rate"])
+    wanted = 16000 / recipe.mel_hop
+    found = dataset.mels.shape[2] * rate / float(dataset.config["num_frames"])
+    if rate != recipe.frame_rate or abs(found - wanted) > 0.5:
+        fact = f"{dataset.folder}: has {rate:g} pictures and {found:g} mel frames a second"
+        raise UsageError(fact, f"the recipe wants {recipe.frame_rate:g} and {wanted:g}: make the dataset for it")
+
+
+def _same_geometry(config: TransformerConfig, pairs: Pairs | Shards, data: Path) -> None:
+    if isinstance(pairs, Shards):
+        features, latents = pairs.meta.features, pairs.meta.latents
+    else:
+        (_, _, *features_shape), (_, *latent_shape) = pairs.features.shape, pairs.latents.shape
+        features, latents = tuple(features_shape), tuple(latent_shape)
+    wanted = (config.num_features, config.feature_dim), config.latent_shape
+    if (features, latents) != wanted:
+        fact = f"{data}: has features {features} and latents {latents}, the recipe wants {wanted[0]} and {wanted[1]}"
+        raise UsageError(fact, "prepare the clips with the bundle that the recipe is for")
+
+
+def _fill(model: MDSGen, init: Bundle) -> None:
+    """The bundle's weights; bundles ship without the side block, which only training uses and begins anew."""
+    state = {name: value.float() for name, value in bundles.tensors(init, "transformer").items()}
+    fresh = {name: value for name, value in model.state_dict().items() if name.startswith(SIDE_BLOCK)}
+    try:
+        model.load_state_dict({**fresh, **state})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{init.path}: its transformer does not fit ({reason})", "name another bundle") from error
+
+
+def _fine_tuning(recipe: MdsgenRecipe, init: Bundle, pairs: Pairs | Shards) -> MdsgenRecipe:
+    """The recipe with the bundle's transformer; the rest of the recipe must fit it."""
+    if isinstance(pairs, Shards) and pairs.meta.encoder_hash != init.encoder_hash:
+        raise UsageError(
+            f"{init.path}: its encoder is not the one that prepared the clips ({pairs.meta.bundle})",
+            "prepare them with this bundle",
+        )
+    if init.sampling.prediction_type != recipe.objective.prediction_type:
+        raise UsageError(
+            f"{init.path}: predicts {init.sampling.prediction_type}, the recipe {recipe.objective.prediction_type}",
+            "choose a recipe with the same objective",
+        )
+    config = transformer_of(init).config
+    if config.learn_sigma != recipe.objective.learned_sigma:
+        raise BundleError(f"{init.path}: learn_sigma is {config.learn_sigma}", "set objective.learned_sigma alike")
+    return replace(recipe, transformer=config)
