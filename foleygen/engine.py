@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """Parts of the messages of the allocators that raise a plain RuntimeError: of the CPU, of Metal, of cuBLAS."""
 
-Options = TypeVar("Options")
+Made = TypeVar("Made")
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -128,8 +128,8 @@ def encoder_of(spec: Bundle, device: str) -> Encoder:
     if spec.encoder.kind == "motion":
         from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 
-        motion = MotionEncoder(_options(MotionEncoderConfig, spec.encoder.options, spec))
-        return _filled(motion, weights, spec).to(device)
+        config = _made(MotionEncoderConfig, spec, **spec.encoder.options)
+        return _filled(_made(MotionEncoder, spec, config), weights, spec).to(device)
     from foleygen.models.cavp import CAVP
 
     cavp = _filled(CAVP(), weights, spec).to(device)
@@ -138,7 +138,7 @@ def encoder_of(spec: Bundle, device: str) -> Encoder:
 
 def transformer_of(spec: Bundle) -> MDSGen:
     """The transformer with its weights; the side block, which only masked training runs, may be left out of them."""
-    model = MDSGen(_options(TransformerConfig, spec.transformer, spec))
+    model = _made(MDSGen, spec, _made(TransformerConfig, spec, **spec.transformer))
     weights = bundles.tensors(spec, "transformer")
     if not any(name.startswith(SIDE_BLOCK) for name in weights):
         model.sideblocks = nn.ModuleList()
@@ -149,7 +149,8 @@ def autoencoder_of(spec: Bundle) -> PatchAutoencoder | KLAutoencoder:
     """The mel autoencoder with its weights."""
     weights = bundles.tensors(spec, "autoencoder")
     if spec.autoencoder.kind == "patch":
-        return _filled(PatchAutoencoder(_options(PatchAutoencoderConfig, spec.autoencoder.config, spec)), weights, spec)
+        config = _made(PatchAutoencoderConfig, spec, **spec.autoencoder.config)
+        return _filled(_made(PatchAutoencoder, spec, config), weights, spec)
     return load_kl(
         spec.autoencoder.config,
         weights,
@@ -161,10 +162,10 @@ def autoencoder_of(spec: Bundle) -> PatchAutoencoder | KLAutoencoder:
 def vocoder_of(spec: Bundle) -> Vocoder:
     """The mel inversion."""
     if spec.vocoder.kind == "griffin_lim":
-        return GriffinLim(mel_config(spec), **spec.vocoder.options)
+        return _made(GriffinLim, spec, _made(mel_config, spec, spec), **spec.vocoder.options)
     from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
 
-    vocoder = HiFiGAN(_options(HiFiGANConfig, spec.vocoder.options, spec))
+    vocoder = _made(HiFiGAN, spec, _made(HiFiGANConfig, spec, **spec.vocoder.options))
     _filled(vocoder.generator, bundles.tensors(spec, "vocoder"), spec)
     return vocoder
 
@@ -226,13 +227,16 @@ def _phase_generator(key: WindowKey) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _options(kind: type[Options], options: Mapping[str, Any], spec: Bundle) -> Options:
-    values = {name: _tuples(value) for name, value in options.items()}
+def _made(kind: Callable[..., Made], spec: Bundle, *parts: Any, **options: Any) -> Made:
+    """``kind`` from its parts and the options of bundle.yaml, which may not fit it."""
     try:
-        return kind(**values)
-    except (TypeError, ValueError) as error:
-        fact = f"{spec.path}: its settings do not fit {kind.__name__} ({error})"
-        raise BundleError(fact, "export it again") from error
+        return kind(*parts, **{name: _tuples(value) for name, value in options.items()})
+    except (TypeError, ValueError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())
+        name = getattr(kind, "__name__", "it")
+        raise BundleError(f"{spec.path}: its settings do not fit {name} ({reason})", "export it again") from error
 
 
 def _tuples(value: Any) -> Any:

@@ -29,9 +29,8 @@ class Window:
 def plan_windows(total: int, window: int, overlap: int) -> list[Window]:
     """Windows of equal length on a grid of ``window - overlap`` samples that cover [0, total).
 
-    Starts are multiples of the hop whatever the total, and the last window may reach past the end: a clip that is
-    lengthened or trimmed at its end keeps its windows, so it keeps their sound and their cached features. Spreading
-    the starts evenly would move every window for one more frame of picture. Raises UsageError if the overlap is not
+    Starts are multiples of the hop whatever the total, and the last window may reach past the end; spreading the starts
+    evenly would move every window for one more frame of picture. Raises UsageError if the overlap is not
     in 0..window - 1, ValueError if ``total`` or ``window`` is below 1.
     """
     if total < 1 or window < 1:

@@ -36,6 +36,8 @@ class Report:
             return ExitCode.NO_CLIPS
         if not errors:
             return ExitCode.OK
+        if any(error.exit_code == ExitCode.BUG for error in errors):
+            return ExitCode.BUG
         if any(isinstance(error, RetryableError) for error in errors):
             return ExitCode.TRY_AGAIN
         if len(errors) < self.total:

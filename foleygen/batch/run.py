@@ -111,9 +111,10 @@ class _Batch:
             except FoleygenError as error:
                 self._fail(item.clip.path, error)
             except Exception as error:
+                from foleygen.engine import explained
+
                 log.debug("%s", item.clip.path, exc_info=True)
-                bug = ClipError(f"{item.clip.path}: internal error ({error!r})", "report it with the output of -vv")
-                self._fail(item.clip.path, bug)
+                self._fail(item.clip.path, explained(error, item.clip.path))
             else:
                 if info is not None:
                     yield self._job(info, item.output)

@@ -43,6 +43,8 @@ def _data_options(command: Command) -> Command:
         click.option("--data", type=click.Path(path_type=Path), help="A dataset made by 'foleygen train scenes'."),
         click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="Scenes, without --data."),
         click.option("--style", default="train", show_default=True, help="Style of the scenes, without --data."),
+        click.option("--family", help="Only scenes of this family, without --data."),
+        click.option("--material", help="Only bodies of this material, without --data."),
         click.option("--recordings", type=click.Path(path_type=Path), help="Recordings that scenes may play."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     ):
@@ -65,6 +67,8 @@ def sync(
     data: Path | None,
     count: int,
     style: str,
+    family: str | None,
+    material: str | None,
     recordings: Path | None,
     as_json: bool,
     perturbation: str,
@@ -91,7 +95,7 @@ def sync(
     from foleygen.evaluation.perturb import PERTURBATIONS
     from foleygen.evaluation.sync import plot as draw
 
-    dataset = _dataset(data, count, style, recordings)
+    dataset = _dataset(data, count, style, family, material, recordings)
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
     names = list(PERTURBATIONS) if perturbation == "all" else [perturbation]
     reports: dict[str, Any] = {}
@@ -117,6 +121,8 @@ def scenes(
     data: Path | None,
     count: int,
     style: str,
+    family: str | None,
+    material: str | None,
     recordings: Path | None,
     as_json: bool,
     train_data: Path | None,
@@ -134,7 +140,7 @@ def scenes(
     from foleygen.training.dataset import SceneDataset
 
     engine, seed = _engine(invocation, config_file, values)
-    dataset = _dataset(data, count, style, recordings)
+    dataset = _dataset(data, count, style, family, material, recordings)
     results = generated.generate(engine, dataset, seed=seed, on_clip=_counter("scenes"))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
     reports: dict[str, Any] = {
@@ -160,6 +166,8 @@ def reconstruction(
     data: Path | None,
     count: int,
     style: str,
+    family: str | None,
+    material: str | None,
     recordings: Path | None,
     as_json: bool,
     config_file: Path | None,
@@ -174,7 +182,7 @@ def reconstruction(
     from foleygen.evaluation import generated
 
     engine, _ = _engine(invocation, config_file, values)
-    dataset = _dataset(data, count, style, recordings)
+    dataset = _dataset(data, count, style, family, material, recordings)
     _print(as_json, generated.reconstruction_reports(engine, dataset))
 
 
@@ -212,7 +220,9 @@ def _engine(invocation: Invocation, config_file: Path | None, values: dict[str, 
     return engine, settings.seed
 
 
-def _dataset(data: Path | None, count: int, style: str, recordings: Path | None) -> SceneDataset:
+def _dataset(
+    data: Path | None, count: int, style: str, family: str | None, material: str | None, recordings: Path | None
+) -> SceneDataset:
     """The dataset named, or one made for this measurement from the seeds that are kept for tests."""
     from foleygen.training.dataset import DatasetConfig, SceneDataset, make
 
@@ -227,6 +237,8 @@ def _dataset(data: Path | None, count: int, style: str, recordings: Path | None)
         count=count,
         first_seed=TEST_SEEDS.start,
         style=style,
+        families=(family,) if family else None,
+        material=material,
         recordings=str(recordings) if recordings else None,
         fold="test",
     )

@@ -207,7 +207,7 @@ class MotionEncoder(nn.Module):
 
 
 def _keep_variance(module: nn.Module) -> None:
-    """He's initialisation: PyTorch's own shrinks the signal at every layer, and the pixel branch then never wakes up."""
+    """He's initialisation; PyTorch's own shrinks the signal at every layer, and the pixel branch never wakes up."""
     if isinstance(module, nn.Conv1d | nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
