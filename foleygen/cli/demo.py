@@ -71,7 +71,8 @@ def make_clip(path: Path, seed: int, family: str, size: tuple[int, int], seconds
     from foleygen import scenes
     from foleygen.media import movie
 
-    scene = scenes.compose(scenes.TEST_SEEDS[seed % len(scenes.TEST_SEEDS)], family=family, duration_s=seconds)
+    number = scenes.TEST_SEEDS[seed % len(scenes.TEST_SEEDS)]
+    scene = scenes.compose(number, family=family, duration_s=seconds, style="clean")
     sound = scene.sound(SAMPLE_RATE) if with_sound else None
     movie.write(path, _pictures(scene, size, seconds), FRAME_RATE, size, sound, SAMPLE_RATE if with_sound else None)
 

@@ -140,7 +140,7 @@ def _features(engine: Engine, dataset: SceneDataset, clip: ClipRecord, perturbat
     rng = np.random.default_rng(clip.seed)
     frames = PERTURBATIONS[perturbation](np.asarray(dataset.frames[clip.row]), dataset.config["frame_rate"], rng)
     with torch.inference_mode():
-        return engine.encode(torch.from_numpy(frames)[None]).cpu()
+        return engine.encode(torch.from_numpy(np.array(frames))[None]).cpu()
 
 
 def _heard(
