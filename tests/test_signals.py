@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 
 def start(folder: Path, bundle: Path, *prefix: str) -> subprocess.Popen[str]:
     arguments = ["-m", "foleygen", "add-sound", "clips", "--json", "--no-cache", "--model", str(bundle)]
+    # a job in the background is born with SIGINT ignored, and would hand that down
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [*prefix, sys.executable, *arguments],
         cwd=folder,
