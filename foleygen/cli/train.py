@@ -302,6 +302,7 @@ def prepare(
 @click.option("--licence-file", type=PATH, metavar="FILE", help="Its text.")
 @click.option("--commercial/--non-commercial", default=False, help="Whether the licence allows commercial use.")
 @click.option("--card", type=PATH, metavar="FILE", help="Model card; else one is written from the recipes.")
+@click.option("--credits", type=PATH, metavar="TSV", help="Without --base: credit this manifest's recordings in it.")
 @OUTPUT
 def bundle(mdsgen_run: Path, base: str | None, name: str, card: Path | None, output: Path, **parts: Any) -> None:
     """Put finished trainings together as a bundle for --model.
@@ -314,6 +315,7 @@ def bundle(mdsgen_run: Path, base: str | None, name: str, card: Path | None, out
     """
     from foleygen.cli.console import write_result
     from foleygen.training import packing
+    from foleygen.training.credits import credits_of
 
     text = _text(card) if card else None
     if base is not None:
@@ -332,6 +334,7 @@ def bundle(mdsgen_run: Path, base: str | None, name: str, card: Path | None, out
                 text=_text(parts["licence_file"]) if parts["licence_file"] else parts["licence"] + "\n",
             ),
             text,
+            credits_of(parts["credits"]) if parts["credits"] else "",
         )
     write_result(str(output))
 

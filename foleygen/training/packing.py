@@ -36,8 +36,11 @@ class Terms:
     text: str
 
 
-def pack_all(folder: Path, trained: Runs, terms: Terms, card: str | None = None) -> Bundle:
-    """A bundle of three runs, with Griffin-Lim. Raises UsageError when a run or the pairs are missing."""
+def pack_all(folder: Path, trained: Runs, terms: Terms, card: str | None = None, credits: str = "") -> Bundle:
+    """A bundle of three runs, with Griffin-Lim; ``credits`` end its card.
+
+    Raises UsageError when a run or the pairs are missing.
+    """
     encoder = recorded(trained.encoder, EncoderRecipe)
     vae = recorded(trained.vae, VaeRecipe)
     mdsgen = recorded(trained.mdsgen, MdsgenRecipe)
@@ -62,7 +65,7 @@ def pack_all(folder: Path, trained: Runs, terms: Terms, card: str | None = None)
         licence=terms.licence,
         commercial=terms.commercial,
         licence_text=terms.text,
-        model_card=card or _card(terms.name, {"encoder": encoder, "vae": vae, "mdsgen": mdsgen}),
+        model_card=(card or _card(terms.name, {"encoder": encoder, "vae": vae, "mdsgen": mdsgen})) + credits,
     )
 
 
