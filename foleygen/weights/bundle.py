@@ -191,6 +191,7 @@ def save(
             file = staging / f"{name}.safetensors"
             with publish(file) as temporary:
                 save_file({key: _owned(tensor) for key, tensor in state.items()}, temporary, {"format": "pt"})
+                temporary.chmod(0o644)  # safetensors would keep it to its owner
             parts[name] = Part(file=file.name, sha256=sha256(file), bytes=file.stat().st_size)
         text = yaml.safe_dump(_manifest(spec, parts), sort_keys=False, allow_unicode=True, width=120)
         for name, content in (("LICENSE", licence_text), ("README.md", model_card), (MANIFEST, text)):
