@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,7 +40,26 @@ def evaluate() -> None:
     """
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Which scenes to measure on: the dataset ``data``, or what is drawn for it."""
+
+    data: Path | None
+    count: int
+    style: str
+    family: str | None
+    material: str | None
+    recordings: Path | None
+
+
 def _data_options(command: Command) -> Command:
+    """Options that say which scenes; the command gets them as one ``chosen``."""
+
+    @functools.wraps(command)
+    def collected(*arguments: Any, **values: Any) -> Any:
+        chosen = Chosen(**{item.name: values.pop(item.name) for item in fields(Chosen)})
+        return command(*arguments, chosen=chosen, **values)
+
     for option in (
         click.option("--data", type=click.Path(path_type=Path), help="A dataset made by 'foleygen train scenes'."),
         click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="Scenes, without --data."),
@@ -48,8 +69,8 @@ def _data_options(command: Command) -> Command:
         click.option("--recordings", type=click.Path(path_type=Path), help="Recordings that scenes may play."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     ):
-        command = option(command)
-    return command
+        collected = option(collected)
+    return collected
 
 
 @evaluate.command()
@@ -64,12 +85,7 @@ def sync(
     invocation: Invocation,
     /,
     clips: tuple[Path, ...],
-    data: Path | None,
-    count: int,
-    style: str,
-    family: str | None,
-    material: str | None,
-    recordings: Path | None,
+    chosen: Chosen,
     as_json: bool,
     perturbation: str,
     lag: float,
@@ -95,7 +111,7 @@ def sync(
     from foleygen.evaluation.perturb import PERTURBATIONS
     from foleygen.evaluation.sync import plot as draw
 
-    dataset = _dataset(data, count, style, family, material, recordings)
+    dataset = _dataset(chosen)
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
     names = list(PERTURBATIONS) if perturbation == "all" else [perturbation]
     reports: dict[str, Any] = {}
@@ -118,12 +134,7 @@ def sync(
 def scenes(
     invocation: Invocation,
     /,
-    data: Path | None,
-    count: int,
-    style: str,
-    family: str | None,
-    material: str | None,
-    recordings: Path | None,
+    chosen: Chosen,
     as_json: bool,
     train_data: Path | None,
     config_file: Path | None,
@@ -140,7 +151,7 @@ def scenes(
     from foleygen.training.dataset import SceneDataset
 
     engine, seed = _engine(invocation, config_file, values)
-    dataset = _dataset(data, count, style, family, material, recordings)
+    dataset = _dataset(chosen)
     results = generated.generate(engine, dataset, seed=seed, on_clip=_counter("scenes"))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
     reports: dict[str, Any] = {
@@ -163,12 +174,7 @@ def scenes(
 def reconstruction(
     invocation: Invocation,
     /,
-    data: Path | None,
-    count: int,
-    style: str,
-    family: str | None,
-    material: str | None,
-    recordings: Path | None,
+    chosen: Chosen,
     as_json: bool,
     config_file: Path | None,
     **values: Any,
@@ -182,7 +188,7 @@ def reconstruction(
     from foleygen.evaluation import generated
 
     engine, _ = _engine(invocation, config_file, values)
-    dataset = _dataset(data, count, style, family, material, recordings)
+    dataset = _dataset(chosen)
     _print(as_json, generated.reconstruction_reports(engine, dataset))
 
 
@@ -220,26 +226,24 @@ def _engine(invocation: Invocation, config_file: Path | None, values: dict[str, 
     return engine, settings.seed
 
 
-def _dataset(
-    data: Path | None, count: int, style: str, family: str | None, material: str | None, recordings: Path | None
-) -> SceneDataset:
+def _dataset(chosen: Chosen) -> SceneDataset:
     """The dataset named, or one made for this measurement from the seeds that are kept for tests."""
     from foleygen.training.dataset import DatasetConfig, SceneDataset, make
 
-    if data is not None:
-        return SceneDataset(data)
+    if chosen.data is not None:
+        return SceneDataset(chosen.data)
     import tempfile
 
     from foleygen.scenes import TEST_SEEDS
 
     folder = Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="foleygen-")))
     config = DatasetConfig(
-        count=count,
+        count=chosen.count,
         first_seed=TEST_SEEDS.start,
-        style=style,
-        families=(family,) if family else None,
-        material=material,
-        recordings=str(recordings) if recordings else None,
+        style=chosen.style,
+        families=(chosen.family,) if chosen.family else None,
+        material=chosen.material,
+        recordings=str(chosen.recordings) if chosen.recordings else None,
         fold="test",
     )
     return make(folder, config, on_clip=_counter("drawing"))
