@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from fractions import Fraction
 
 import av
@@ -53,10 +53,10 @@ class StreamCopies:
             else:
                 self._add(stream, stream.disposition)
 
-    def add_others(self, keep_sound: bool) -> None:
-        """Copy subtitles, attachments and, if it is kept, the clip's own sound."""
+    def add_others(self, sounds: Set[int]) -> None:
+        """Copy subtitles, attachments and the streams of the clip's own sound that are among ``sounds``."""
         for stream in self._source.streams:
-            if stream.type == "audio" and keep_sound:
+            if stream.index in sounds:
                 self._add(stream, stream.disposition & ~Disposition.default)
             elif stream.type == "subtitle":
                 self._add(stream, stream.disposition)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import av
 import numpy as np
@@ -17,15 +16,16 @@ from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
+from foleygen.config import AudioPolicy, RenderSettings
 from foleygen.errors import ClipError
-from foleygen.media.containers import Container, container_for, disk_errors, suggestion
+from foleygen.media.containers import Container, container_for, created, disk_errors, suggestion
 from foleygen.media.copying import StreamCopies
+from foleygen.media.loudness import Loudness
+from foleygen.media.mixdown import Level, Mixdown, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import SAMPLE_RATE, Soundtrack
 from foleygen.media.source import opened, packets, printable
-
-AudioPolicy = Literal["keep", "replace"]
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 _MAX_TIMESCALE = 1_000_000
@@ -40,6 +40,15 @@ _PLAIN_TAGS = frozenset(
 
 
 @dataclass(frozen=True)
+class SideTrack:
+    """One more sound, mono chunks (n,) float32 at ``sample_rate`` Hz, on a track that players do not start with."""
+
+    title: str
+    chunks: Iterable[NDArray[np.float32]]
+    sample_rate: int
+
+
+@dataclass(frozen=True)
 class MuxReport:
     """What was written."""
 
@@ -47,6 +56,10 @@ class MuxReport:
     samples_48k: int
     """Samples of the new track, at 48 kHz."""
     warnings: tuple[str, ...]
+    loudness: Loudness | None = None
+    """Of the new track as it was written; None where nothing asked for it."""
+    gain_db: float = 0.0
+    """What the new sound was raised by on its way into the track."""
 
 
 def mux(
@@ -56,76 +69,91 @@ def mux(
     output: Path,
     *,
     audio: AudioPolicy = "keep",
+    duck_db: float = RenderSettings.duck_db,
+    loudness: Loudness | None = None,
+    level: Level | None = None,
+    side: SideTrack | None = None,
     metadata: Mapping[str, str] = _NO_METADATA,
 ) -> MuxReport:
     """Write the clip with ``sound``, mono chunks (n,) float32 at ``sample_rate`` Hz, to ``output``.
 
     The kind of file follows the suffix of ``output``. The new track lasts exactly round(duration * 48000) samples and
-    begins with the picture; the clip's own sound follows it (``keep``) or is left out (``replace``). The picture is
-    never decoded; ``sound`` is consumed as the file is written. Raises ClipError when the output is the clip itself
-    or cannot hold its streams, RetryableError when the disk is full.
+    begins with the picture; the clip's own sound follows it (``keep``), is left out (``replace``) or is part of it
+    with ``sound`` at ``duck_db`` under it (``mix``). ``side`` follows the new track and is as long. ``level`` gives the
+    new track's gain from its loudness; ``loudness`` is that of ``sound``, where the caller has it. The picture is never
+    decoded; ``sound`` is consumed as the file is written, and must be iterable again for a mix or for a level without
+    ``loudness``. Raises ClipError when the output is the clip itself or cannot hold its streams, RetryableError when
+    the disk is full.
     """
     kind = container_for(output)
     _refuse_overwriting(info.path, output)
-    total = round(info.duration * SAMPLE_RATE)
+    if audio == "mix":
+        made = mixed(info, sound, sample_rate, duck_db, loudness, level)
+    else:
+        made = alone(info, sound, sample_rate, loudness, level)
     with (
         opened(info.path) as source,
         publish(output) as temporary,
         _explained_refusals(info, kind),
         disk_errors(),
-        _target(temporary, kind, _movie_timescale(source, info), _tags(source, info, metadata)) as target,
+        _target(temporary, kind, info, source, metadata) as target,
     ):
         clock_start = _clock_start(source)
         copies = StreamCopies(source, target, info, kind, clock_start)
         copies.add_pictures()
-        track = Soundtrack(target, kind, first_sample=round((info.start - clock_start) * SAMPLE_RATE))
-        copies.add_others(keep_sound=audio == "keep")
+        first_sample = round((info.start - clock_start) * SAMPLE_RATE)
+        track = Soundtrack(target, kind, first_sample, made.channels, made.title)
+        sounds = [(track, iter(made.chunks))]
+        if side is not None:
+            total = round(info.duration * SAMPLE_RATE)
+            chunks = resampled(side.chunks, side.sample_rate, SAMPLE_RATE, total)
+            sounds.append((Soundtrack(target, kind, first_sample, title=side.title, default=False), chunks))
+        copies.add_others(sounds=_kept_sounds(source, audio, made))
         copies.add_chapters()
-        _interleave(source, target, copies, track, resampled(sound, sample_rate, SAMPLE_RATE, total))
+        _interleave(source, target, copies, sounds)
         copies.finish()
-    return MuxReport(kind.audio_codec, track.samples, tuple(copies.warnings))
+    notes = (f"{printable(info.path)}: {note}" for note in made.notes)
+    return MuxReport(kind.audio_codec, track.samples, (*copies.warnings, *notes), made.loudness, made.foley_gain_db)
+
+
+def _kept_sounds(source: InputContainer, audio: AudioPolicy, made: Mixdown) -> frozenset[int]:
+    """Indices of the clip's own sound tracks that are copied: what is in the mix is not there twice."""
+    own = frozenset(stream.index for stream in source.streams.audio)
+    return frozenset() if audio == "replace" else own - {made.own_index}
 
 
 def _interleave(
     source: InputContainer,
     target: OutputContainer,
     copies: StreamCopies,
-    track: Soundtrack,
-    chunks: Iterator[NDArray[np.float32]],
+    sounds: Sequence[tuple[Soundtrack, Iterator[NDArray[np.float32]]]],
 ) -> None:
     """Write the copied packets in file order, each after the sound that plays before it."""
     for packet in packets(source, *copies.streams):
         for copied in copies.copied(packet):
-            while track.time <= copies.clock(copied):
-                chunk = next(chunks, None)
-                if chunk is None:
-                    break
-                target.mux(track.encoded(chunk))
+            for track, chunks in sounds:
+                while track.time <= copies.clock(copied):
+                    chunk = next(chunks, None)
+                    if chunk is None:
+                        break
+                    target.mux(track.encoded(chunk))
             target.mux(copied)
-    for chunk in chunks:
-        target.mux(track.encoded(chunk))
-    target.mux(track.flushed())
+    for track, chunks in sounds:
+        for chunk in chunks:
+            target.mux(track.encoded(chunk))
+        target.mux(track.flushed())
 
 
-@contextmanager
-def _target(temporary: Path, kind: Container, timescale: int, tags: dict[str, str]) -> Iterator[OutputContainer]:
+def _target(
+    temporary: Path, kind: Container, info: ClipInfo, source: InputContainer, metadata: Mapping[str, str]
+) -> AbstractContextManager[OutputContainer]:
+    tags = _tags(source, info, metadata)
     options = {}
     if kind.keeps_timecode:
-        options["movie_timescale"] = str(timescale)
+        options["movie_timescale"] = str(_movie_timescale(source, info))
         if tags.keys() - _PLAIN_TAGS - {"timecode"}:
             options["movflags"] = "use_metadata_tags"
-    target = av.open(
-        str(temporary), "w", format=kind.muxer, container_options=options, metadata_errors="surrogateescape"
-    )
-    try:
-        target.metadata.update(tags)
-        yield target
-    except BaseException:
-        # The failure under way says more than one of closing a file that is thrown away.
-        with suppress(av.FFmpegError):
-            target.close()
-        raise
-    target.close()
+    return created(temporary, kind.muxer, options, tags)
 
 
 def _movie_timescale(source: InputContainer, info: ClipInfo) -> int:

@@ -1,4 +1,4 @@
-"""The new sound track of a file: 48 kHz mono, encoded as the container likes it."""
+"""The new sound track of a file: 48 kHz, encoded as the container likes it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from foleygen.media.containers import Container
 SAMPLE_RATE = 48000
 """Hz: what editors deliver in."""
 TITLE = "Foley"
+AMBIENCE_TITLE = "Ambience"
+_LAYOUTS = {1: "mono", 2: "stereo"}
 
 # Sample formats of the encoders, with the bits they keep of it.
 _INTEGER_FORMATS = {"pcm_s24le": ("s32", 24), "pcm_s16le": ("s16", 16)}
@@ -27,11 +29,21 @@ _Native = NDArray[np.float32] | NDArray[np.int32] | NDArray[np.int16]
 
 
 class Soundtrack:
-    """Encodes samples to packets of one default audio stream of ``target``."""
+    """Encodes samples to packets of one audio stream of ``target``."""
 
-    def __init__(self, target: OutputContainer, kind: Container, first_sample: int) -> None:
-        """``first_sample``: 48 kHz samples on the file's clock at which the picture begins."""
+    def __init__(
+        self,
+        target: OutputContainer,
+        kind: Container,
+        first_sample: int,
+        channels: int = 1,
+        title: str = TITLE,
+        default: bool = True,
+    ) -> None:
+        """``first_sample``: 48 kHz samples on the file's clock at which the picture begins; ``default``: players
+        start with it."""
         self.samples = 0
+        self._layout = _LAYOUTS[channels]
         self._first_sample = first_sample
         self._codec = kind.audio_codec
         self._format, self._bits = _INTEGER_FORMATS.get(kind.audio_codec, ("fltp", 0))
@@ -39,16 +51,17 @@ class Soundtrack:
         assert isinstance(stream, AudioStream)
         self._stream: AudioStream = stream
         context = self._stream.codec_context
-        context.layout = "mono"
+        context.layout = self._layout
         context.format = "flt" if self._codec == "libopus" else self._format
         if kind.bit_rate:
             context.bit_rate = kind.bit_rate
         context.time_base = self._stream.time_base = Fraction(1, SAMPLE_RATE)
-        self._stream.disposition = Disposition.default
-        self._stream.metadata["title"] = TITLE
+        if default:
+            self._stream.disposition = Disposition.default
+        self._stream.metadata["title"] = title
         if kind.keeps_timecode:
             # What QuickTime players and editors show as the track's name.
-            self._stream.metadata["handler_name"] = TITLE
+            self._stream.metadata["handler_name"] = title
 
     @property
     def time(self) -> Fraction:
@@ -56,23 +69,26 @@ class Soundtrack:
         return Fraction(self._first_sample + self.samples, SAMPLE_RATE)
 
     def encoded(self, samples: NDArray[np.float32]) -> list[Packet[Stream]]:
-        """Packets that are complete after mono ``samples``, (n,) float32 in [-1, 1]."""
-        frame = AudioFrame.from_ndarray(self._quantised(samples)[np.newaxis], self._format, "mono")
+        """Packets that are complete after ``samples``, (n,) or (channels, n) float32 in [-1, 1]."""
+        native = self._quantised(np.atleast_2d(samples))
+        frame = AudioFrame.from_ndarray(native, self._format, self._layout)
         frame.sample_rate = SAMPLE_RATE
         frame.pts, frame.time_base = self._first_sample + self.samples, Fraction(1, SAMPLE_RATE)
-        self.samples += len(samples)
+        self.samples += samples.shape[-1]
         return list(self._stream.encode(frame))
 
     def flushed(self) -> list[Packet[Stream]]:
         return list(self._stream.encode(None))
 
     def _quantised(self, samples: NDArray[np.float32]) -> _Native:
-        limited = np.clip(samples, np.float32(-1), np.float32(1))
-        if self._bits == 24:
-            # s32 holds 24 bits at its top; rounded here because libavcodec would cut.
-            top = np.rint(limited.astype(np.float64) * (2**23 - 1)) * 256
-            return top.astype(np.int32)
+        """Rounded to the encoder's integers; what a decoder divides by 2**(bits - 1) comes back to the same ones."""
+        if not self._bits:
+            return np.ascontiguousarray(np.clip(samples, np.float32(-1), np.float32(1)))
+        full = 2.0 ** (self._bits - 1)
+        # Packed formats: the channels take turns in one row.
+        words = np.clip(np.rint(samples.T.reshape(1, -1).astype(np.float64) * full), -full, full - 1)
         if self._bits == 16:
-            words = np.rint(limited.astype(np.float64) * (2**15 - 1))
             return words.astype(np.int16)
-        return limited
+        # s32 holds 24 bits at its top; rounded here because libavcodec would cut.
+        top = words * 256
+        return top.astype(np.int32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from foleygen.atomic import publish
 from foleygen.errors import ClipError
 from foleygen.media.source import printable
+
+_BLOCK = 1 << 16
 
 
 def write(path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, subtype: str = "PCM_24") -> int:
@@ -47,8 +50,34 @@ def _disk_errors(temporary: Path) -> Iterator[None]:
 
 def read(path: Path) -> tuple[NDArray[np.float32], int]:
     """Samples, (n,) float32, channels averaged to mono; and the sample rate in Hz. Raises ClipError."""
-    try:
+    with _explained(path):
         samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32)), int(sample_rate)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound file, read from its beginning by each iteration: mono chunks (n,) float32."""
+
+    path: Path
+    sample_rate: int
+    """Hz."""
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        with _explained(self.path):
+            for block in soundfile.blocks(self.path, _BLOCK, dtype="float32", always_2d=True):
+                yield np.ascontiguousarray(block.mean(axis=1, dtype=np.float32))
+
+
+def recording(path: Path) -> Recording:
+    """The sound file ``path``, of any length. Raises ClipError, now or while it is read."""
+    with _explained(path):
+        return Recording(path, int(soundfile.info(path).samplerate))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (soundfile.LibsndfileError, OSError) as error:
         raise ClipError(f"{printable(path)}: not a sound file that can be read", "give a WAV or FLAC file") from error
-    return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32)), int(sample_rate)

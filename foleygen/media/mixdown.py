@@ -1,0 +1,184 @@
+"""What goes into the finished clip's new track: the Foley, alone or under the clip's own sound, at its level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foleygen.media import own_sound
+from foleygen.media.loudness import Loudness, measure
+from foleygen.media.own_sound import OwnTrack
+from foleygen.media.probe import ClipInfo
+from foleygen.media.resample import resampled
+from foleygen.media.soundtrack import SAMPLE_RATE, TITLE
+
+CEILING_DBTP = -1.0
+"""A mix whose true peak would be higher is brought down to it as a whole: nothing is clipped, nothing is squeezed."""
+MAX_RAISE_DB = 12.0
+"""Most by which the Foley is raised to lie at its distance under the clip's own sound."""
+MIX_TITLE = "Mix"
+_BLOCK = SAMPLE_RATE
+
+Samples = NDArray[np.float32]
+Level = Callable[[Loudness], tuple[float, str | None]]
+"""The gain in dB for a track, from its level; and what to warn of, without the clip's name."""
+
+
+@dataclass(frozen=True)
+class Mixdown:
+    """A track to be written, and what is known about it."""
+
+    channels: int
+    chunks: Iterable[Samples]
+    """(n,) or (channels, n) at 48 kHz, in all round(duration * 48000) long."""
+    loudness: Loudness | None
+    """Of the track as it is written; None where nobody asked."""
+    foley_gain_db: float
+    own_index: int | None = None
+    """Stream of the clip's own sound that the track stands in for."""
+    notes: tuple[str, ...] = ()
+    """What to warn of, without the clip's name."""
+    title: str = TITLE
+
+
+def alone(
+    info: ClipInfo, sound: Iterable[Samples], sample_rate: int, loudness: Loudness | None, level: Level | None
+) -> Mixdown:
+    """The Foley as the whole track, under ``level``'s gain; ``loudness`` is its level, if it is known."""
+    gain, note = 0.0, None
+    if level is not None:
+        loudness = loudness or measure(_again(sound), sample_rate)
+        gain, note = level(loudness)
+    total = round(info.duration * SAMPLE_RATE)
+    return Mixdown(
+        channels=1,
+        chunks=_scaled(resampled(sound, sample_rate, SAMPLE_RATE, total), gain),
+        loudness=loudness.after(gain) if loudness else None,
+        foley_gain_db=gain,
+        notes=(note,) if note else (),
+    )
+
+
+def mixed(
+    info: ClipInfo,
+    sound: Iterable[Samples],
+    sample_rate: int,
+    duck_db: float,
+    loudness: Loudness | None,
+    level: Level | None,
+) -> Mixdown:
+    """The clip's own sound, mono or stereo, with the Foley in its middle ``duck_db`` under it.
+
+    Both levels are integrated loudness over the clip, so one gain holds from end to end. Where one of them cannot be
+    measured the Foley goes in as it is. A clip without own sound, or with a silent one, gets the Foley alone.
+    ``sound`` is iterated several times, the own sound decoded up to three times.
+    """
+    track = own_sound.own_track(info)
+    if track is None:
+        return alone(info, sound, sample_rate, loudness, level)
+    channels = max(1, min(track.channels, 2))
+    own = measure(own_sound.blocks(info, SAMPLE_RATE, channels), SAMPLE_RATE, channels)
+    if own.true_peak_dbtp is None:
+        only = alone(info, sound, sample_rate, loudness, level)
+        return replace(only, own_index=track.index)
+    foley = loudness or measure(_again(sound), sample_rate)
+    foley_gain, notes = _ducked(own, foley, channels, duck_db)
+    notes += _left_out(info, track)
+    plain = _Sum(info, _again(sound), sample_rate, channels, foley_gain)
+    together = measure(plain, SAMPLE_RATE, channels)
+    gain, note = (level or _safe)(together)
+    return Mixdown(
+        channels=channels,
+        chunks=_Scaled(plain, gain),
+        loudness=together.after(gain),
+        foley_gain_db=foley_gain + gain,
+        own_index=track.index,
+        title=MIX_TITLE,
+        notes=(*notes, note) if note else notes,
+    )
+
+
+class _Sum:
+    """Own sound plus Foley under its gain, (channels, n) at 48 kHz; every iteration decodes anew."""
+
+    def __init__(
+        self, info: ClipInfo, foley: Iterable[Samples], sample_rate: int, channels: int, foley_gain_db: float
+    ) -> None:
+        self._info, self._foley, self._rate = info, foley, sample_rate
+        self._channels, self._gain_db = channels, foley_gain_db
+
+    def __iter__(self) -> Iterator[Samples]:
+        total = round(self._info.duration * SAMPLE_RATE)
+        foley = _scaled(resampled(self._foley, self._rate, SAMPLE_RATE, total), self._gain_db)
+        own = own_sound.blocks(self._info, SAMPLE_RATE, self._channels)
+        for below, above in zip(_reblocked(own), _reblocked(foley), strict=True):
+            yield below + above
+
+
+def _ducked(own: Loudness, foley: Loudness, channels: int, duck_db: float) -> tuple[float, tuple[str, ...]]:
+    """Gain of the Foley in the mix, and what to warn of."""
+    if own.integrated_lufs is None or foley.integrated_lufs is None:
+        return 0.0, ()
+    # The same signal in two channels is 3 LU louder than in one (BS.1770).
+    wanted = own.integrated_lufs - duck_db - (foley.integrated_lufs + 10 * math.log10(channels))
+    if wanted > MAX_RAISE_DB:
+        below = duck_db + wanted - MAX_RAISE_DB
+        return MAX_RAISE_DB, (f"the new sound is so quiet that it lies {below:.0f} dB under the clip's own",)
+    return wanted, ()
+
+
+def _left_out(info: ClipInfo, track: OwnTrack) -> tuple[str, ...]:
+    notes: tuple[str, ...] = ()
+    if track.channels > 2:
+        notes += (f"the {track.channels} channels of its sound are stereo in the mix",)
+    if info.audio_streams > 1:
+        notes += (f"only the first of its {info.audio_streams} sound tracks is in the mix, the others follow it",)
+    return notes
+
+
+def _safe(together: Loudness) -> tuple[float, str | None]:
+    """The Level where none was asked for: down, if need be, so that nothing is clipped."""
+    peak = together.true_peak_dbtp
+    if peak is None or peak <= CEILING_DBTP:
+        return 0.0, None
+    gain = CEILING_DBTP - peak
+    return gain, f"the mix was lowered by {-gain:.1f} dB to keep its true peak at {CEILING_DBTP:g} dBTP"
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    sound: Iterable[Samples]
+    gain_db: float
+
+    def __iter__(self) -> Iterator[Samples]:
+        return _scaled(self.sound, self.gain_db)
+
+
+def _scaled(chunks: Iterable[Samples], gain_db: float) -> Iterator[Samples]:
+    factor = np.float32(10 ** (gain_db / 20))
+    for chunk in chunks:
+        yield chunk * factor if gain_db else chunk
+
+
+def _reblocked(chunks: Iterable[Samples]) -> Iterator[Samples]:
+    """The same samples (last axis) in blocks of one second, the last one shorter."""
+    held: list[Samples] = []
+    length = 0
+    for chunk in chunks:
+        held.append(chunk)
+        length += chunk.shape[-1]
+        while length >= _BLOCK:
+            joined = np.concatenate(held, axis=-1)
+            yield joined[..., :_BLOCK]
+            held, length = [joined[..., _BLOCK:]], length - _BLOCK
+    if length:
+        yield np.concatenate(held, axis=-1)
+
+
+def _again(sound: Iterable[Samples]) -> Iterable[Samples]:
+    assert iter(sound) is not sound, "a sound that is measured first must be iterable again"
+    return sound
