@@ -19,9 +19,15 @@ from foleygen.errors import UsageError
 PROJECT_FILE = "foleygen.yaml"
 ENVIRONMENT_PREFIX = "FOLEYGEN_"
 MAX_SEED = 2**63 - 1
+MAX_PIXELS = 2**28
+"""Pixels of one picture (16384 x 16384) above which libavutil itself stops."""
 
-AudioPolicy = Literal["keep", "replace"]
-Kind = Literal["text", "path", "model", "whole", "number", "switch"]
+AudioPolicy = Literal["keep", "replace", "mix"]
+Seams = Literal["crossfade", "joint", "repair"]
+Bandwidth = Literal["native", "full"]
+Kind = Literal["text", "path", "model", "whole", "number", "switch", "loudness", "decibel"]
+
+LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,25 @@ class RenderSettings:
 
     seed: int = 0
     take: int = 1
+    """Number of the first take, which is in the finished clip."""
+    takes: int = 1
     steps: int | None = None
     guidance: float | None = None
     overlap_s: float = 1.0
     batch_size: int = 1
     audio: AudioPolicy = "keep"
+    duck_db: float = 12.0
+    stems: bool = False
+    """Write a wav file per take also where there is only one."""
+    loudness: str | None = None
+    true_peak_dbtp: float | None = None
+    seams: Seams = "crossfade"
+    cuts: bool = True
+    bandwidth: Bandwidth = "native"
+    ambience: str | None = None
+    """Words for a bed under the Foley."""
+    ambience_level_db: float = -12.0
+    """Of the bed, against the Foley."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +80,27 @@ def _spec(kind: Kind, help: str, **limits: Any) -> dict[str, Spec]:
     return {"spec": Spec(kind, help, **limits)}
 
 
-_AUDIO = "The clip's own sound: kept as a second track, or replaced."
+_AMBIENCE = "Words for a bed of ambience under the new sound, on a track of its own."
+_AMBIENCE_LEVEL = "Loudness of the bed against the new sound's, in dB."
+_AMBIENCE_MODEL = "Bundle that makes the bed, the full bandwidth and repaired seams."
+_BANDWIDTH = "Leave the sound's band as the model makes it, or compose what lacks above it."
+_AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
+_BALANCE = "What --shard deals evenly: clips, or their seconds."
+_CUTS = "Keep the windows of a long clip and their joints off its shot changes."
+_DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
+_FROM_FILE = "Read more inputs from this list, one path per line; - is stdin."
+_LOUDNESS = "Bring each finished clip to off, ebu, atsc, podcast, streaming or a number of LUFS."
+_MARKERS = "Write the times of the sounds beside each finished clip."
+_MAX_FAILURES = "Stop the batch after this many failed clips."
+_MAX_PIXELS = "Refuse clips whose pictures have more pixels than this."
+_RAY = "Work on the Ray cluster at ADDRESS, or on one started here."
+_RETRY = "Work only on the clips that failed in an earlier run."
+_SEAMS = "How a long clip's windows are joined: faded, made together and faded, or faded and composed anew."
+_SHARD = "Work on the I-th of N equal parts of the clips."
+_STEMS = "Write each take as a 48 kHz 24-bit broadcast wav beside the clip."
+_TAKES = "Versions of each clip; the first is in it, all are beside it as wav files."
+_TIMELINE = "Write all clips in order as an .otio or .fcpxml timeline."
+_TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
 _BATCH = "Windows computed at once, from several clips if need be."
 _GUIDANCE = "How strongly the pictures steer the sound."
 _JSON = "One JSON event per line on stdout, instead of the finished paths."
@@ -104,9 +144,46 @@ class Settings:
         default=None, metadata=_spec("whole", _BATCH, minimum=1, maximum=4096, auto="auto", metavar="auto|N")
     )
     audio: AudioPolicy = field(
-        default=RenderSettings.audio, metadata=_spec("text", _AUDIO, choices=("keep", "replace"))
+        default=RenderSettings.audio, metadata=_spec("text", _AUDIO, choices=("keep", "replace", "mix"))
     )
+    duck: float = field(
+        default=RenderSettings.duck_db, metadata=_spec("number", _DUCK, minimum=0, maximum=60, metavar="DB")
+    )
+    takes: int = field(default=RenderSettings.takes, metadata=_spec("whole", _TAKES, minimum=1, maximum=99))
+    stems: bool = field(default=RenderSettings.stems, metadata=_spec("switch", _STEMS))
+    loudness: str | None = field(
+        default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")
+    )
+    true_peak: float | None = field(
+        default=RenderSettings.true_peak_dbtp,
+        metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
+    )
+    timeline: Path | None = field(default=None, metadata=_spec("path", _TIMELINE, auto="", metavar="FILE"))
+    markers: str | None = field(default=None, metadata=_spec("text", _MARKERS, choices=("none", "csv"), auto="none"))
+    seams: Seams = field(
+        default=RenderSettings.seams, metadata=_spec("text", _SEAMS, choices=("crossfade", "joint", "repair"))
+    )
+    cuts: bool = field(default=RenderSettings.cuts, metadata=_spec("switch", _CUTS))
+    bandwidth: Bandwidth = field(
+        default=RenderSettings.bandwidth, metadata=_spec("text", _BANDWIDTH, choices=("native", "full"))
+    )
+    ambience: str | None = field(default=None, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT"))
+    ambience_level: float = field(
+        default=RenderSettings.ambience_level_db,
+        metadata=_spec("decibel", _AMBIENCE_LEVEL, minimum=-60, maximum=12, metavar="DB"),
+    )
+    ambience_model: str = field(default="ambience", metadata=_spec("model", _AMBIENCE_MODEL, metavar="NAME|DIR"))
     cache: bool = field(default=True, metadata=_spec("switch", "Keep the pictures' features for the next run."))
+    from_file: Path | None = field(default=None, metadata=_spec("path", _FROM_FILE, auto="", metavar="FILE"))
+    shard: str | None = field(default=None, metadata=_spec("text", _SHARD, auto="", metavar="I/N"))
+    balance: str = field(default="count", metadata=_spec("text", _BALANCE, choices=("count", "duration")))
+    retry_failed: bool = field(default=False, metadata=_spec("switch", _RETRY, once=True))
+    fail_fast: bool = field(default=False, metadata=_spec("switch", "Stop the batch at the first failed clip."))
+    max_failures: int | None = field(default=None, metadata=_spec("whole", _MAX_FAILURES, minimum=1, auto="any"))
+    max_pixels: int = field(
+        default=MAX_PIXELS, metadata=_spec("whole", _MAX_PIXELS, minimum=1, maximum=MAX_PIXELS, metavar="N")
+    )
+    ray: str | None = field(default=None, metadata=_spec("text", _RAY, auto="", metavar="auto|ADDRESS"))
     overwrite: bool = field(
         default=False, metadata=_spec("switch", "Redo clips that are done, and overwrite files in the way.")
     )
@@ -117,15 +194,30 @@ class Settings:
     quiet: bool = field(default=False, metadata=_spec("switch", "Nothing on stderr but errors.", short="q", once=True))
     verbose: int = field(default=0, metadata=_spec("whole", _VERBOSE, minimum=0, maximum=2, short="v"))
 
+    @property
+    def composes(self) -> bool:
+        """Whether the second engine has something to do."""
+        return self.seams == "repair" or self.bandwidth == "full" or self.ambience is not None
+
     def render_settings(self, batch_size: int) -> RenderSettings:
         """The pipeline's part of these settings, with ``batch_size`` resolved."""
         return RenderSettings(
             seed=self.seed,
+            takes=self.takes,
             steps=self.steps,
             guidance=self.guidance,
             overlap_s=self.overlap,
             batch_size=batch_size,
             audio=self.audio,
+            duck_db=self.duck,
+            stems=self.stems,
+            loudness=self.loudness,
+            true_peak_dbtp=self.true_peak,
+            seams=self.seams,
+            cuts=self.cuts,
+            bandwidth=self.bandwidth,
+            ambience=self.ambience,
+            ambience_level_db=self.ambience_level,
         )
 
 
@@ -165,7 +257,8 @@ def load(
 def convert(name: str, value: object, source: str) -> object:
     """``value``, from YAML or typed as text, as the type of the setting ``name``; ``source`` is for the message."""
     rule = spec(specs()[name])
-    if rule.auto is not None and (value is None or value == rule.auto):
+    # YAML 1.1 reads a bare off as false.
+    if rule.auto is not None and (value is None or value == rule.auto or (value is False and rule.auto == "off")):
         return None
     converted = _CONVERTERS[rule.kind](value)
     if converted is None or (rule.choices and converted not in rule.choices) or not _within(converted, rule):
@@ -270,6 +363,21 @@ def _switch(value: object) -> bool | None:
     return words.get(value.lower()) if isinstance(value, str) else None
 
 
+def _loudness(value: object) -> str | None:
+    """A preset's name, or LUFS from -70 to 0 as text."""
+    if isinstance(value, str) and value.lower() in LOUDNESS_PRESETS:
+        return value.lower()
+    number = _number(value)
+    return f"{number:g}" if number is not None and -70 <= number <= 0 else None
+
+
+def _decibel(value: object) -> float | None:
+    """A number, also with its unit: -12, "-12dB"."""
+    if isinstance(value, str):
+        value = value.strip().lower().removesuffix("db").rstrip()
+    return _number(value)
+
+
 _CONVERTERS = {
     "text": _text,
     "model": _text,
@@ -277,6 +385,8 @@ _CONVERTERS = {
     "whole": _whole,
     "number": _number,
     "switch": _switch,
+    "loudness": _loudness,
+    "decibel": _decibel,
 }
 
 
@@ -289,14 +399,21 @@ def _within(value: object, rule: Spec) -> bool:
 def _expected(rule: Spec) -> str:
     if rule.choices:
         return f"one of {', '.join(rule.choices)}"
+    if rule.kind == "loudness":
+        return f"one of {rule.auto}, {', '.join(LOUDNESS_PRESETS)}, or LUFS from -70 to 0"
     noun = {"text": "text", "model": "text", "path": "a path", "switch": "true or false"}.get(rule.kind)
     if noun is None:
         noun = "a whole number" if rule.kind == "whole" else "a number"
-        noun += f" from {rule.minimum:g} to {rule.maximum:g}" if (rule.maximum or 0) < 2**53 else ", 0 or more"
+        is_open = rule.maximum is None or rule.maximum >= 2**53
+        noun += f", {rule.minimum:g} or more" if is_open else f" from {rule.minimum:g} to {rule.maximum:g}"
     return f"{noun} or {rule.auto!r}" if rule.auto else noun
 
 
 def _hint(value: object, rule: Spec) -> str:
     if rule.choices and isinstance(value, str):
         return did_you_mean(value, rule.choices)
+    if rule.kind == "loudness" and (number := _number(value)) is not None:
+        return f"did you mean {-abs(number):g}?" if abs(number) <= 70 else "give a number such as -23"
+    if rule.kind == "loudness" and isinstance(value, str):
+        return did_you_mean(value, ("off", *LOUDNESS_PRESETS))
     return "correct the value"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +20,18 @@ from foleygen.media.source import printable
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
+from foleygen.sampling import joint
+from foleygen.sampling.joint import Tie
 from foleygen.sampling.sampler import SamplerConfig, sample, window_noise
 from foleygen.sampling.schedule import ScheduleConfig
+from foleygen.strict import Reader
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle, BundleSpec
 
 Encoder = Callable[[Tensor], Tensor]
 SIDE_BLOCK = "sideblocks."
+MANY_WEIGHTS = 2**22
+"""Numbers that a model may have without weights for them, as the side block does."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """Parts of the messages of the allocators that raise a plain RuntimeError: of the CPU, of Metal, of cuBLAS."""
@@ -95,6 +100,13 @@ class Engine:
         on_step: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         """Sampled latents (N, Z, H, W) for features (N, F, C); row i is the noise of ``keys[i]`` made sound."""
+        config, noise = self._sampling(keys, steps, guidance)
+        return sample(self.transformer, features.to(self.device), noise, config, on_step)
+
+    def _sampling(
+        self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None
+    ) -> tuple[SamplerConfig, Tensor]:
+        """How to sample, and the noise (N, Z, H, W) of the windows."""
         config = replace(
             self.defaults,
             num_inference_steps=steps or self.defaults.num_inference_steps,
@@ -102,7 +114,41 @@ class Engine:
         )
         shape = self.transformer.config.latent_shape
         noise = torch.stack([window_noise(key.seed, key.content_id, key.start, key.take, shape) for key in keys])
-        return sample(self.transformer, features.to(self.device), noise.to(self.device), config, on_step)
+        return config, noise.to(self.device)
+
+    @torch.inference_mode()
+    def joint_latents(
+        self,
+        features: Tensor,
+        keys: Sequence[WindowKey],
+        shared: int,
+        tie: Tie | None = None,
+        rows: int = joint.GROUP,
+        steps: int | None = None,
+        guidance: float | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> tuple[Tensor, Tie]:
+        """Latents of consecutive windows of one clip, each ``shared`` latent columns into the one before.
+
+        They agree where they overlap, also with the group that left ``tie``; ``rows`` of them at a time go through
+        the model. Otherwise as ``latents``.
+        """
+        config, noise = self._sampling(keys, steps, guidance)
+        return joint.sample(self.transformer, features.to(self.device), noise, shared, config, tie, rows, on_step)
+
+    def joint_overlap(self, overlap: int) -> int:
+        """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""
+        window, width = self.bundle.window_samples, self.column_samples
+        if window % width:
+            fact = f"{self.bundle.path}: its windows of {window} samples are not a whole number of latent columns"
+            raise BundleError(fact, "use --seams crossfade")
+        return joint.whole_columns(overlap, window, window // width)
+
+    @property
+    def column_samples(self) -> int:
+        """Samples that one latent column stands for."""
+        config = self.transformer.config
+        return self.bundle.window_samples // config.latent_shape[config.time_axis]
 
     @torch.inference_mode()
     def mels(self, latents: Tensor) -> Tensor:
@@ -121,6 +167,31 @@ class Engine:
         samples = self.vocoder(mels, generators)
         return samples[:, : self.bundle.window_samples].float().clamp(-1, 1).cpu()
 
+    @torch.inference_mode()
+    def joint_sounds(
+        self,
+        mels: Tensor,
+        keys: Sequence[WindowKey],
+        overlap: int,
+        before: Tensor | None = None,
+        rows: int = joint.GROUP,
+    ) -> Tensor:
+        """As ``sounds`` for consecutive windows whose mels agree in ``overlap`` samples, ``rows`` of them at a time.
+
+        ``before`` (S,) is the sound of the window before the first. Where the phase is found by search, each window
+        goes on in that of the one before it; other vocoders hear the same mel and give the same sound.
+        """
+        if not isinstance(self.vocoder, GriffinLim) or not overlap:
+            firsts = range(0, len(mels), rows)
+            return torch.cat([self.sounds(mels[i : i + rows], keys[i : i + rows]) for i in firsts])
+        sounds: list[Tensor] = []
+        for mel, key in zip(mels, keys, strict=True):
+            begun = before[-overlap:].to(self.device) if before is not None else None
+            made = self.vocoder(mel[None], [_phase_generator(key)], begun)[0, : self.bundle.window_samples]
+            before = made.float().clamp(-1, 1).cpu()
+            sounds.append(before)
+        return torch.stack(sounds)
+
 
 def encoder_of(spec: Bundle, device: str) -> Encoder:
     """The video encoder with its weights: uint8 (1, T, S, S, 3) -> (1, F, C), both on ``device``."""
@@ -128,8 +199,8 @@ def encoder_of(spec: Bundle, device: str) -> Encoder:
     if spec.encoder.kind == "motion":
         from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 
-        config = _made(MotionEncoderConfig, spec, **spec.encoder.options)
-        return _filled(_made(MotionEncoder, spec, config), weights, spec).to(device)
+        config = _config(MotionEncoderConfig, spec, "encoder", spec.encoder.options)
+        return _filled(_sized(MotionEncoder, spec, weights, config), weights, spec).to(device)
     from foleygen.models.cavp import CAVP
 
     cavp = _filled(CAVP(), weights, spec).to(device)
@@ -138,8 +209,8 @@ def encoder_of(spec: Bundle, device: str) -> Encoder:
 
 def transformer_of(spec: Bundle) -> MDSGen:
     """The transformer with its weights; the side block, which only masked training runs, may be left out of them."""
-    model = _made(MDSGen, spec, _made(TransformerConfig, spec, **spec.transformer))
     weights = bundles.tensors(spec, "transformer")
+    model = _sized(MDSGen, spec, weights, _config(TransformerConfig, spec, "transformer", spec.transformer))
     if not any(name.startswith(SIDE_BLOCK) for name in weights):
         model.sideblocks = nn.ModuleList()
     return _filled(model, weights, spec)
@@ -149,8 +220,8 @@ def autoencoder_of(spec: Bundle) -> PatchAutoencoder | KLAutoencoder:
     """The mel autoencoder with its weights."""
     weights = bundles.tensors(spec, "autoencoder")
     if spec.autoencoder.kind == "patch":
-        config = _made(PatchAutoencoderConfig, spec, **spec.autoencoder.config)
-        return _filled(_made(PatchAutoencoder, spec, config), weights, spec)
+        config = _config(PatchAutoencoderConfig, spec, "autoencoder", spec.autoencoder.config)
+        return _filled(_sized(PatchAutoencoder, spec, weights, config), weights, spec)
     return load_kl(
         spec.autoencoder.config,
         weights,
@@ -163,10 +234,17 @@ def vocoder_of(spec: Bundle) -> Vocoder:
     """The mel inversion."""
     if spec.vocoder.kind == "griffin_lim":
         return _made(GriffinLim, spec, _made(mel_config, spec, spec), **spec.vocoder.options)
+    if spec.vocoder.kind == "vocos":
+        from foleygen.audio.vocos import VocosVocoder
+
+        neural = _made(VocosVocoder, spec, _made(mel_config, spec, spec), **spec.vocoder.options)
+        _filled(neural.network, bundles.tensors(spec, "vocoder"), spec)
+        return neural
     from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
 
-    vocoder = _made(HiFiGAN, spec, _made(HiFiGANConfig, spec, **spec.vocoder.options))
-    _filled(vocoder.generator, bundles.tensors(spec, "vocoder"), spec)
+    weights = bundles.tensors(spec, "vocoder")
+    vocoder = _sized(HiFiGAN, spec, weights, _config(HiFiGANConfig, spec, "vocoder", spec.vocoder.options))
+    _filled(vocoder.generator, weights, spec)
     return vocoder
 
 
@@ -227,16 +305,37 @@ def _phase_generator(key: WindowKey) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
+def _config(kind: type[Made], spec: Bundle, part: str, options: Mapping[str, Any]) -> Made:
+    """The dataclass ``kind`` from the options of bundle.yaml, each of the type that it has there."""
+
+    def read() -> Made:
+        return Reader(BundleError).section(kind, options, f"{spec.path}: {part}")
+
+    read.__name__ = kind.__name__
+    return _made(read, spec)
+
+
 def _made(kind: Callable[..., Made], spec: Bundle, *parts: Any, **options: Any) -> Made:
     """``kind`` from its parts and the options of bundle.yaml, which may not fit it."""
     try:
         return kind(*parts, **{name: _tuples(value) for name, value in options.items()})
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         if out_of_memory(error):
             raise
         reason = " ".join(str(error).split())
         name = getattr(kind, "__name__", "it")
         raise BundleError(f"{spec.path}: its settings do not fit {name} ({reason})", "export it again") from error
+
+
+def _sized(kind: Callable[..., Model], spec: Bundle, weights: dict[str, Tensor], *parts: Any) -> Model:
+    """The model, which is allocated only if ``weights`` are about as many as it has."""
+    with torch.device("meta"):
+        wanted = sum(value.numel() for value in _made(kind, spec, *parts).state_dict().values())
+    held = sum(value.numel() for value in weights.values())
+    if wanted > 2 * held + MANY_WEIGHTS:
+        fact = f"{spec.path}: its settings make a model of {wanted} numbers and its weights have {held}"
+        raise BundleError(fact, "export it again")
+    return _made(kind, spec, *parts)
 
 
 def _tuples(value: Any) -> Any:

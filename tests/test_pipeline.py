@@ -20,21 +20,21 @@ from clips import decoded_sound, packets_of, remux, write_clip
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foleygen import pipeline
 from foleygen.config import RenderSettings
 from foleygen.engine import Engine, WindowKey
 from foleygen.errors import ClipError, ExitCode, FoleygenError, RetryableError, SetupError, UsageError
 from foleygen.features.cache import FeatureCache
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.probe import ClipInfo, probe
-from foleygen.pipeline import Job, Outcome, Progress, render, render_window, soundtrack
+from foleygen.pipeline import Job, Outcome, Progress, render, render_window, soundtrack, tracks
 
 OVERLAP_S = 0.25
 HOP = WINDOW - round(OVERLAP_S * SAMPLE_RATE)
 
 
 def settings(**changes: Any) -> RenderSettings:
-    return RenderSettings(overlap_s=OVERLAP_S, **changes)
+    """Windows on their grid: the red of the clips starts anew after 40 pictures, which would be a shot change."""
+    return RenderSettings(**{"overlap_s": OVERLAP_S, "seams": "crossfade", "cuts": False, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_an_overlap_as_long_as_the_window_stops_before_any_clip(
         yield job(short_clip, tmp_path)
 
     with pytest.raises(UsageError, match="overlap"):
-        list(render(jobs(), engine, RenderSettings(overlap_s=2), None, lambda progress: None))
+        list(render(jobs(), engine, settings(overlap_s=2), None, lambda progress: None))
     assert not asked
 
 
@@ -269,7 +269,7 @@ def test_a_damaged_entry_is_computed_again(
 
 
 class Faulty(Engine):
-    """Fails where it is told to: with more than ``most_rows`` windows at once, and on the clip ``bad``."""
+    """Fails where it is told to: with more than ``most_rows`` windows, on the clip ``bad``, or in the encoder, once."""
 
     most_rows = 1 << 30
     bad: str = ""
@@ -277,6 +277,7 @@ class Faulty(Engine):
 
     def encode(self, frames: Tensor) -> Tensor:
         if self.bad == "encoder":
+            self.bad = ""
             raise KeyError("an unforeseen\nproblem")
         return super().encode(frames)
 
@@ -332,13 +333,8 @@ def test_one_bad_clip_never_stops_the_others(
 def test_a_bug_is_the_failure_of_its_clip_and_has_its_own_code(
     tmp_path: Path, faulty: Faulty, short_clip: Path, long_clip: Path
 ) -> None:
-    def jobs() -> Iterator[Job]:
-        faulty.bad = "encoder"
-        yield job(short_clip, tmp_path)
-        faulty.bad = ""
-        yield job(long_clip, tmp_path)
-
-    outcomes = list(render(jobs(), faulty, settings(), None, lambda progress: None))
+    faulty.bad = "encoder"
+    outcomes = run([job(short_clip, tmp_path), job(long_clip, tmp_path)], faulty)
     bug = failures(outcomes)["short"]
     assert failures(outcomes)["long"] is None
     assert bug is not None
@@ -382,7 +378,7 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path: Path, faulty: Faulty, l
     heard: list[Progress] = []
     (outcome,) = run([job(long_clip, tmp_path)], faulty, heard=heard, batch_size=3)
     assert outcome.error is None
-    assert faulty.tried == [3, 1, 2, 1, 1]
+    assert faulty.tried == [3, 1, 1, 1]
     assert np.array_equal(decoded_sound(outcome.job.output)[0], expected)
     assert all(before.done <= after.done for before, after in pairwise(heard))
 
@@ -406,11 +402,11 @@ def small_disk(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("in_memory", [pipeline.IN_MEMORY_BYTES, 1000], ids=["output", "temporary sound"])
+@pytest.mark.parametrize("in_memory", [tracks.IN_MEMORY_BYTES, 1000], ids=["output", "temporary sound"])
 def test_a_full_disk_can_be_tried_again_and_leaves_nothing(
     tmp_path: Path, engine: Engine, long_clip: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", in_memory)
+    monkeypatch.setattr(tracks, "IN_MEMORY_BYTES", in_memory)
     jobs = [job(long_clip, tmp_path)]
     with small_disk(60_000):
         (outcome,) = run(jobs, engine)
@@ -425,7 +421,7 @@ def test_a_long_soundtrack_waits_on_disk(
     tmp_path: Path, engine: Engine, long_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = sound_of(long_clip, tmp_path / "memory", engine)
-    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(tracks, "IN_MEMORY_BYTES", 1000)
     assert np.array_equal(sound_of(long_clip, tmp_path / "disk", engine), expected)
 
 
@@ -456,7 +452,7 @@ def test_progress_goes_from_nothing_to_all(
 def test_what_a_job_cost_is_told(tmp_path: Path, engine: Engine, long_clip: Path) -> None:
     info: ClipInfo = probe(long_clip)
     (outcome,) = run([Job(info, tmp_path / "a.mp4")], engine)
-    assert list(outcome.stages) == ["frames", "features", "sampling", "decoding", "vocoding", "muxing"]
-    assert all(seconds >= 0 for seconds in outcome.stages.values())
-    assert sum(outcome.stages.values()) <= outcome.seconds
+    assert list(outcome.stages) == ["frames", "features", "sampling", "decoding", "vocoding", "metering", "muxing"]
+    # Frames are decoded while the models run: their sum may be more than the time it took.
+    assert all(0 <= seconds <= outcome.seconds for seconds in outcome.stages.values())
     assert (outcome.windows, outcome.audio_codec, outcome.duration) == (3, "aac", 2.4)

@@ -1,12 +1,14 @@
 """Windows cover a clip of any length; the stitcher joins them in constant power and in exactly its length."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foleygen.audio.stitch import Stitcher, Window, plan_windows
+from foleygen.audio.stitch import CUT_FADE, CUT_REACH, Stitcher, Window, joint, plan_windows
 from foleygen.errors import UsageError
 
 
@@ -14,6 +16,15 @@ from foleygen.errors import UsageError
 def plans(draw):
     window = draw(st.integers(1, 80))
     return draw(st.integers(1, 400)), window, draw(st.integers(0, window - 1))
+
+
+@st.composite
+def plans_with_cuts(draw):
+    window = draw(st.integers(4000, 8000))
+    overlap = draw(st.integers(0, window - 2000))
+    total = draw(st.integers(1, 60000))
+    cuts = sorted(draw(st.sets(st.integers(1, 60000), max_size=12)))
+    return total, window, overlap, cuts
 
 
 def noise_windows(windows, seed=0):
@@ -150,3 +161,86 @@ def test_plans_that_do_not_span_the_clip_are_refused(windows):
 def test_an_overlap_of_a_whole_window_is_the_users_error():
     with pytest.raises(UsageError, match="choose an overlap from 0 to 99"):
         plan_windows(1000, 100, 100)
+
+
+@given(plans_with_cuts())
+@settings(deadline=None)
+def test_no_joint_fades_across_a_shot_change(plan):
+    total, length, overlap, cuts = plan
+    windows = plan_windows(total, length, overlap, cuts)
+    assert windows[0].start == 0
+    assert windows[-1].end >= total
+    for before, after in pairwise(windows):
+        assert before.end < total
+        assert after.length == length
+        assert before.start < after.start <= before.end
+        if after.on_cut:
+            assert after.start in cuts
+        else:
+            assert after.start == before.end - overlap
+            assert not any(after.start <= cut < before.end - CUT_REACH for cut in cuts)
+
+
+@given(plans_with_cuts(), st.integers(0, 60000))
+@settings(deadline=None)
+def test_a_window_depends_on_no_cut_after_the_end_of_the_one_before(plan, horizon):
+    total, length, overlap, cuts = plan
+    full = plan_windows(total, length, overlap, cuts)
+    known = plan_windows(total, length, overlap, [cut for cut in cuts if cut <= horizon])
+    settled = 1 + sum(window.end <= horizon for window in full)
+    assert known[:settled] == full[:settled]
+
+
+@given(plans_with_cuts(), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_shot_changes_keep_the_power_or_the_sum(plan, correlated):
+    total, length, overlap, cuts = plan
+    windows = plan_windows(total, length, overlap, cuts)
+    power = np.zeros(total)
+    on_cut = [window.start for window in windows if window.on_cut]
+    at_a_cut = np.zeros(total, bool)
+    for cut in on_cut:
+        at_a_cut[cut : cut + CUT_FADE] = True
+    for sounding in windows:
+        chunks = [np.full(window.length, float(window is sounding), np.float32) for window in windows]
+        stitcher = Stitcher(total, windows, correlated)
+        weights = np.concatenate(
+            [stitcher.push(window.index, chunk) for window, chunk in zip(windows, chunks, strict=True)]
+        )
+        power += weights if correlated else weights**2
+        gone = [cut + CUT_FADE for cut in on_cut if cut > sounding.start]
+        assert not gone or not weights[min(gone) :].any()
+    np.testing.assert_allclose(power[~at_a_cut] if correlated else power, 1.0, atol=1e-5)
+
+
+def test_the_fade_of_correlated_windows_is_a_straight_ramp():
+    windows = plan_windows(700, 400, 100)
+    stitcher = Stitcher(700, windows, correlated=True)
+    fading = np.concatenate([stitcher.push(0, np.ones(400, np.float32)), stitcher.push(1, np.zeros(400, np.float32))])
+    np.testing.assert_allclose(fading[300:400], 1 - (np.arange(100) + 0.5) / 100, atol=1e-6)
+
+
+def test_the_same_sound_passes_a_correlated_joint_untouched():
+    sound = np.random.default_rng(3).standard_normal(700).astype(np.float32)
+    windows = plan_windows(700, 400, 100)
+    stitcher = Stitcher(700, windows, correlated=True)
+    padded = np.pad(sound, (0, 400))
+    joined = np.concatenate([stitcher.push(w.index, padded[w.start : w.end]) for w in windows])
+    np.testing.assert_allclose(joined, sound, atol=1e-6)
+
+
+def test_a_joint_is_in_the_middle_or_on_the_cut():
+    assert joint(Window(0, 0, 400), Window(1, 300, 400)) == 350
+    assert joint(Window(0, 0, 400), Window(1, 320, 400, on_cut=True)) == 320
+
+
+def test_windows_that_are_not_reached_yet_can_be_planned_again():
+    first = plan_windows(20000, 8000, 2000)
+    later = plan_windows(20000, 8000, 2000, [12500])
+    assert first[:2] == later[:2]
+    chunks = noise_windows(later)
+    stitcher = Stitcher(20000, first)
+    parts = [stitcher.push(0, chunks[0])]
+    stitcher.replan(later)
+    parts += [stitcher.push(window.index, chunks[window.index]) for window in later[1:]]
+    np.testing.assert_array_equal(np.concatenate(parts), np.concatenate(stitch(20000, later, chunks)))

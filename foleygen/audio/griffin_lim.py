@@ -35,7 +35,8 @@ class GriffinLim(nn.Module):
         self.register_buffer("window", torch.hann_window(self.config.n_fft), persistent=False)
 
     @torch.no_grad()
-    def forward(self, mel: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    def forward(self, mel: Tensor, generators: Sequence[torch.Generator], begun: Tensor | None = None) -> Tensor:
+        """``begun``, samples (S,), is how the sound of the one row begins: it goes on in their phase."""
         if len(generators) != len(mel):
             raise ValueError(f"{len(mel)} mels came with {len(generators)} generators")
         if mel.shape[-1] == 0 or len(mel) == 0:
@@ -45,25 +46,38 @@ class GriffinLim(nn.Module):
             magnitude = self.inverse(denormalise(row)[None])[0]  # (F, T)
             turns = torch.rand(magnitude.shape, generator=generator).to(magnitude.device)
             phase = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
-            rows.append(reconstruct(magnitude, phase, self.window, self.hop_length, self.iterations, self.momentum))
+            rows.append(
+                reconstruct(magnitude, phase, self.window, self.hop_length, self.iterations, self.momentum, begun)
+            )
         return torch.stack(rows)
 
 
 def reconstruct(
-    magnitude: Tensor, phase: Tensor, window: Tensor, hop_length: int, iterations: int, momentum: float
+    magnitude: Tensor,
+    phase: Tensor,
+    window: Tensor,
+    hop_length: int,
+    iterations: int,
+    momentum: float,
+    begun: Tensor | None = None,
 ) -> Tensor:
     """Samples (T * hop_length,) whose transform comes close to ``magnitude`` (F, T).
 
     Fast Griffin-Lim (Perraudin, Balazs and Søndergaard 2013) from ``phase``, unit complex numbers (F, T). Frames are
     centred on multiples of the hop, and the signal is zero outside. Each round makes the spectrogram consistent,
-    goes beyond it by ``momentum`` times the last change, and restores the magnitude.
+    goes beyond it by ``momentum`` times the last change, and restores the magnitude. Each consistent spectrogram is
+    that of a signal that begins with ``begun`` (S,), the end of a sound that is cut off there: the last half of an
+    analysis frame, which misses what would have followed, is left free.
     """
     target = magnitude.T.contiguous()  # (T, F): a frame's transform is contiguous
     frames = _Frames(len(target), window, hop_length)
     previous = torch.zeros_like(target, dtype=phase.dtype)
     spectrum = target * phase.T
+    known = begun[: max(0, len(begun) - len(window) // 2)] if begun is not None else target.new_zeros(0)
     for _ in range(iterations):
-        consistent = frames.split(frames.join(spectrum))  # (T, F)
+        samples = frames.join(spectrum)
+        samples[: len(known)] = known
+        consistent = frames.split(samples)  # (T, F)
         ahead = torch.view_as_real(torch.sub(consistent, previous, alpha=momentum / (1 + momentum)))
         gain = target * ahead.square().sum(-1).clamp_(min=1e-24).rsqrt_()
         spectrum = torch.view_as_complex(ahead * gain[..., None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from foleygen.errors import ClipError
 from foleygen.media.orientation import orientation_of
 from foleygen.media.probe import ClipInfo
-from foleygen.media.source import MAX_PIXELS, opened, printable
+from foleygen.media.source import opened, printable
 
 Picture = NDArray[np.uint8]
 Warn = Callable[[str], None]
@@ -28,6 +28,8 @@ Warn = Callable[[str], None]
 SEEK_BEYOND = Fraction(10)
 """Seconds of unwanted picture at the head of the clip above which a seek is tried."""
 _SEEK_MARGIN = Fraction(2)
+_MANY_AT_ONCE = 2**25
+"""Pixels (8K) above which a decoder works on one picture at a time, instead of one per processor."""
 
 # Antialiased like PIL's bilinear filter (mean difference 0.1 to 0.4 of 255), and the same bits on every processor.
 _SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
@@ -68,7 +70,7 @@ def read(
     if any(later.start_s < earlier.start_s for earlier, later in pairwise(requests)):
         raise ValueError("requests must be sorted by start_s")
     windows = _Windows(requests, Fraction(rate), size, rule)
-    before: _Shot | None = None
+    before: Shot | None = None
     for shot in _shots(info, windows.first_time, size, on_warning):
         windows.advance(before, shot)
         yield from windows.finished()
@@ -76,13 +78,43 @@ def read(
             return
         before = shot
     if before is None:
-        raise ClipError(f"{printable(info.path)}: none of its pictures can be decoded", "export it again")
+        raise _nothing(info)
     windows.advance(before, None)
     yield from windows.finished()
 
 
-class _Shot:
-    """A decoded frame and the time it begins at, scaled when first wanted."""
+def _nothing(info: ClipInfo) -> ClipError:
+    return ClipError(f"{printable(info.path)}: none of its pictures can be decoded", "export it again")
+
+
+def shots(info: ClipInfo, size: int, on_warning: Warn | None = None) -> Generator[Shot, None, None]:
+    """All pictures of a clip in order of time, as ``read`` sees them. Raises ClipError when nothing decodes."""
+    shot: Shot | None = None
+    for shot in _shots(info, Fraction(0), size, on_warning):
+        yield shot
+    if shot is None:
+        raise _nothing(info)
+
+
+def filmed(among: Iterable[Shot], request: FrameRequest, rate: Fraction, size: int, rule: FrameRule) -> Picture:
+    """The frames of one request, as ``read`` gives them, from the ``shots`` that it spans.
+
+    These are all from the last one that begins no later than it does, to the first one after its end.
+    """
+    windows = _Windows([request], Fraction(rate), size, rule)
+    before: Shot | None = None
+    for shot in among:
+        windows.advance(before, shot)
+        for _, pictures in windows.finished():
+            return pictures
+        before = shot
+    windows.advance(before, None)
+    ((_, pictures),) = windows.finished()
+    return pictures
+
+
+class Shot:
+    """A decoded frame and the time in seconds at which it begins, scaled when first wanted."""
 
     def __init__(self, time: Fraction, frame: VideoFrame, size: int) -> None:
         self.time = time
@@ -128,7 +160,7 @@ class _Windows:
     def done(self) -> bool:
         return not self._open and not self._waiting
 
-    def advance(self, before: _Shot | None, after: _Shot | None) -> None:
+    def advance(self, before: Shot | None, after: Shot | None) -> None:
         """Fill every frame that is decided once ``after`` follows ``before``; without ``after``, all that is left."""
         while self._waiting and self._decided(self._waiting[0], 0, after):
             request = self._waiting.popleft()
@@ -144,7 +176,7 @@ class _Windows:
             window = self._open.popleft()
             yield window.request.index, window.pictures
 
-    def _decided(self, request: FrameRequest, n: int, after: _Shot | None) -> bool:
+    def _decided(self, request: FrameRequest, n: int, after: Shot | None) -> bool:
         if after is None:
             return True
         if self.rule is FrameRule.FPS_FILTER:
@@ -152,7 +184,7 @@ class _Windows:
             return after.time >= request.start_s + (n + Fraction(1, 2)) / self.rate
         return after.time >= request.start_s + n / self.rate
 
-    def _picture(self, request: FrameRequest, n: int, before: _Shot | None, after: _Shot | None) -> Picture:
+    def _picture(self, request: FrameRequest, n: int, before: Shot | None, after: Shot | None) -> Picture:
         if before is None:
             assert after is not None
             return after.picture
@@ -162,7 +194,7 @@ class _Windows:
         return _blended(before, after, weight)
 
 
-def _blended(before: _Shot, after: _Shot, weight: float) -> Picture:
+def _blended(before: Shot, after: Shot, weight: float) -> Picture:
     if weight <= 0:
         return before.picture
     if weight >= 1:
@@ -183,10 +215,10 @@ def _squashed(frame: VideoFrame, size: int) -> Picture:
     return orientation_of(frame).applied(picture)
 
 
-def _shots(info: ClipInfo, first_time: Fraction, size: int, on_warning: Warn | None) -> Iterator[_Shot]:
+def _shots(info: ClipInfo, first_time: Fraction, size: int, on_warning: Warn | None) -> Iterator[Shot]:
     """Decoded frames in order of strictly rising time, in seconds after the clip's first picture."""
     if first_time > SEEK_BEYOND:
-        with opened(info.path) as container:
+        with opened(info.path, info.max_pixels) as container:
             stream = _prepared(container, info)
             if _sought(container, stream, info.start + first_time - _SEEK_MARGIN):
                 shots = _decoded(container, stream, info, size, on_warning)
@@ -195,15 +227,16 @@ def _shots(info: ClipInfo, first_time: Fraction, size: int, on_warning: Warn | N
                     yield landed
                     yield from shots
                     return
-    with opened(info.path) as container:
+    with opened(info.path, info.max_pixels) as container:
         yield from _decoded(container, _prepared(container, info), info, size, on_warning)
 
 
 def _prepared(container: InputContainer, info: ClipInfo) -> VideoStream:
     stream = container.streams[info.video_index]
     assert isinstance(stream, VideoStream)
-    stream.thread_type = "AUTO"
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    area = stream.codec_context.width * stream.codec_context.height
+    stream.thread_type = "AUTO" if area <= _MANY_AT_ONCE else "SLICE"
+    stream.codec_context.options = {"max_pixels": str(info.max_pixels)}
     return stream
 
 
@@ -218,7 +251,7 @@ def _sought(container: InputContainer, stream: VideoStream, time: Fraction) -> b
 
 def _decoded(
     container: InputContainer, stream: VideoStream, info: ClipInfo, size: int, on_warning: Warn | None
-) -> Iterator[_Shot]:
+) -> Iterator[Shot]:
     assert stream.time_base is not None
     time_base = Fraction(stream.time_base)
     latest: Fraction | None = None
@@ -228,7 +261,7 @@ def _decoded(
         if latest is not None and time <= latest:
             continue
         latest = time
-        yield _Shot(time, frame, size)
+        yield Shot(time, frame, size)
 
 
 def _frames(

@@ -93,24 +93,33 @@ def sample(
     denoiser = Denoiser(model, features, times, guided=config.guidance_scale != 1)
     latents = noise.to(model.pos_embed.device, torch.float32)  # N C H W
     for step, t in enumerate(times):
-        predicted, unconditional = denoiser(latents, step)  # N C H W each
-        if unconditional is not None:
-            weight = power_cosine(
-                float(t), config.guidance_scale, config.guidance_power, config.schedule.num_train_timesteps
-            )
-            predicted = torch.lerp(unconditional, predicted, weight)
+        predicted = guided(denoiser, latents, step, float(t), config)  # N C H W
         latents = scheduler.step(predicted, t, latents, return_dict=False)[0]
         if on_step is not None:
             on_step(step + 1, len(times))
     return latents
 
 
-def window_noise(seed: int, content_id: str, window_start: int, take: int, shape: tuple[int, ...]) -> Tensor:
-    """The noise of one window, float32, drawn on the CPU so that every device and batch starts alike.
+def guided(denoiser: Denoiser, latents: Tensor, step: int, t: float, config: SamplerConfig) -> Tensor:
+    """The prediction for (N, C, H, W) at step ``step``, time ``t``, led by the condition as ``config`` says."""
+    predicted, unconditional = denoiser(latents, step)
+    if unconditional is None:
+        return predicted
+    weight = power_cosine(t, config.guidance_scale, config.guidance_power, config.schedule.num_train_timesteps)
+    return torch.lerp(unconditional, predicted, weight)
 
-    ``window_start`` is in samples of the soundtrack. The four are hashed to the generator's seed, so no two
-    windows, takes or clips share their noise.
+
+def window_noise(seed: int, content_id: str, window_start: int, take: int, shape: tuple[int, ...]) -> Tensor:
+    """The noise of one window, float32, drawn on the CPU so that every device and batch starts alike."""
+    generator = torch.Generator().manual_seed(noise_seed(seed, content_id, window_start, take))
+    return torch.randn(shape, generator=generator)
+
+
+def noise_seed(seed: int, content_id: str, window_start: int, take: int) -> int:
+    """The seed of a window's noise, 0..2**63 - 1.
+
+    ``window_start`` is in samples of the soundtrack. The four are hashed, so no two windows, takes or clips share
+    their noise.
     """
     digest = hashlib.sha256(f"{seed}\n{content_id}\n{window_start}\n{take}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-    return torch.randn(shape, generator=generator)
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -1,0 +1,203 @@
+"""A clip to its windows, and each window to its features: known from before, or decoded and encoded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foleygen.audio.stitch import Window, plan_windows
+from foleygen.config import RenderSettings
+from foleygen.engine import Engine
+from foleygen.features.cache import FeatureCache, feature_key
+from foleygen.features.extract import PREPROCESSING_VERSION, extract
+from foleygen.media.cuts import DETECTION_VERSION, Reel
+from foleygen.media.frames import FrameRequest, FrameRule, read
+from foleygen.media.probe import ClipInfo
+from foleygen.pipeline.tracks import Track, track_samples
+
+_DIGIT = 2**16
+
+
+@dataclass(frozen=True)
+class View:
+    """One window as it was seen: its features (F, C) from the cache, else its ``frames`` (T, S, S, 3) uint8."""
+
+    track: Track
+    window: Window
+    key: str
+    frames: NDArray[np.uint8] | None = None
+    features: NDArray[np.float32] | None = None
+
+
+def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cuts: Sequence[int] = ()) -> list[Window]:
+    """The windows of a clip, in order; ``cuts`` are the first samples of its new shots.
+
+    Runs in the reading thread: no models here.
+    """
+    bundle = engine.bundle
+    total = track_samples(info, bundle.sample_rate)
+    return plan_windows(total, bundle.window_samples, overlap(engine, settings), cuts)
+
+
+def overlap(engine: Engine, settings: RenderSettings) -> int:
+    """Samples that neighbouring windows share: whole latent columns where they are made jointly."""
+    samples = round(settings.overlap_s * engine.bundle.sample_rate)
+    if settings.seams == "joint" and samples < engine.bundle.window_samples:
+        return engine.joint_overlap(samples)
+    return samples
+
+
+def views(
+    track: Track, engine: Engine, settings: RenderSettings, cache: FeatureCache | None
+) -> Generator[View, None, None]:
+    """Every window of a track, in order, as it is asked for; one decode serves all that the cache lacks.
+
+    The track is planned here, and planned again as its shot changes are found, but never a window that has been given,
+    nor those that share samples with it.
+    """
+    info = track.job.info
+    track.plan(choose_windows(info, engine, settings), settings)
+    if len(track.windows) == 1 or not settings.cuts:
+        yield from _views(track, engine, cache)
+        return
+    cuts = _recalled_cuts(info, engine, cache)
+    if cuts is None:
+        yield from _views_and_cuts(track, engine, settings, cache)
+        return
+    track.replan(choose_windows(info, engine, settings, cuts), settings)
+    yield from _views(track, engine, cache)
+
+
+def _views(track: Track, engine: Engine, cache: FeatureCache | None) -> Generator[View, None, None]:
+    """The views of windows that stay as they are."""
+    keys = [_key(track, window, engine) for window in track.windows]
+    # Looked up twice, so that the features of a long clip are never held all at once.
+    known = {index for index, key in enumerate(keys) if cache is not None and cache.get(key) is not None}
+    decoded = _decoded(track, [window for window in track.windows if window.index not in known], engine)
+    for window, key in zip(track.windows, keys, strict=True):
+        features = cache.get(key) if cache is not None and window.index in known else None
+        if features is not None:
+            track.cached += 1
+            yield View(track, window, key, features=features)
+            continue
+        # What another process has evicted since it was looked up is decoded by itself.
+        frames = next(_decoded(track, [window], engine) if window.index in known else decoded)
+        yield View(track, window, key, frames=frames)
+
+
+def _views_and_cuts(
+    track: Track, engine: Engine, settings: RenderSettings, cache: FeatureCache | None
+) -> Generator[View, None, None]:
+    """Every window of a track whose shot changes are not known yet: one decode finds them and gives the frames."""
+    info, encoder, rate = track.job.info, engine.bundle.encoder, engine.bundle.sample_rate
+    index = 0
+    with closing(Reel(info, encoder.frame_size, track.warnings.append)) as reel:
+        while index < len(track.windows):
+            before = time.monotonic()
+            found = -1
+            while len(reel.cuts) != found:
+                found = len(reel.cuts)
+                reel.advance(Fraction(_decided_by(track.windows, index), rate))
+                track.replan(choose_windows(info, engine, settings, _samples(reel.cuts, rate)), settings)
+            window = track.windows[index]
+            start = Fraction(window.start, rate)
+            reel.forget(start)
+            key = _key(track, window, engine)
+            features = cache.get(key) if cache is not None else None
+            frames = None
+            if features is None:
+                frames = reel.frames(
+                    FrameRequest(index, start, encoder.num_frames), encoder.frame_rate, frame_rule(engine)
+                )
+            else:
+                track.cached += 1
+            track.stages["frames"] += time.monotonic() - before
+            yield View(track, window, key, frames, features)
+            index += 1
+    if cache is not None:
+        cuts = np.array(_samples(reel.cuts, rate), np.int64)
+        # The cache holds float32, whose whole numbers end at 2^24: in two digits.
+        cache.put(_cuts_key(info, engine), np.stack(np.divmod(cuts, _DIGIT), axis=1).astype(np.float32))
+
+
+def _decided_by(windows: Sequence[Window], index: int) -> int:
+    """The sample at which window ``index`` and all that share samples with it stay as they are."""
+    last = index
+    while last + 1 < len(windows) and windows[last + 1].start < windows[index].end:
+        last += 1
+    return max(windows[index].end, windows[max(index, last - 1)].end)
+
+
+def _recalled_cuts(info: ClipInfo, engine: Engine, cache: FeatureCache | None) -> list[int] | None:
+    """The first samples of a clip's new shots, if an earlier run has found them all."""
+    digits = cache.get(_cuts_key(info, engine)) if cache is not None else None
+    if digits is None:
+        return None
+    return [int(high) * _DIGIT + int(low) for high, low in digits]
+
+
+def _cuts_key(info: ClipInfo, engine: Engine) -> str:
+    encoder = engine.bundle.encoder
+    found_on = f"cuts on {encoder.frame_size} pixels in samples of 1/{engine.bundle.sample_rate} s"
+    return feature_key(info.content_id, Fraction(0), info.duration, found_on, DETECTION_VERSION)
+
+
+def _samples(cuts: Sequence[Fraction], sample_rate: int) -> list[int]:
+    """The first sample of each new shot."""
+    return [ceil(cut * sample_rate) for cut in cuts]
+
+
+def features_of(view: View, engine: Engine, cache: FeatureCache | None) -> NDArray[np.float32]:
+    """The features of a window, (F, C); new ones are kept for the next run. Runs where the models run."""
+    if view.features is not None:
+        return view.features
+    assert view.frames is not None
+    before = time.monotonic()
+    ((_, features),) = extract([(view.window.index, view.frames)], engine.encode, engine.device)
+    if cache is not None:
+        cache.put(view.key, features)
+    view.track.stages["features"] += time.monotonic() - before
+    return features
+
+
+def frame_rule(engine: Engine) -> FrameRule:
+    """How the bundle's encoder wants its frames chosen."""
+    return FrameRule[engine.bundle.encoder.frame_rule.upper()]
+
+
+def _key(track: Track, window: Window, engine: Engine) -> str:
+    encoder = engine.bundle.encoder
+    return feature_key(
+        track.job.info.content_id,
+        Fraction(window.start, engine.bundle.sample_rate),
+        Fraction(encoder.num_frames) / encoder.frame_rate,
+        engine.bundle.encoder_hash,
+        PREPROCESSING_VERSION,
+    )
+
+
+def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[NDArray[np.uint8]]:
+    """The frames of each window, in order."""
+    encoder = engine.bundle.encoder
+    requests = [
+        FrameRequest(window.index, Fraction(window.start, engine.bundle.sample_rate), encoder.num_frames)
+        for window in windows
+    ]
+    if not requests:
+        return
+    rule = frame_rule(engine)
+    frames = read(track.job.info, requests, encoder.frame_rate, encoder.frame_size, rule, track.warnings.append)
+    while True:
+        before = time.monotonic()
+        _, pictures = next(frames, (None, None))
+        track.stages["frames"] += time.monotonic() - before
+        if pictures is None:
+            return
+        yield pictures

@@ -1,0 +1,202 @@
+"""Jobs to outcomes: clips are read ahead, windows of several clips share a batch, finished takes are muxed behind.
+
+In memory at a time are a few windows of pictures that wait for the models, the sound of one batch, and at most 64 MiB
+of each unfinished track.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from foleygen.audio.stitch import plan_windows
+from foleygen.config import RenderSettings
+from foleygen.engine import Engine
+from foleygen.features.cache import FeatureCache
+from foleygen.pipeline.deliver import deliver, loudness_target
+from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
+from foleygen.pipeline.pictures import View, features_of, overlap, views
+from foleygen.pipeline.sound import Sampler, Sounding, keep
+from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
+from foleygen.pipeline.tracks import Stopped, Track, failing
+
+if TYPE_CHECKING:
+    from foleygen.ambience.composer import Composer
+
+READ_AHEAD = 4
+"""Windows of pictures that wait for the models, or as many as are in a batch, besides the one at hand; some MB each."""
+MUX_BEHIND = 64
+"""Windows of sound that wait to be muxed (2 MiB per minute), or those of one longer clip."""
+
+
+def render(
+    jobs: Iterable[Job],
+    engine: Engine,
+    settings: RenderSettings,
+    cache: FeatureCache | None,
+    progress: Report,
+    composer: Composer | None = None,
+) -> Generator[Outcome, None, None]:
+    """Make every job's output; yields one Outcome each, in order of completion.
+
+    The models run in the thread that iterates; ``jobs`` is drawn from in another, a few clips ahead, and ``progress``
+    is called from both and a third, never twice at once. Closing the generator stops all of them: no thread and no
+    part of a file is left. ``composer`` makes the bed, the full bandwidth and the repaired seams that ``settings`` ask
+    for. Raises UsageError for an overlap that is not shorter than the window or a loudness that is none, and whatever
+    ``jobs`` raises.
+    """
+    plan_windows(1, engine.bundle.window_samples, overlap(engine, settings))
+    loudness_target(settings)
+    batch = _Batch(jobs, engine, settings, cache, progress, composer)
+    try:
+        yield from batch.outcomes()
+    finally:
+        batch.stop()
+
+
+class _Batch:
+    """The three threads of a batch, and the tracks between them."""
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        engine: Engine,
+        settings: RenderSettings,
+        cache: FeatureCache | None,
+        progress: Report,
+        composer: Composer | None,
+    ) -> None:
+        self._jobs, self._engine, self._settings, self._cache = jobs, engine, settings, cache
+        self._composer = composer
+        self._progress, self._progress_lock = progress, threading.Lock()
+        self._sampler = Sampler(engine, settings, self._tell)
+        self._inbox = Inbox()
+        self._heard: SimpleQueue[Track | None] = SimpleQueue()
+        self._unseen, self._unmuxed = Room(max(READ_AHEAD, settings.batch_size)), Room(MUX_BEHIND)
+        self._stopped = threading.Event()
+        self._error: BaseException | None = None
+        self._open: dict[int, Track] = {}
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=f"foleygen {name}", daemon=True)
+            for name, work in (("reading", self._read), ("delivering", self._deliver))
+        ]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Runs the models on what the reading thread has seen; raises what went wrong with the batch as a whole."""
+        for thread in self._threads:
+            thread.start()
+        reading = True
+        try:
+            while reading or self._open:
+                match self._inbox.get():
+                    case Begun(track):
+                        self._open[id(track)] = track
+                    case View() as view:
+                        self._sound(view)
+                    case AllRead():
+                        reading = False
+                        self._keep(self._sampler.finish())
+                    case Ended():
+                        pass  # it is told below, if it is not told yet
+                yield from self._ended()
+        except Stopped:
+            assert self._error is not None
+            raise self._error from None
+
+    def stop(self) -> None:
+        """End all threads, wherever they are, and wait for them."""
+        self._halt()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        for track in self._open.values():
+            track.close()
+
+    def _halt(self) -> None:
+        self._stopped.set()
+        self._unseen.close()
+        self._unmuxed.close()
+        self._inbox.close()
+        self._heard.put(None)
+
+    def _tell(self, progress: Progress) -> None:
+        with self._progress_lock:
+            self._progress(progress)
+
+    def _sound(self, view: View) -> None:
+        """One window through the models, with others that wait for a full batch."""
+        track = view.track
+        features = None
+        if id(track) in self._open:
+            with failing(track):
+                features = features_of(view, self._engine, self._cache)
+        self._unseen.give_back()
+        if features is None:
+            return
+        track.seen += 1
+        track.report(self._tell, "features", track.seen / len(track.windows))
+        self._keep(self._sampler.push(track, view.window, features))
+
+    def _keep(self, soundings: Iterator[Sounding]) -> None:
+        for sounding in soundings:
+            track = sounding.row.track
+            if track.failed is not None:
+                continue
+            with failing(track):
+                keep(sounding, self._tell)
+            if track.failed is None and track.is_heard and self._composer is not None:
+                from foleygen.pipeline.composing import compose
+
+                with failing(track):
+                    compose(track, self._composer, self._engine, self._settings)
+            if track.failed is None and track.is_heard:
+                self._unmuxed.take(track.sounded)
+                self._heard.put(track)
+
+    def _ended(self) -> Iterator[Outcome]:
+        for track in [track for track in self._open.values() if track.failed is not None or track.delivered]:
+            del self._open[id(track)]
+            yield track.outcome()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """A thread's life; what is not the fault of a clip ends the batch."""
+        try:
+            work()
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._error = self._error or error
+            self._halt()
+
+    def _read(self) -> None:
+        for job in self._jobs:
+            track = Track(job, self._engine.bundle.sample_rate)
+            self._inbox.put(Begun(track))
+            with failing(track):
+                self._look_at(track)
+            if track.failed is not None:
+                self._inbox.put(Ended(track))
+            if self._stopped.is_set():
+                return
+        self._inbox.put(AllRead())
+
+    def _look_at(self, track: Track) -> None:
+        """Decode a track window by window, as there is room for them; its failure in another thread is the end."""
+        engine, settings = self._engine, self._settings
+        track.report(self._tell, "features", 0.0)
+        with closing(views(track, engine, settings, self._cache)) as seen:
+            for view in seen:
+                self._unseen.take()
+                self._inbox.put(view)
+                if track.failed is not None:
+                    return
+
+    def _deliver(self) -> None:
+        while (track := self._heard.get()) is not None:
+            with failing(track):
+                deliver(track, self._engine, self._settings, self._stopped, self._tell)
+            self._unmuxed.give_back(track.sounded)
+            self._inbox.put(Ended(track), urgent=True)

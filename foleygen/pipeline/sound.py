@@ -1,0 +1,235 @@
+"""Features of windows to their sound in batches, and windows to a track."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foleygen.audio import onsets
+from foleygen.audio.stitch import Window, joint
+from foleygen.config import RenderSettings
+from foleygen.engine import Engine, WindowKey, out_of_memory
+from foleygen.errors import SetupError
+from foleygen.media.source import printable
+from foleygen.pipeline.jobs import Report
+from foleygen.pipeline.pictures import overlap
+from foleygen.pipeline.tracks import TakeTrack, Track, failing, window_key
+from foleygen.sampling.joint import GROUP, Tie
+
+
+@dataclass(frozen=True)
+class Row:
+    """One window of one take with the features of its pictures (F, C)."""
+
+    track: Track
+    window: Window
+    take: TakeTrack
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """A row made sound: samples (S,) and the mel (M, L) in [0, 1] that they were made from, ``mel_rate`` columns/s."""
+
+    row: Row
+    samples: NDArray[np.float32]
+    mel: NDArray[np.float32]
+    mel_rate: float
+
+
+class Sampler:
+    """Windows in, their sounds out, in the same order; the rows of a batch are the takes of windows of any clips.
+
+    A batch is always ``settings.batch_size`` rows, whose sums are rounded alike whoever shares it; one that is not full
+    is filled by repetition. Where memory runs out the size is halved, and stays so for the rest of the run. What goes
+    wrong with a batch is the failure of its tracks, whose rows are dropped. The windows of a long clip that are made
+    jointly share their batches with nobody.
+    """
+
+    def __init__(self, engine: Engine, settings: RenderSettings, tell: Report) -> None:
+        self._engine, self._settings, self._tell = engine, settings, tell
+        self._size = settings.batch_size
+        self._rows: list[Row] = []
+        self._runs: dict[int, _Run] = {}
+
+    def push(self, track: Track, window: Window, features: NDArray[np.float32]) -> Iterator[Sounding]:
+        """Take in one window with its features (F, C); gives what is ready, maybe of other clips, maybe nothing."""
+        if self._settings.seams == "joint" and len(track.windows) > 1:
+            yield from self._push_jointly(track, window, features)
+            return
+        for take in track.takes:
+            self._rows.append(Row(track, window, take, features))
+            if len(self._rows) >= self._size:
+                yield from self._flushed()
+
+    def finish(self) -> Iterator[Sounding]:
+        """What is still held back."""
+        yield from self._flushed()
+
+    def _flushed(self) -> Iterator[Sounding]:
+        rows, self._rows = self._rows, []
+        while rows := [row for row in rows if row.track.failed is None]:
+            batch = rows[: self._size]
+            made: list[Sounding] | None = []
+            with failing(*_tracks(batch).values()):
+                made = self._attempt(batch)
+            if made is not None:
+                yield from made
+                rows = rows[len(batch) :]
+
+    def _attempt(self, batch: list[Row], run: _Run | None = None) -> list[Sounding] | None:
+        """The sounds of a batch, or of a group of one take's ``run``; None: try again with the smaller size."""
+        try:
+            if run is not None:
+                return self._joint_sounds(batch, run)
+            filled = batch + batch[-1:] * (self._size - len(batch))
+            return self._sounds(filled)[: len(batch)]
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or self._size == 1:
+                raise
+        # Outside the handler, where the failed attempt's tensors are let go.
+        self._size //= 2
+        return None
+
+    def _sounds(self, rows: Sequence[Row]) -> list[Sounding]:
+        engine, settings = self._engine, self._settings
+        features, keys = self._inputs(rows)
+        with _clocked(rows, "sampling"):
+            latents = engine.latents(features, keys, settings.steps, settings.guidance, self._listener(rows))
+        with _clocked(rows, "decoding"):
+            mels = engine.mels(latents)
+        with _clocked(rows, "vocoding"):
+            sounds = engine.sounds(mels, keys)
+        return self._soundings(rows, sounds, mels)
+
+    def _push_jointly(self, track: Track, window: Window, features: NDArray[np.float32]) -> Iterator[Sounding]:
+        """Hold a window back until its group is whole; then the group's sounds, take by take."""
+        if window.index == 0 or window.on_cut:
+            self._runs[id(track)] = _Run()
+        run = self._runs[id(track)]
+        run.waiting.append((window, features))
+        is_last = window.index + 1 == len(track.windows)
+        if len(run.waiting) < GROUP and not is_last and not track.windows[window.index + 1].on_cut:
+            return
+        group, run.waiting = run.waiting, []
+        if is_last:
+            del self._runs[id(track)]
+        for take in track.takes:
+            rows = [Row(track, member, take, vectors) for member, vectors in group]
+            made: list[Sounding] | None = None
+            with failing(track):
+                while made is None and track.failed is None:
+                    made = self._attempt(rows, run)
+            yield from made or []
+
+    def _joint_sounds(self, rows: Sequence[Row], run: _Run) -> list[Sounding]:
+        """Windows of one take that follow each other, and what ``run`` remembers of the group before."""
+        engine, settings, take = self._engine, self._settings, rows[0].take.number
+        shared = overlap(engine, settings)
+        features, keys = self._inputs(rows)
+        with _clocked(rows, "sampling"):
+            latents, tie = engine.joint_latents(
+                features,
+                keys,
+                shared // engine.column_samples,
+                run.ties.get(take),
+                self._size,
+                settings.steps,
+                settings.guidance,
+                self._listener(rows),
+            )
+        with _clocked(rows, "decoding"):
+            mels = torch.cat([engine.mels(part) for part in latents.split(self._size)])
+        with _clocked(rows, "vocoding"):
+            sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
+        run.ties[take], run.sounds[take] = tie, sounds[-1]
+        return self._soundings(rows, sounds, mels)
+
+    def _inputs(self, rows: Sequence[Row]) -> tuple[torch.Tensor, list[WindowKey]]:
+        """Features (N, F, C) of the rows and what their noise depends on."""
+        keys = [window_key(row.track, row.window, row.take, self._settings) for row in rows]
+        return torch.from_numpy(np.stack([row.features for row in rows])), keys
+
+    def _listener(self, rows: Sequence[Row]) -> Callable[[int, int], None]:
+        tracks = _tracks(rows)
+        counted = {(id(row.track), row.window.index, row.take.number) for row in rows}
+        under_way = Counter(number for number, _, _ in counted)
+
+        def on_step(step: int, steps: int) -> None:
+            for number, track in tracks.items():
+                done = track.sounded + under_way[number] * step / steps
+                track.report(self._tell, "sampling", done / track.rows)
+
+        return on_step
+
+    def _soundings(self, rows: Sequence[Row], sounds: torch.Tensor, mels: torch.Tensor) -> list[Sounding]:
+        rate = self._engine.bundle.sample_rate / self._engine.bundle.mel.hop_length
+        heard = zip(rows, sounds, mels.cpu(), strict=True)
+        return [Sounding(row, samples.numpy(), mel.numpy(), rate) for row, samples, mel in heard]
+
+
+@dataclass
+class _Run:
+    """Windows of a clip that no shot change parts, group by group: those that wait, and what ties the next group.
+
+    By take: the states that its first window shares, and the sound (S,) of the window before it.
+    """
+
+    waiting: list[tuple[Window, NDArray[np.float32]]] = field(default_factory=list)
+    ties: dict[int, Tie] = field(default_factory=dict)
+    sounds: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
+def joined(sounding: Sounding) -> NDArray[np.float32]:
+    """The samples in [-1, 1] that are final once this window is there; its onsets are noted."""
+    row, samples = sounding.row, sounding.samples
+    if not np.isfinite(samples).all():
+        fact = f"{printable(row.track.job.info.path)}: the model gave values that are not finite"
+        raise SetupError(fact, "use --precision fp32, or check the weights with 'foleygen models verify'")
+    finished = row.take.stitcher.push(row.window.index, samples)
+    _note_onsets(sounding)
+    row.track.sounded += 1
+    return np.clip(finished, -1, 1, out=finished)  # loud windows that overlap may add up to more
+
+
+def keep(sounding: Sounding, tell: Report) -> None:
+    """Join a window to its take's spool."""
+    track = sounding.row.track
+    sounding.row.take.spool.write(joined(sounding).tobytes())
+    track.report(tell, "sampling", track.sounded / track.rows)
+
+
+def _note_onsets(sounding: Sounding) -> None:
+    """Add the onsets of a window up to where its neighbours take over, each of them once."""
+    row = sounding.row
+    windows, window, rate = row.track.windows, row.window, row.track.sample_rate
+    begin, end = 0.0, float(row.track.job.info.duration)
+    if window.index > 0:
+        begin = joint(windows[window.index - 1], window) / rate - onsets.PEAK_RADIUS_S / 2
+    if window.index + 1 < len(windows):
+        end = joint(window, windows[window.index + 1]) / rate + onsets.PEAK_RADIUS_S / 2
+    heard = row.take.onsets
+    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + window.start / rate:
+        # Two windows that hear one event near their middle place it a little differently.
+        if begin <= time_s < end and (not heard or time_s - heard[-1] >= onsets.PEAK_RADIUS_S):
+            heard.append(float(time_s))
+
+
+def _tracks(rows: Sequence[Row]) -> dict[int, Track]:
+    return {id(row.track): row.track for row in rows}
+
+
+@contextmanager
+def _clocked(rows: Sequence[Row], stage: str) -> Iterator[None]:
+    before = time.monotonic()
+    yield
+    share = (time.monotonic() - before) / len(rows)
+    for row in rows:
+        row.track.stages[stage] += share

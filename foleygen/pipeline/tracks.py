@@ -1,0 +1,178 @@
+"""A clip on its way through the pipeline, and the failures that stay its own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO
+
+from foleygen.audio.stitch import Stitcher, Window
+from foleygen.config import RenderSettings
+from foleygen.engine import WindowKey, explained
+from foleygen.errors import FoleygenError
+from foleygen.media.loudness import Loudness
+from foleygen.media.probe import ClipInfo
+from foleygen.pipeline.jobs import Bed, Job, Outcome, Progress, Report, Take, WindowFact
+from foleygen.sampling.sampler import noise_seed
+
+IN_MEMORY_BYTES = 64 * 1024**2
+"""The takes of a clip up to this size (17 minutes at 16 kHz) wait for their mux in memory, longer ones on disk."""
+STAGE_SHARE = {"features": 0.45, "sampling": 0.45, "muxing": 0.1}
+
+
+class Stopped(BaseException):
+    """The batch ends before its time: a thread of it leaves its work, which is nobody's failure."""
+
+
+@dataclass
+class TakeTrack:
+    """One version of a clip's sound as it grows: float32 samples in ``spool``, onsets in seconds."""
+
+    number: int
+    stitcher: Stitcher
+    spool: IO[bytes]
+    onsets: list[float] = field(default_factory=list)
+
+
+@dataclass
+class BedTrack:
+    """A clip's ambience: float32 samples at ``sample_rate`` Hz in ``spool``."""
+
+    prompt: str
+    tags: tuple[str, ...]
+    sample_rate: int
+    spool: IO[bytes]
+
+
+@dataclass
+class Track:
+    """A clip on its way: its windows, its growing takes, its clock."""
+
+    job: Job
+    sample_rate: int
+    windows: list[Window] = field(default_factory=list)
+    takes: list[TakeTrack] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    """Of the noise of each window, in the first take."""
+    started: float = field(default_factory=time.monotonic)
+    cached: int = 0
+    seen: int = 0
+    """Windows that have their features."""
+    sounded: int = 0
+    """Windows that are joined to their take, over all takes."""
+    shown: float = 0.0
+    audio_codec: str = ""
+    loudness: Loudness | None = None
+    delivered: tuple[Take, ...] = ()
+    """Its takes, once its output is there."""
+    bed: BedTrack | None = None
+    delivered_bed: Bed | None = None
+    widened_rate: int | None = None
+    """Hz of the takes' spools once they have their full bandwidth."""
+    repaired: int = 0
+    """Joints that were composed anew, over all takes."""
+    failed: FoleygenError | None = None
+    warnings: list[str] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def plan(self, windows: list[Window], settings: RenderSettings) -> None:
+        """Begin every take, in these windows."""
+        samples = track_samples(self.job.info, self.sample_rate)
+        share = IN_MEMORY_BYTES // settings.takes
+        self.takes = [
+            TakeTrack(number, Stitcher(samples, windows, settings.seams == "joint"), spool(share))
+            for number in range(settings.take, settings.take + settings.takes)
+        ]
+        self.replan(windows, settings)
+
+    def replan(self, windows: list[Window], settings: RenderSettings) -> None:
+        """Other windows than planned; those that have been seen, and the one after, stay as they were."""
+        for take in self.takes:
+            take.stitcher.replan(windows)
+        self.seeds = [
+            noise_seed(settings.seed, self.job.info.content_id, window.start, settings.take) for window in windows
+        ]
+        self.windows = windows
+
+    @property
+    def spool_rate(self) -> int:
+        """Hz of the samples in the takes' spools."""
+        return self.widened_rate or self.sample_rate
+
+    @property
+    def rows(self) -> int:
+        """Windows to be sounded, over all takes."""
+        return len(self.windows) * len(self.takes)
+
+    @property
+    def is_heard(self) -> bool:
+        return self.sounded == self.rows
+
+    def report(self, tell: Report, stage: str, share: float) -> None:
+        """Tell that ``share`` (0..1) of ``stage`` is done; never less than before, also when work is repeated."""
+        windows, rows = max(1, len(self.windows)), max(1, self.rows)
+        shares = {"features": self.seen / windows, "sampling": self.sounded / rows, stage: share}
+        done = sum(STAGE_SHARE[name] * value for name, value in shares.items())
+        self.shown = max(self.shown, min(1.0, done))
+        tell(Progress(self.job.info.path, stage, self.shown, float(self.job.info.duration)))
+
+    def outcome(self) -> Outcome:
+        """What became of it; its spools are closed."""
+        self.close()
+        info = self.job.info
+        rate = self.sample_rate
+        # A track that failed may still be planned again by the thread that reads it.
+        planned = zip(self.windows, self.seeds, strict=True) if self.failed is None else ()
+        facts = (WindowFact(window.start / rate, window.length / rate, seed) for window, seed in planned)
+        return Outcome(
+            job=self.job,
+            seconds=time.monotonic() - self.started,
+            duration=float(info.duration),
+            windows=len(self.windows),
+            cached_windows=self.cached,
+            stages=dict(self.stages),
+            audio_codec=self.audio_codec,
+            warnings=(*info.warnings, *self.warnings),
+            error=self.failed,
+            takes=self.delivered,
+            loudness=self.loudness,
+            window_facts=tuple(facts),
+            bed=self.delivered_bed,
+            repaired_joints=self.repaired,
+        )
+
+    def close(self) -> None:
+        for take in self.takes:
+            take.spool.close()
+        if self.bed is not None:
+            self.bed.spool.close()
+
+
+def spool(max_bytes: int) -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(max_size=max_bytes)
+
+
+def track_samples(info: ClipInfo, sample_rate: int) -> int:
+    """Length of a clip's sound."""
+    return max(1, round(info.duration * sample_rate))
+
+
+def window_key(track: Track, window: Window, take: TakeTrack, settings: RenderSettings) -> WindowKey:
+    """What the noise of one window of one take depends on."""
+    return WindowKey(settings.seed, track.job.info.content_id, window.start, take.number)
+
+
+@contextmanager
+def failing(*tracks: Track) -> Iterator[None]:
+    """Whatever goes wrong inside is the failure of ``tracks``, except that nobody listens any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        for track in tracks:
+            track.failed = explained(error, track.job.info.path)

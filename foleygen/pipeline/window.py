@@ -1,0 +1,84 @@
+"""One window for a preview, or a whole track in memory; no file is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foleygen.config import RenderSettings
+from foleygen.engine import Engine, WindowKey
+from foleygen.features.cache import FeatureCache
+from foleygen.features.extract import extract
+from foleygen.media.frames import FrameRequest, read
+from foleygen.media.probe import ClipInfo
+from foleygen.pipeline.jobs import Job, Progress
+from foleygen.pipeline.pictures import features_of, frame_rule, views
+from foleygen.pipeline.sound import Sampler, joined
+from foleygen.pipeline.tracks import Track, failing
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """One window for a preview: samples, its mel (mels, frames) in [0, 1], and motion per frame at ``motion_rate``."""
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    mel: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    motion_rate: float
+
+
+def render_window(
+    info: ClipInfo, engine: Engine, settings: RenderSettings, at_s: float, seconds: float
+) -> WindowResult:
+    """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file."""
+    bundle = engine.bundle
+    start = Fraction(round(at_s * bundle.sample_rate), bundle.sample_rate)
+    request = FrameRequest(0, start, bundle.encoder.num_frames)
+    ((_, frames),) = read(info, [request], bundle.encoder.frame_rate, bundle.encoder.frame_size, frame_rule(engine))
+    ((_, features),) = extract([(0, frames)], engine.encode, engine.device)
+    keys = [WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)]
+    latents = engine.latents(torch.from_numpy(features)[None], keys, settings.steps, settings.guidance)
+    mels = engine.mels(latents)
+    wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
+    count = max(1, round(wanted * bundle.sample_rate))
+    columns = -(-count // bundle.mel.hop_length)
+    motion = np.abs(np.diff(frames.astype(np.float32).mean(axis=3), axis=0, prepend=frames[:1].mean(axis=3)))
+    shown = max(1, round(wanted * float(bundle.encoder.frame_rate)))
+    return WindowResult(
+        samples=engine.sounds(mels, keys)[0].numpy()[:count],
+        sample_rate=bundle.sample_rate,
+        mel=mels[0].cpu().numpy()[:, :columns],
+        motion=motion.mean(axis=(1, 2))[:shown].astype(np.float32),
+        motion_rate=float(bundle.encoder.frame_rate),
+    )
+
+
+def soundtrack(
+    info: ClipInfo, engine: Engine, settings: RenderSettings, cache: FeatureCache | None = None
+) -> NDArray[np.float32]:
+    """The whole soundtrack of one take in memory, (round(duration * sample_rate),) at the bundle's rate.
+
+    Windows are made one by one, whatever the batch size. Raises FoleygenError.
+    """
+    settings = replace(settings, batch_size=1, takes=1)
+    track = Track(Job(info, info.path), engine.bundle.sample_rate)
+    sampler = Sampler(engine, settings, _unheard)
+    parts: list[NDArray[np.float32]] = []
+    with failing(track):
+        for view in views(track, engine, settings, cache):
+            made = sampler.push(track, view.window, features_of(view, engine, cache))
+            parts.extend(joined(sounding) for sounding in made)
+        parts.extend(joined(sounding) for sounding in sampler.finish())
+    track.close()
+    if track.failed is not None:
+        raise track.failed
+    return np.concatenate(parts)
+
+
+def _unheard(progress: Progress) -> None:
+    """For callers who do not ask how far it is."""
