@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foleygen.errors import ClipError, RetryableError
 
-PART_MARK = ".part-"
+PART_MARK = "part-"
+ABANDONED_S = 24 * 3600.0
+"""Seconds after which a part is nobody's any more, whoever made it."""
+
+_PART = re.compile(rf"\.{re.escape(PART_MARK)}(?P<owner>.+)-(?P<pid>[0-9]+)-[0-9a-f]{{8}}(\..*)?")
+_swept: set[str] = set()
 
 
 @contextmanager
@@ -19,13 +26,14 @@ def publish(destination: Path) -> Iterator[Path]:
     """Yield a hidden temporary path beside ``destination``; rename it there on success.
 
     The temporary keeps the destination's suffix, is flushed to disk before the rename, and is
-    removed on any exception or signal. Raises RetryableError when the disk is full, ClipError
-    when the folder cannot be written.
+    removed on any exception or signal; what killed processes left in the folder is removed too.
+    Raises RetryableError when the disk is full, ClipError when the folder cannot be written.
     """
-    name = f".{PART_MARK}{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+    name = f".{PART_MARK}{_owner()}-{os.getpid()}-{os.urandom(4).hex()}"
     temporary = destination.parent / f"{name}{destination.suffix}"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_once(destination.parent)
         yield temporary
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
@@ -40,6 +48,51 @@ def publish(destination: Path) -> Iterator[Path]:
 def is_part(path: Path) -> bool:
     """True for the temporaries of ``publish``, whoever left them."""
     return path.name.startswith(f".{PART_MARK}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the parts in ``folder`` whose process of this machine is gone, and those older than ABANDONED_S."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _is_abandoned(entry):
+                with suppress(OSError):  # another process sweeps too
+                    os.unlink(entry.path)
+
+
+def _sweep_once(folder: Path) -> None:
+    place = os.path.realpath(folder)
+    if place not in _swept:
+        _swept.add(place)
+        sweep(folder)
+
+
+def _is_abandoned(entry: os.DirEntry[str]) -> bool:
+    part = _PART.fullmatch(entry.name)
+    if part is None or not entry.is_file(follow_symlinks=False):
+        return False
+    if part["owner"] == _owner() and not _is_running(int(part["pid"])):
+        return True
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_S
+
+
+def _owner() -> str:
+    """This machine and, where containers share its name, the space in which its process ids count."""
+    try:
+        return f"{socket.gethostname()}.{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _is_running(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # os.kill would end it there
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _explained(error: OSError, destination: Path) -> Exception:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import math
+import re
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,8 @@ from foleygen.errors import FoleygenError
 
 Section = TypeVar("Section")
 
+_FRACTION = re.compile(r"[0-9]{1,40}(?:[./][0-9]{1,40})?")
+"""Without exponents: 1e1000000000 would take the memory that its digits need."""
 _WANTED = {float: "a number", bool: "true or false", str: "text"}
 
 
@@ -85,7 +88,7 @@ class Reader:
         return tuple(self._value(entry, kind, where) for entry, kind in zip(value, kinds, strict=True))
 
     def _scalar(self, value: Any, hint: Any, where: str) -> Any:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         if hint is float and number:
             return float(value)
         if hint is int and number and isinstance(value, int) and value >= self.least:
@@ -100,7 +103,7 @@ class Reader:
 
     def _fraction(self, value: str | float, where: str) -> Fraction:
         try:
-            result = Fraction(value)
+            result = Fraction(value) if not isinstance(value, str) or _FRACTION.fullmatch(value) else Fraction(0)
         except (ValueError, ZeroDivisionError):
             result = Fraction(0)
         if result <= 0:

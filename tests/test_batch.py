@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -12,14 +11,16 @@ from typing import Any
 import pytest
 from conftest import save_random_bundle
 from hypothesis import example, given
+from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from foleygen import __version__
+from foleygen.batch import failures, run, sidecar
 from foleygen.batch import report as events
-from foleygen.batch import run, sidecar
 from foleygen.batch.discover import Clip, discover
 from foleygen.batch.plan import check_template, output_name, plan
 from foleygen.batch.report import Event, Report
+from foleygen.cli import bench_batch
 from foleygen.config import Settings
 from foleygen.errors import BundleError, ClipError, ExitCode, RetryableError, UsageError
 
@@ -104,6 +105,7 @@ STEMS = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs"
 SUFFIXES = st.sampled_from([".mp4", ".mov", ".mkv", ".webm"])
 
 
+@rules(deadline=None)  # the first example imports the containers
 @given(STEMS, SUFFIXES)
 @example("a{seed}b", ".mp4")
 @example("%s {0.__class__}", ".mov")
@@ -113,6 +115,7 @@ def test_the_default_name_keeps_stem_and_suffix(stem: str, suffix: str) -> None:
     assert output_name("{stem}.foley", clip, Settings()) == f"{stem}.foley{suffix}"
 
 
+@rules(deadline=None)  # the first example imports the containers
 @given(st.sets(st.tuples(STEMS, SUFFIXES), min_size=1, max_size=8))
 def test_clips_of_one_folder_never_collide_by_default(names: set[tuple[str, str]]) -> None:
     clips = [Clip(Path("/clips") / f"{stem}{suffix}") for stem, suffix in names]
@@ -121,6 +124,7 @@ def test_clips_of_one_folder_never_collide_by_default(names: set[tuple[str, str]
     assert len(outputs) == len(by_case)
 
 
+@rules(deadline=None)  # the first example imports the containers
 @given(st.text(max_size=40))
 def test_any_template_gives_a_plain_name_or_a_usage_error(template: str) -> None:
     clip = Path("/clips/shot.mp4")
@@ -233,7 +237,8 @@ def test_a_strange_file_is_no_sidecar_and_stays(tmp_path: Path, content: bytes) 
     ],
 )
 def test_exit_codes(total: int, errors: list[Any], code: ExitCode) -> None:
-    assert Report(total=total, failed=[(Path("x"), error) for error in errors]).exit_code == code
+    failed = [events.ClipFailed(Path("x"), Path("y"), error) for error in errors]
+    assert Report(total=total, failed=failed).exit_code == code
 
 
 # Runs
@@ -261,32 +266,88 @@ def test_one_bad_clip_never_stops_the_rest(tmp_path: Path, random_bundle: Path, 
     found, heard = go(tmp_path, random_bundle)
     assert found.exit_code == ExitCode.SOME_FAILED
     assert [path.name for path in found.done] == ["a.foley.mp4", "c.foley.mov"]
-    assert [path.name for path, _ in found.failed] == ["b.mp4"]
+    assert [failure.clip.name for failure in found.failed] == ["b.mp4"]
     assert {type(event) for event in heard[-1:]} == {events.Finished}
     assert len(heard.of(events.ClipStarted)) == 2
-    stages = {event.progress.stage for event in heard.of(events.ClipProgress)}
+    stages = {event.stage for event in heard.of(events.ClipProgress)}
     assert {"features", "sampling", "muxing"} <= stages
     assert not list(tmp_path.glob(".part-*"))
 
 
-def test_the_sidecar_says_what_was_made(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
-    make_clip(tmp_path / "a.mp4", seconds=1.5)
-    go(tmp_path, random_bundle, seed=5)
-    document = json.loads((tmp_path / "a.foley.json").read_bytes())
-    assert document["schema"] == sidecar.SCHEMA
-    assert document["input"] == "a.mp4"
-    assert document["output"] == "a.foley.mp4"
-    assert document["output_bytes"] == (tmp_path / "a.foley.mp4").stat().st_size
-    assert document["duration_s"] == pytest.approx(1.52)
-    assert document["windows"] >= 2
-    assert document["model"] == "noise"
-    assert document["commercial"] is True
-    assert document["version"] == __version__
-    assert document["settings"]["seed"] == 5
-    assert document["settings"]["steps"] == 2
-    assert document["settings"]["guidance"] == 2.0
-    page = (Path(__file__).parent.parent / "docs" / "batches.md").read_text(encoding="utf-8")
-    assert all(f"`{field}`" in page for field in [*document, *document["settings"]])
+def test_a_failure_leaves_a_record_that_success_removes(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip
+) -> None:
+    bad = touch(tmp_path / "b.mp4", b"this is text")
+    make_clip(tmp_path / "a.mp4")
+    go(tmp_path, random_bundle)
+    record = failures.read(tmp_path / "b.foley.mp4")
+    assert record is not None
+    assert (record["type"], record["output"], record["input"]) == ("ClipError", "b.foley.mp4", "b.mp4")
+    assert record["message"] == f"{bad}: not a video file, or a broken one"
+    assert (tmp_path / "b.foley.error.json").is_file()
+    found, heard = go(tmp_path, random_bundle, retry_failed=True)
+    assert (found.total, found.elsewhere, len(found.failed), heard.of(events.ClipSkipped)) == (1, 1, 1, [])
+    make_clip(bad)
+    found, heard = go(tmp_path, random_bundle, retry_failed=True)
+    assert [path.name for path in found.done] == ["b.foley.mp4"]
+    assert [event.reason for event in heard.of(events.ClipStarted)] == [f"it failed before ({record['message']})"]
+    assert not (tmp_path / "b.foley.error.json").exists()
+    found, heard = go(tmp_path, random_bundle, retry_failed=True)
+    assert (found.exit_code, found.total, found.elsewhere) == (ExitCode.OK, 0, 2)
+
+
+def test_two_containers_of_one_name_have_a_record_each(tmp_path: Path) -> None:
+    for suffix in (".mp4", ".webm"):
+        clip, output = tmp_path / f"x{suffix}", tmp_path / f"x.foley{suffix}"
+        failures.write(events.ClipFailed(clip, output, ClipError(f"{suffix} is broken", "export it again")))
+    for suffix in (".mp4", ".webm"):
+        assert failures.reason(tmp_path / f"x.foley{suffix}") == f"it failed before ({suffix} is broken)"
+    failures.clear(tmp_path / "x.foley.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.foley.webm.error.json"]
+
+
+def test_a_name_that_is_too_long_for_a_record_has_none(tmp_path: Path) -> None:
+    output = tmp_path / ("x" * 240 + ".foley.mp4")
+    failures.write(events.ClipFailed(tmp_path / "x.mp4", output, ClipError("broken")))
+    assert failures.read(output) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"output": "y.mp4"}', b"[" * 100_000])
+def test_a_strange_file_is_no_record_and_stays(tmp_path: Path, content: bytes) -> None:
+    strange = touch(tmp_path / "x.foley.error.json", content)
+    assert failures.read(tmp_path / "x.foley.mp4") is None
+    failures.clear(tmp_path / "x.foley.mp4")
+    assert strange.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("settings", "tried"), [({}, 4), ({"fail_fast": True}, 1), ({"max_failures": 2}, 2), ({"max_failures": 9}, 4)]
+)
+def test_a_batch_stops_after_so_many_failures(
+    tmp_path: Path, random_bundle: Path, settings: dict[str, Any], tried: int
+) -> None:
+    for number in range(4):
+        touch(tmp_path / f"{number}.mp4", b"this is text")
+    found, heard = go(tmp_path, random_bundle, **settings)
+    assert (len(found.failed), found.untried) == (tried, 4 - tried)
+    assert found.exit_code == (ExitCode.ALL_FAILED if tried == 4 else ExitCode.SOME_FAILED)
+    assert isinstance(heard[-1], events.Finished)
+
+
+def test_a_timeline_and_markers_on_request(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "clips" / "a.mp4")
+    touch(tmp_path / "clips" / "b.mp4", b"this is text")
+    make_clip(tmp_path / "clips" / "c.mp4", shade=40)
+    timeline = tmp_path / "cut.fcpxml"
+    found, _ = go(tmp_path / "clips", random_bundle, timeline=timeline, markers="csv")
+    assert found.timeline == timeline
+    text = timeline.read_text(encoding="utf-8")
+    assert text.index("a.foley.mp4") < text.index("c.foley.mp4")
+    assert "b.foley" not in text
+    assert (tmp_path / "clips" / "a.foley.markers.csv").is_file()
+    with pytest.raises(UsageError):
+        go(tmp_path / "clips", random_bundle, timeline=tmp_path / "cut.edl")
 
 
 def test_a_rerun_skips_what_matches(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
@@ -372,7 +433,7 @@ def test_a_strangers_file_is_not_overwritten(tmp_path: Path, random_bundle: Path
     settings = {"output": tmp_path / "out", "name": "{stem}"}
     found, _ = go(tmp_path / "clips", random_bundle, **settings)
     assert found.exit_code == ExitCode.ALL_FAILED
-    assert "was not made by foleygen" in str(found.failed[0][1])
+    assert "was not made by foleygen" in str(found.failed[0].error)
     assert stranger.read_bytes() == b"precious"
     found, _ = go(tmp_path / "clips", random_bundle, overwrite=True, **settings)
     assert found.exit_code == ExitCode.OK
@@ -411,7 +472,7 @@ def test_an_output_that_cannot_be_written_fails_that_clip(
     touch(tmp_path / "out" / "a", b"a file where a folder must be")
     found, _ = go(tmp_path / "in", random_bundle, output=tmp_path / "out")
     assert found.exit_code == ExitCode.SOME_FAILED
-    assert [path.parent.name for path, _ in found.failed] == ["a"]
+    assert [failure.clip.parent.name for failure in found.failed] == ["a"]
     assert [path.parent.name for path in found.done] == ["b"]
 
 
@@ -420,3 +481,19 @@ def test_a_missing_bundle_stops_before_any_work(tmp_path: Path, make_clip: MakeC
     with pytest.raises(BundleError) as caught:
         go(tmp_path, tmp_path / "nothing")
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
+
+
+def test_a_batch_is_timed_one_by_one_and_together(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+    def draw(folder: Path, *options: str) -> list[Path]:
+        assert options == (f"--count={bench_batch.COUNT}",)
+        return [make_clip(folder / f"{number}.mp4", shade=number) for number in range(3)]
+
+    settings = Settings(model=str(random_bundle), device="cpu")
+    measured = bench_batch.measure(settings, tmp_path / "clips", tmp_path / "scratch", draw)
+    assert (measured["clips"], measured["clip_seconds"]) == (3, pytest.approx(3 * 0.48))
+    for way in ("one_by_one", "together"):
+        row = measured[way]
+        assert {"probing", "frames", "features", "sampling", "muxing", "stages", "wall"} <= set(row)
+        parts = [seconds for stage, seconds in row.items() if stage not in ("stages", "wall")]
+        assert row["stages"] == pytest.approx(sum(parts), abs=0.01)
+    assert len(list((tmp_path / "clips").iterdir())) == 3

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,6 @@ from foleygen.cli.bars import BarView
 from foleygen.cli.console import EventView, LineView, is_interactive, open_console, summary
 from foleygen.config import Settings
 from foleygen.errors import ClipError
-from foleygen.media.probe import ClipInfo
-from foleygen.pipeline import Job, Outcome, Progress
 
 MakeClip = Callable[..., Path]
 CLIP = Path("shots/a.mp4")
@@ -47,43 +44,24 @@ class Clock:
         return self.now
 
 
-def info() -> ClipInfo:
-    return ClipInfo(
-        path=CLIP,
-        container="mov",
-        duration=Fraction(20),
-        start=Fraction(0),
-        video_index=0,
-        width=64,
-        height=48,
-        rotation=0,
-        codec="h264",
-        pixel_format="yuv420p",
-        average_rate=Fraction(25),
-        frame_count=500,
-        audio_streams=0,
-        timecode=None,
-        content_id="00",
-    )
-
-
-def outcome(**changes: Any) -> Outcome:
+def done(**changes: Any) -> events.ClipDone:
     values = {
-        "job": Job(info(), OUTPUT),
-        "seconds": 5.0,
+        "clip": CLIP,
+        "output": OUTPUT,
+        "sidecar": Path("x.json"),
         "duration": 20.0,
+        "seconds": 5.0,
+        "stages": {"sampling": 2.0},
         "windows": 3,
         "cached_windows": 0,
-        "stages": {"sampling": 2.0},
         "audio_codec": "aac",
-        "warnings": (),
-        "error": None,
+        "levels": events.Levels(-23.04, 2.0, -2.5),
     }
-    return Outcome(**{**values, **changes})
+    return events.ClipDone(**{**values, **changes})
 
 
-def progress(done: float, stage: str = "sampling") -> events.ClipProgress:
-    return events.ClipProgress(Progress(CLIP, stage, done, 20.0))
+def progress(share: float, stage: str = "sampling", clip: Path = CLIP) -> events.ClipProgress:
+    return events.ClipProgress(clip, stage, share, 20.0)
 
 
 def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,11 +72,14 @@ def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureF
     for second in range(25):
         clock.now = 100.0 + second
         view.show(progress(second / 25))
-    view.show(events.ClipDone(outcome(), Path("x.json")))
+    take = events.TakeFacts(1, events.Levels(-30.0, None, -9.5), 7.0, None)
+    view.show(done(takes=(take, take)))
+    view.show(done(levels=events.Levels(None, None, None)))
     assert capsys.readouterr().err.splitlines() == [
         "[1/2] shots/a.mp4: 20.0 s of picture",
         "  shots/a.mp4: sampling 40%, 0.8x real time, 15.0 s left",
         "  shots/a.mp4: sampling 80%, 0.8x real time, 5.0 s left",
+        "  shots/a.foley.mp4: done in 5.0 s, 4.0x real time, -23.0 LUFS, peak -2.5 dBTP, 2 takes",
         "  shots/a.foley.mp4: done in 5.0 s, 4.0x real time",
     ]
 
@@ -115,6 +96,14 @@ def test_progress_events_are_not_a_flood(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[-1] == {"v": 1, "event": "progress", "clip": str(CLIP), "stage": "muxing", "done": 1.0}
 
 
+def test_clips_and_stages_that_take_turns_are_no_flood_either(capsys: pytest.CaptureFixture[str]) -> None:
+    view = EventView(Clock())
+    for step in range(100):
+        stage = ("features", "sampling")[step % 2]
+        view.show(progress(step / 100, stage, Path(f"{step // 2 % 2}.mp4")))
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
 def test_bars_show_clip_stage_speed_and_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TERM", raising=False)
     clock, drawn = Clock(), io.StringIO()
@@ -123,20 +112,28 @@ def test_bars_show_clip_stage_speed_and_batch(monkeypatch: pytest.MonkeyPatch) -
     view.show(events.ClipStarted(CLIP, OUTPUT, 20.0, None))
     clock.now += 2.0
     view.show(progress(0.5))
+    view.show(progress(0.5, "features", Path("shots/next.mp4")))
     view.message("error: [bold]b.mp4[/bold]: not a video file")
-    view.show(events.ClipFailed(CLIP, ClipError("b")))
+    view.show(events.ClipFailed(CLIP, OUTPUT, ClipError("b")))
     view.close()
     text = drawn.getvalue()
     assert "a.mp4" in text
     assert "sampling, 5.0x real time, 2.0 s left" in text
     assert "error: [bold]b.mp4[/bold]: not a video file" in text
     assert "1/4" in text
+    assert "next.mp4" not in text
 
 
 def test_the_summary_adds_up() -> None:
-    report = Report(total=4, done=[OUTPUT], skipped=[OUTPUT], failed=[(CLIP, ClipError("x"))])
+    failure = events.ClipFailed(CLIP, OUTPUT, ClipError("x"))
+    report = Report(total=3, done=[OUTPUT], skipped=[OUTPUT], failed=[failure])
     report.clip_seconds, report.wall_seconds = 20.0, 5.0
     assert summary(report) == ["1 done, 1 skipped, 1 failed; 20.0 s of sound in 5.0 s (4.0x real time)"]
+    report.total, report.elsewhere, report.timeline = 5, 7, Path("cut.otio")
+    text, stopped, timeline = summary(report)
+    assert text.endswith("; 5 of 12 clips were this run's")
+    assert (stopped, timeline) == ("stopped after 1 failed; 2 not tried", "timeline: cut.otio")
+    report.timeline = None
     report.interrupted, report.non_commercial = True, "CC-BY-NC-4.0"
     lines = summary(report)
     assert lines[0].startswith("interrupted: ")
@@ -146,7 +143,7 @@ def test_the_summary_adds_up() -> None:
 def test_warnings_of_the_package_and_of_clips_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     with open_console(Settings()) as console:
         logging.getLogger("foleygen.features.cache").warning("a damaged entry\x1b[0m")
-        console.listen(events.ClipDone(outcome(warnings=("two frames could not be decoded",)), Path("x.json")))
+        console.listen(done(warnings=("two frames could not be decoded",)))
     with open_console(Settings(quiet=True)):
         logging.getLogger("foleygen.features.cache").warning("unheard")
     out, err = capsys.readouterr()

@@ -30,11 +30,17 @@ def start(folder: Path, bundle: Path, *prefix: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
     )
 
 
-def stop_at(process: subprocess.Popen[str], event: str, stage: str | None, signum: int) -> tuple[int, list[str], str]:
-    """Send ``signum`` at the first such event; the exit code, the names of all events, and stderr."""
+def stop_at(
+    process: subprocess.Popen[str], event: str, stage: str | None, signum: int, group: bool = False
+) -> tuple[int, list[str], str]:
+    """Send ``signum`` at the first such event; the exit code, the names of all events, and stderr.
+
+    ``group``: to every process of the batch, as a terminal and some farms do, not just to the first.
+    """
     assert process.stdout is not None
     assert process.stderr is not None
     names, sent = [], []
@@ -44,7 +50,7 @@ def stop_at(process: subprocess.Popen[str], event: str, stage: str | None, signu
                 said = json.loads(line)
                 names.append(said["event"])
                 if said["event"] == event and stage in (None, said.get("stage")) and signum not in sent:
-                    process.send_signal(signum)
+                    (os.killpg if group else os.kill)(process.pid, signum)
                     sent.append(signum)
             errors = process.stderr.read()
             process.wait()
@@ -54,15 +60,19 @@ def stop_at(process: subprocess.Popen[str], event: str, stage: str | None, signu
 
 
 @pytest.mark.parametrize(
-    ("signum", "code", "stage"),
-    [(signal.SIGTERM, ExitCode.TERMINATED, "muxing"), (signal.SIGINT, ExitCode.INTERRUPTED, "sampling")],
+    ("signum", "code", "stage", "group"),
+    [
+        (signal.SIGTERM, ExitCode.TERMINATED, "muxing", False),
+        (signal.SIGTERM, ExitCode.TERMINATED, "features", True),
+        (signal.SIGINT, ExitCode.INTERRUPTED, "sampling", True),
+    ],
 )
 def test_a_stopped_batch_leaves_only_whole_files(
-    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, signum: int, code: ExitCode, stage: str
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, signum: int, code: ExitCode, stage: str, group: bool
 ) -> None:
     clips = [make_clip(tmp_path / "clips" / f"{number}.mp4", seconds=2, shade=number) for number in range(4)]
     before = [clip.read_bytes() for clip in clips]
-    ended, names, errors = stop_at(start(tmp_path, random_bundle), "progress", stage, signum)
+    ended, names, errors = stop_at(start(tmp_path, random_bundle), "progress", stage, signum, group)
     assert ended == code
     assert names[-1] == "summary"
     assert names.count("clip_done") < len(clips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,39 +25,71 @@ class Clip:
 
     path: Path
     mirror: Path = Path()
+    seconds: float | None = None
+    """Its length, where a list has told."""
 
 
 def discover(
-    inputs: Iterable[str | Path], listing: Iterable[bytes] = (), output: Path | None = None, note: Note | None = None
+    inputs: Iterable[str | Path],
+    listing: Iterable[bytes] = (),
+    output: Path | None = None,
+    note: Note | None = None,
+    lists: Iterable[bytes] = (),
 ) -> list[Clip]:
-    """The clips of ``inputs``: files, folders, and ``-`` for the paths in ``listing``, one per line.
+    """The clips of ``inputs``: files, folders, and ``-`` for the list ``listing``; then those of more ``lists``.
 
     Folders are walked in sorted order; dotfiles, unfinished files, finished clips, the folder ``output`` and folders
-    seen before (symlink loops) are left out. Lines that are blank or begin with ``#`` are no paths. A file that does
-    not exist is still a clip: the batch reports it.
+    seen before (symlink loops) are left out. A file that does not exist is still a clip: the batch reports it.
     """
     walk = _Walk(output, note or (lambda path, reason: None))
     found: dict[str, Clip] = {}
-    for clip in _all(inputs, listing, walk):
+    for clip in _all(inputs, b"".join(listing), lists, walk):
         found.setdefault(os.path.abspath(clip.path), clip)
     return list(found.values())
 
 
-def _all(inputs: Iterable[str | Path], listing: Iterable[bytes], walk: _Walk) -> Iterator[Clip]:
+def listed(listing: bytes) -> Iterator[Clip]:
+    """The paths in a list: one per line, or ended by NUL bytes if it has one.
+
+    A path may be followed by a tab and the clip's seconds, or by a tab alone. Lines that are blank or begin with ``#``
+    are no paths. A relative path is meant from the current folder, and its folders are mirrored.
+    """
+    null = b"\0" in listing
+    for entry in listing.split(b"\0" if null else b"\n"):
+        text = os.fsdecode(entry if null else entry.rstrip(b"\r"))
+        if text if null else text.strip() and not text.startswith("#"):
+            name, seconds = _timed(text)
+            path = Path(name)
+            inside = not path.is_absolute() and ".." not in path.parts
+            yield Clip(path, path.parent if inside else Path(), seconds)
+
+
+def _timed(text: str) -> tuple[str, float | None]:
+    """What follows the last tab is a length, or nothing; anything else belongs to the name."""
+    name, tab, last = text.rpartition("\t")
+    if not tab or not last:
+        return name or text, None
+    try:
+        seconds = float(last)
+    except ValueError:
+        return text, None
+    return (name, seconds) if 0 <= seconds < math.inf else (text, None)
+
+
+def _all(inputs: Iterable[str | Path], listing: bytes, lists: Iterable[bytes], walk: _Walk) -> Iterator[Clip]:
     for given in inputs:
         if str(given) == "-":
-            for path in _listed(listing):
-                inside = not path.is_absolute() and ".." not in path.parts
-                yield from walk.start(path, path.parent if inside else Path(), path if inside else Path())
+            yield from _of_list(listing, walk)
         else:
-            yield from walk.start(Path(given), Path(), Path())
+            yield from walk.start(Clip(Path(given)), Path())
+    for content in lists:
+        yield from _of_list(content, walk)
 
 
-def _listed(listing: Iterable[bytes]) -> Iterator[Path]:
-    for line in listing:
-        text = os.fsdecode(line.rstrip(b"\r\n"))
-        if text.strip() and not text.startswith("#"):
-            yield Path(text)
+def _of_list(listing: bytes, walk: _Walk) -> Iterator[Clip]:
+    for clip in listed(listing):
+        inside = not clip.path.is_absolute() and ".." not in clip.path.parts
+        yield from walk.start(clip, clip.path if inside else Path())
 
 
 class _Walk:
@@ -65,11 +98,12 @@ class _Walk:
         self.note = note
         self.seen: set[tuple[int, int]] = set()
 
-    def start(self, path: Path, file_mirror: Path, folder_mirror: Path) -> Iterator[Clip]:
-        if os.path.isdir(path):
-            yield from self.folder(path, folder_mirror, top=True)
+    def start(self, clip: Clip, folder_mirror: Path) -> Iterator[Clip]:
+        """The clip as it was named, or those below it if it is a folder."""
+        if os.path.isdir(clip.path):
+            yield from self.folder(clip.path, folder_mirror, top=True)
         else:
-            yield Clip(path, file_mirror)
+            yield clip
 
     def folder(self, path: Path, mirror: Path, top: bool = False) -> Iterator[Clip]:
         try:
@@ -87,14 +121,22 @@ class _Walk:
             child = path / entry.name
             if entry.name.startswith(".") or is_part(child):
                 self.note(child, "is hidden")
-            elif entry.is_dir():
+            elif _leads_to(entry.is_dir):
                 yield from self.folder(child, mirror / entry.name)
-            elif child.suffix.lower() in SUFFIXES and entry.is_file():
+            elif child.suffix.lower() in SUFFIXES and _leads_to(entry.is_file):
                 if is_finished(child):
                     self.note(child, "is a finished clip")
                 else:
                     yield Clip(child, mirror)
         return None
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """False, too, for a link that goes round in circles."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def is_finished(path: Path) -> bool:

@@ -1,227 +1,158 @@
-"""A planned batch -> finished clips with their sidecars, and a report. One bad clip never stops the rest."""
+"""Clips -> finished clips with their sidecars, and a report. One bad clip never stops the rest."""
 
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from foleygen import __version__
-from foleygen.batch import sidecar
+from foleygen.batch import failures, summary
 from foleygen.batch.discover import Clip
 from foleygen.batch.plan import Planned, plan
-from foleygen.batch.report import (
-    ClipDone,
-    ClipFailed,
-    ClipPlanned,
-    ClipProgress,
-    ClipSkipped,
-    ClipStarted,
-    Finished,
-    Listener,
-    Report,
-    Started,
-)
-from foleygen.config import RenderSettings, Settings
-from foleygen.errors import ClipError, FoleygenError
-
-if TYPE_CHECKING:
-    from foleygen.features.cache import FeatureCache
-    from foleygen.media.probe import ClipInfo
-    from foleygen.pipeline import Engine, Job, Outcome
-    from foleygen.weights.bundle import Bundle
+from foleygen.batch.report import ClipDone, ClipFailed, ClipSkipped, Event, Finished, Listener, Opened, Report, Started
+from foleygen.batch.shard import Shard, deal, fingerprint, in_order, parse, timed
+from foleygen.config import Settings
+from foleygen.errors import FoleygenError
 
 log = logging.getLogger(__name__)
 
-GPU_BATCH = 8
-"""Windows at once on a GPU by ``--batch-size auto``; one on the CPU, where more gains nothing."""
+Work = Callable[[Settings, Iterable[Planned], Listener], None]
+"""Brings every clip to its end: in this process, in one of its own, or elsewhere."""
 
 
-def run(clips: Sequence[Clip], settings: Settings, listen: Listener) -> Report:
+def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work | None = None) -> Report:
     """Give every clip its soundtrack, as ``settings`` says; ``listen`` hears each event.
 
-    Raises UsageError for names that collide, SetupError or BundleError for a bundle or device that cannot be used;
-    what concerns one clip is in the report.
+    The clips are worked on in this process unless ``work`` does it elsewhere. Raises UsageError for names that
+    collide, SetupError or BundleError for a bundle or device that cannot be used; what concerns one clip is in the
+    report.
     """
-    planned = plan(clips, settings)
-    report = Report(total=len(planned))
-    began = time.monotonic()
-    if not planned:
+    choice = choose(clips, settings)
+    report = Report(total=len(choice.planned), elsewhere=choice.found - len(choice.planned))
+    if choice.found == 0:
         return report
-    bundle = load_bundle(settings)
-    report.non_commercial = None if bundle.commercial else bundle.licence
-    batch = _Batch(settings, bundle, report, listen)
-    listen(Started(len(planned), bundle.name))
+    if settings.timeline is not None:
+        from foleygen.batch import timeline
+
+        timeline.check(settings.timeline)
+    if choice.shard is not None and not settings.dry_run:
+        summary.forget(choice.folder, choice.shard)
+    batch = _Batch(settings, report, listen)
+    began = time.monotonic()
     try:
-        batch.render(batch.jobs(planned))
-    except BaseException as error:
-        report.interrupted = not isinstance(error, Exception)
+        if choice.planned:
+            (work or here)(settings, batch.feed(choice.planned), batch.hear)
+        _write_timeline(choice, settings, report)
+    except FoleygenError as error:
+        report.fatal = error
+        raise
+    except Exception as error:
+        report.fatal = FoleygenError(str(error))
+        raise
+    except BaseException:
+        report.interrupted = True
         raise
     finally:
         report.wall_seconds = time.monotonic() - began
-        listen(Finished(report))
+        if batch.has_started or report.interrupted or not choice.planned:
+            _write_summary(choice, settings, report)
+            listen(Finished(report))
     return report
 
 
-def load_bundle(settings: Settings) -> Bundle:
-    """The bundle that ``settings.model`` names, verified."""
-    from foleygen.weights import bundle, store
+@dataclass(frozen=True)
+class Choice:
+    """What a run works on: ``planned``, of the ``found`` clips that it was given."""
 
-    return bundle.load(store.resolve(settings.model))
-
-
-def load_engine(settings: Settings, bundle: Bundle) -> Engine:
-    """The bundle on its device."""
-    from foleygen.pipeline import Engine
-
-    return Engine.load(bundle, settings.device, settings.precision)
+    planned: list[Planned]
+    found: int
+    shard: Shard | None = None
+    folder: Path = Path()
+    """Where the shard's summary goes."""
+    list_hash: str = ""
 
 
-def feature_cache(settings: Settings) -> FeatureCache | None:
-    """The user's feature cache, or None with ``--no-cache``."""
-    if not settings.cache:
-        return None
-    from foleygen.features.cache import FeatureCache, default_root
+def choose(clips: Sequence[Clip], settings: Settings) -> Choice:
+    """The clips of this run: its shard of them, and of those only what failed before if that is asked.
 
-    return FeatureCache(default_root())
+    Dealing comes before any skipping, so that the shards of a batch fit together whenever each is run. Raises
+    UsageError.
+    """
+    own = None if settings.shard is None else parse(settings.shard)
+    planned = whole = plan(clips if own is None else in_order(clips), settings)
+    if own is not None:
+        by_seconds = settings.balance == "duration"
+        planned = deal(timed(whole) if by_seconds else whole, own, by_seconds)
+    if settings.retry_failed:
+        planned = [item for item in planned if failures.read(item.output) is not None]
+    if own is None:
+        return Choice(planned, len(whole))
+    return Choice(planned, len(whole), own, _summary_folder(whole, settings), fingerprint(whole))
 
 
-def batch_size(settings: Settings, device: str) -> int:
-    """Windows at once: as asked, else what suits the device."""
-    return settings.batch_size or (1 if device.startswith("cpu") else GPU_BATCH)
+def _summary_folder(whole: Sequence[Planned], settings: Settings) -> Path:
+    """``--output``, else the folder that holds all the clips."""
+    if settings.output is not None:
+        return settings.output
+    return Path(os.path.commonpath([os.path.abspath(item.output.parent) for item in whole] or [os.getcwd()]))
 
 
-@dataclass
+def _write_summary(choice: Choice, settings: Settings, report: Report) -> None:
+    if choice.shard is None or settings.dry_run:
+        return
+    try:
+        summary.write(choice.folder, summary.of_report(report, choice.shard, choice.list_hash))
+    except FoleygenError as error:
+        log.warning("%s", error)
+
+
+def _write_timeline(choice: Choice, settings: Settings, report: Report) -> None:
+    made = {*report.done, *report.skipped}
+    outputs = [item.output for item in choice.planned if item.output in made]
+    if settings.timeline is not None and outputs and not settings.dry_run:
+        from foleygen.batch import timeline
+
+        timeline.write(settings.timeline, outputs)
+        report.timeline = settings.timeline
+
+
+def here(settings: Settings, planned: Iterable[Planned], listen: Listener) -> None:
+    """Work in this process."""
+    from foleygen.batch.worker import Worker, load_bundle
+
+    Worker(settings, load_bundle(settings)).work(planned, listen)
+
+
 class _Batch:
-    settings: Settings
-    bundle: Bundle
-    report: Report
-    listen: Listener
-    identities: dict[Path, Mapping[str, Any]] = field(default_factory=dict)
+    def __init__(self, settings: Settings, report: Report, listen: Listener) -> None:
+        self._settings = settings
+        self._report = report
+        self._listen = listen
+        self.has_started = False
 
-    def jobs(self, planned: Sequence[Planned]) -> Iterator[Job]:
-        """The clips that need work, probed one by one as they are asked for; the others end here."""
+    def feed(self, planned: Iterable[Planned]) -> Iterator[Planned]:
+        """The clips, until too many have failed."""
         for item in planned:
-            try:
-                info = self._probed(item)
-            except FoleygenError as error:
-                self._fail(item.clip.path, error)
-            except Exception as error:
-                from foleygen.engine import explained
+            if self._is_enough():
+                return
+            yield item
 
-                log.debug("%s", item.clip.path, exc_info=True)
-                self._fail(item.clip.path, explained(error, item.clip.path))
-            else:
-                if info is not None:
-                    yield self._job(info, item.output)
+    def hear(self, event: Event) -> None:
+        """Count the event, remember or forget a failure, and tell it on."""
+        self._report.hear(event)
+        if isinstance(event, Opened) and not self.has_started:
+            self.has_started = True
+            self._listen(Started(self._report.total, event.model))
+        if not self._settings.dry_run:
+            if isinstance(event, ClipFailed):
+                failures.write(event)
+            elif isinstance(event, ClipDone | ClipSkipped):
+                failures.clear(event.output)
+        self._listen(event)
 
-    def render(self, jobs: Iterator[Job]) -> None:
-        """Work through ``jobs``; the engine is loaded only if there is one."""
-        first = next(jobs, None)
-        if first is None:
-            return
-        from foleygen.pipeline import render
-
-        engine = load_engine(self.settings, self.bundle)
-        render_settings = self.settings.render_settings(batch_size(self.settings, str(engine.device)))
-        cache = feature_cache(self.settings)
-        progress = lambda progress: self.listen(ClipProgress(progress))  # noqa: E731
-        for outcome in render(chain([first], jobs), engine, render_settings, cache, progress):
-            self._finish(outcome)
-
-    def _job(self, info: ClipInfo, output: Path) -> Job:
-        from foleygen.pipeline import Job
-
-        return Job(info, output)
-
-    def _probed(self, item: Planned) -> ClipInfo | None:
-        """The clip's facts if it needs work; None if it is done or would be."""
-        from foleygen.media.probe import probe
-
-        if item.problem is not None:
-            raise item.problem
-        info = probe(item.clip.path)
-        identity = self._identity(info.content_id)
-        reason = self._reason_to_redo(item.output, identity)
-        if reason is None and item.output.exists():
-            self.report.skipped.append(item.output)
-            self.listen(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
-            return None
-        if self.settings.dry_run:
-            self.report.planned.append(item.output)
-            self.listen(ClipPlanned(item.clip.path, item.output, reason))
-            return None
-        self.identities[item.output] = identity
-        self.listen(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
-        return info
-
-    def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
-        """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
-        if not output.exists():
-            return None
-        if self.settings.overwrite:
-            return "--overwrite was given"
-        reason = sidecar.difference(output, identity)
-        if sidecar.read(output) is None and not output.stem.endswith(sidecar.MARK):
-            raise ClipError(
-                f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
-            )
-        return reason
-
-    def _identity(self, content_id: str) -> dict[str, Any]:
-        """What decides the sound and the file; compared with the sidecar's."""
-        sampling = self.bundle.sampling
-        settings = self.settings
-        return {
-            "content_id": content_id,
-            "bundle": self.bundle.hash,
-            "settings": {
-                "seed": settings.seed,
-                "take": RenderSettings.take,
-                "steps": sampling.num_inference_steps if settings.steps is None else settings.steps,
-                "guidance": sampling.guidance_scale if settings.guidance is None else settings.guidance,
-                "overlap": settings.overlap,
-                "precision": settings.precision,
-                "audio": settings.audio,
-            },
-            "version": __version__,
-        }
-
-    def _finish(self, outcome: Outcome) -> None:
-        job = outcome.job
-        identity = self.identities.pop(job.output)
-        if outcome.error is not None:
-            return self._fail(job.info.path, outcome.error)
-        try:
-            written = sidecar.write(job.output, {**self._document(outcome), **identity})
-        except FoleygenError as error:
-            return self._fail(job.info.path, error)
-        self.report.done.append(job.output)
-        self.report.clip_seconds += outcome.duration
-        self.listen(ClipDone(outcome, written))
-        return None
-
-    def _document(self, outcome: Outcome) -> dict[str, Any]:
-        info = outcome.job.info
-        return {
-            "input": info.path.name,
-            "duration_s": outcome.duration,
-            "timecode": info.timecode,
-            "windows": outcome.windows,
-            "cached_windows": outcome.cached_windows,
-            "audio_codec": outcome.audio_codec,
-            "model": self.bundle.name,
-            "licence": self.bundle.licence,
-            "commercial": self.bundle.commercial,
-            "seconds": round(outcome.seconds, 3),
-            "stages_s": {stage: round(seconds, 3) for stage, seconds in outcome.stages.items()},
-            "warnings": list(outcome.warnings),
-        }
-
-    def _fail(self, clip: Path, error: FoleygenError) -> None:
-        self.report.failed.append((clip, error))
-        self.listen(ClipFailed(clip, error))
+    def _is_enough(self) -> bool:
+        most = 1 if self._settings.fail_fast else self._settings.max_failures
+        return most is not None and len(self._report.failed) >= most

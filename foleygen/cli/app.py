@@ -19,7 +19,14 @@ from foleygen.errors import ExitCode, FoleygenError, Interrupted
 
 COMMANDS = {
     "add-sound": "foleygen.cli.add_sound:add_sound",
+    "plan": "foleygen.cli.plan:plan",
+    "report": "foleygen.cli.report:report",
+    "takes": "foleygen.cli.takes:takes",
+    "pick": "foleygen.cli.pick:pick",
     "preview": "foleygen.cli.preview:preview",
+    "ambience": "foleygen.cli.ambience:ambience",
+    "fill": "foleygen.cli.fill:fill",
+    "extend": "foleygen.cli.extend:extend",
     "demo": "foleygen.cli.demo:demo",
     "doctor": "foleygen.cli.doctor:doctor",
     "models": "foleygen.cli.models:models",

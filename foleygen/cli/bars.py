@@ -44,6 +44,7 @@ class BarView(View):
         self._began: dict[Path, float] = {}
         self._total = 0
         self._ended = 0
+        self._shares: dict[Path, float] = {}
         self._stage = ""
 
     def show(self, event: Event) -> None:
@@ -55,8 +56,9 @@ class BarView(View):
             self._began[event.clip] = self._clock()
         elif isinstance(event, events.ClipProgress):
             self._advance(event)
-        elif isinstance(event, events.ClipDone | events.ClipSkipped | events.ClipPlanned | events.ClipFailed):
+        elif isinstance(event, events.ENDS):
             self._ended += 1
+            self._shares.pop(event.clip, None)
             self._bars.update(self._batch, completed=self._ended, state=f"{self._ended}/{self._total}")
             self._bars.update(self._clip, visible=False)
 
@@ -77,18 +79,23 @@ class BarView(View):
         self._bars.stop()
 
     def _advance(self, event: events.ClipProgress) -> None:
-        progress = event.progress
-        elapsed = self._clock() - self._began.setdefault(progress.clip, self._clock())
-        label = readable(progress.clip.name)
+        """The batch's bar grows with every clip at work, the clip's bar shows the one that began first."""
+        self._shares[event.clip] = event.done
+        total = min(self._ended + sum(self._shares.values()), self._total)
+        first = next(iter(self._shares))
+        self._bars.update(self._batch, completed=total)
+        if event.clip != first:
+            return
+        elapsed = self._clock() - self._began.setdefault(event.clip, self._clock())
+        label = readable(event.clip.name)
         if len(label) > NAME_WIDTH:
             label = f"{label[: NAME_WIDTH - 1]}…"
         self._bars.update(
             self._clip,
-            completed=progress.done,
+            completed=event.done,
             label=label.ljust(NAME_WIDTH),
-            state=f"{progress.stage}{speed(progress, elapsed)}",
+            state=f"{event.stage}{speed(event.done, event.seconds, elapsed)}",
             visible=True,
+            refresh=event.stage != self._stage,
         )
-        done = min(self._ended + progress.done, self._total)
-        self._bars.update(self._batch, completed=done, refresh=progress.stage != self._stage)
-        self._stage = progress.stage
+        self._stage = event.stage

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foleygen.cli.app import Invocation
+from foleygen.cli.bench_batch import COUNT
 from foleygen.cli.options import ENGINE, TALK, load_settings, settings_options
 from foleygen.cli.reading import byte_size, real_time
+from foleygen.errors import FoleygenError, UsageError
 
 if TYPE_CHECKING:
     from foleygen.config import Settings
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
     "--seconds", type=click.FloatRange(0.5, 3600), default=33.0, show_default=True, help="Without CLIP: length."
 )
 @click.option("--size", default="1920x1080", show_default=True, metavar="WxH", help="Its picture size.")
+@click.option(
+    "--batch",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Time the clips of DIR, one by one and together; without any, {COUNT} samples are drawn there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(*ENGINE, "batch_size", *TALK)
 @click.pass_obj
@@ -40,13 +49,15 @@ def bench(
     clip: Path | None,
     seconds: float,
     size: str,
+    folder: Path | None,
     as_json: bool,
     config_file: Path | None,
     **values: Any,
 ) -> None:
     """Time each stage of CLIP, once with an empty cache and once with a full one.
 
-    Without CLIP, a sample scene of --seconds and --size is drawn first.
+    --batch times many clips, and shows what is gained by decoding the next ones while one is sampled and the last
+    ones are written. Without CLIP, a sample scene of --seconds and --size is drawn first.
 
     The table has seconds, how many times real time that is, and the peak memory of the process. "loading" is the
     import of the libraries and of the weights.
@@ -55,46 +66,45 @@ def bench(
     Examples:
       foleygen bench
       foleygen bench clip.mp4 --batch-size 4 --json
+      foleygen bench --batch samples/
     """
     from foleygen.cli.console import write_json
 
     settings = load_settings(invocation, config_file, values)
+    if clip is not None and folder is not None:
+        raise UsageError("CLIP and --batch: two things to time", "give one of them")
     with tempfile.TemporaryDirectory(prefix="foleygen-") as name:
-        folder = Path(name)
-        measured = _measure(settings, clip or _sample(folder, seconds, size), folder)
+        scratch = Path(name)
+        if folder is not None:
+            from foleygen.cli import bench_batch
+
+            measured = bench_batch.measure(settings, folder, scratch, _drawn)
+            show = bench_batch.show
+        else:
+            drawn = clip or _drawn(scratch, "--count=1", f"--seconds={seconds}", f"--size={size}")[-1]
+            measured, show = _measure(settings, drawn, scratch), _print
     if as_json:
         write_json(measured)
     else:
-        _print(measured)
+        show(measured)
 
 
-def _sample(folder: Path, seconds: float, size: str) -> Path:
-    """A scene, drawn by another process so that its memory is not counted."""
+def _drawn(folder: Path, *options: str) -> list[Path]:
+    """Sample scenes in ``folder``, drawn by another process so that its memory is not counted."""
     from foleygen.cli.console import write_note
 
-    write_note("drawing a sample clip")
-    command = [
-        sys.executable,
-        "-m",
-        "foleygen",
-        "demo",
-        str(folder),
-        "--count=1",
-        f"--seconds={seconds}",
-        f"--size={size}",
-    ]
-    drawn = subprocess.run(command, capture_output=True, text=True, check=False)
-    if drawn.returncode:
-        from foleygen.errors import FoleygenError, UsageError
-
-        reason = (drawn.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
-        raise (UsageError if drawn.returncode == 2 else FoleygenError)(f"the sample clip cannot be made: {reason}")
-    return Path(drawn.stdout.splitlines()[-1])
+    write_note("drawing sample clips")
+    command = [sys.executable, "-m", "foleygen", "demo", str(folder), *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        reason = (ended.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
+        raise (UsageError if ended.returncode == 2 else FoleygenError)(f"no sample clip can be made: {reason}")
+    return [Path(line) for line in ended.stdout.splitlines()]
 
 
 def _measure(settings: Settings, clip: Path, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
-    from foleygen.batch.run import batch_size, load_bundle, load_engine
+    from foleygen.batch.worker import batch_size, load_bundle, load_engine
     from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import probe
 

@@ -11,14 +11,13 @@ import os
 import shutil
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from foleygen import __version__
 from foleygen.batch import report as events
+from foleygen.cli.events import document_of
 from foleygen.cli.reading import clock_time, readable, real_time, speed
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 LINE_INTERVAL_S = 10.0
 EVENT_INTERVAL_S = 0.5
-EVENT_VERSION = 1
 MOST_COLUMNS = 160
 
 Clock = Callable[[], float]
@@ -67,6 +65,11 @@ def is_interactive(stream: Any) -> bool:
 def write_result(text: str) -> None:
     """One line of result on stdout; a path that is not text is written as its bytes."""
     _write(sys.stdout, os.fsencode(f"{text}\n"))
+
+
+def write_bytes(content: bytes) -> None:
+    """``content`` on stdout as it is."""
+    _write(sys.stdout, content)
 
 
 def write_note(text: str) -> None:
@@ -135,7 +138,6 @@ class LineView(View):
         self._clock = clock
         self._last = clock()
         self._began: dict[Path, float] = {}
-        self._count = 0
         self._total = 0
 
     def show(self, event: Event) -> None:
@@ -143,21 +145,17 @@ class LineView(View):
         if isinstance(event, events.Started):
             self._total = event.total
         elif isinstance(event, events.ClipStarted):
+            position = list(self._began).index(event.clip) + 1 if event.clip in self._began else len(self._began) + 1
             self._began[event.clip] = self._last = now
-            self.message(f"{self._position()} {readable(event.clip)}: {clock_time(event.seconds)} of picture")
+            length = clock_time(event.seconds)
+            self.message(f"[{position}/{self._total}] {readable(event.clip)}: {length} of picture")
         elif isinstance(event, events.ClipProgress) and now - self._last >= LINE_INTERVAL_S:
             self._last = now
-            progress = event.progress
-            pace = speed(progress, now - self._began.get(progress.clip, now))
-            self.message(f"  {readable(progress.clip)}: {progress.stage} {progress.done:.0%}{pace}")
+            pace = speed(event.done, event.seconds, now - self._began.get(event.clip, now))
+            self.message(f"  {readable(event.clip)}: {event.stage} {event.done:.0%}{pace}")
         elif isinstance(event, events.ClipDone):
-            outcome = event.outcome
-            taken = f"{clock_time(outcome.seconds)}, {real_time(outcome.duration, outcome.seconds)}"
-            self.message(f"  {readable(outcome.job.output)}: done in {taken}")
-
-    def _position(self) -> str:
-        self._count += 1
-        return f"[{self._count}/{self._total}]"
+            taken = f"{clock_time(event.seconds)}, {real_time(event.duration, event.seconds)}"
+            self.message(f"  {readable(event.output)}: done in {taken}{levels(event)}")
 
 
 class EventView(View):
@@ -165,23 +163,27 @@ class EventView(View):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._shown = ("", -EVENT_INTERVAL_S)
+        self._shown: dict[Path, tuple[set[str], float]] = {}
 
     def show(self, event: Event) -> None:
         if isinstance(event, events.ClipProgress) and not self._is_news(event):
             return
-        name, content = event_fields(event)
-        write_json({"v": EVENT_VERSION, "event": name, **content})
+        if isinstance(event, events.ENDS):
+            self._shown.pop(event.clip, None)
+        document = document_of(event)
+        if document is not None:
+            write_json(document)
 
     def result(self, path: Path) -> None:
         """The clip_done event says it."""
 
     def _is_news(self, event: events.ClipProgress) -> bool:
-        stage = f"{event.progress.clip}:{event.progress.stage}"
+        """The first of each stage of a clip, and what comes EVENT_INTERVAL_S after the last."""
         now = self._clock()
-        if stage == self._shown[0] and now - self._shown[1] < EVENT_INTERVAL_S:
+        stages, last = self._shown.setdefault(event.clip, (set(), now))
+        if event.stage in stages and now - last < EVENT_INTERVAL_S:
             return False
-        self._shown = (stage, now)
+        self._shown[event.clip] = (stages | {event.stage}, now)
         return True
 
 
@@ -196,9 +198,9 @@ class Console:
         """Show ``event``; finished clips, failures and the summary are the same in every view."""
         self._view.show(event)
         if isinstance(event, events.ClipDone):
-            for warning in event.outcome.warnings:
-                self._talk(f"warning: {readable(event.outcome.job.info.path)}: {warning}")
-            self._view.result(event.outcome.job.output)
+            for warning in event.warnings:
+                self._talk(f"warning: {readable(event.clip)}: {warning}")
+            self._view.result(event.output)
         elif isinstance(event, events.ClipPlanned):
             self._talk(f"would do: {readable(event.output)}{_because(event.reason)}", level=0)
             self._view.result(event.output)
@@ -208,7 +210,7 @@ class Console:
             self._talk(f"redone: {readable(event.output)}{_because(event.reason)}", level=1)
         elif isinstance(event, events.ClipFailed):
             self._view.message(f"error: {readable(str(event.error))}")
-            for line in "".join(traceback.format_exception(event.error)).splitlines():
+            for line in event.trace.splitlines():
                 self._talk(readable(line), level=2)
         elif isinstance(event, events.Finished):
             self._view.close()
@@ -218,6 +220,10 @@ class Console:
     def left_out(self, path: Path, reason: str) -> None:
         """Say at ``-v`` that the walk leaves ``path`` out."""
         self._talk(f"left out: {readable(path)}: {reason}", level=1)
+
+    def warn(self, text: str) -> None:
+        """Say what is not as it should be."""
+        self._talk(f"warning: {readable(text)}")
 
     def log(self, record: logging.LogRecord, text: str) -> None:
         """What a module of foleygen logged; below a warning only at ``-vv``."""
@@ -245,60 +251,27 @@ def summary(report: Report) -> list[str]:
     if report.done:
         pace = real_time(report.clip_seconds, report.wall_seconds)
         text += f"; {clock_time(report.clip_seconds)} of sound in {clock_time(report.wall_seconds)} ({pace})"
+    if report.elsewhere:
+        text += f"; {report.total} of {report.total + report.elsewhere} clips were this run's"
     lines = [f"interrupted: {text}" if report.interrupted else text]
+    if report.untried and report.fatal is None and not report.interrupted:
+        lines.append(f"stopped after {len(report.failed)} failed; {report.untried} not tried")
+    if report.timeline is not None:
+        lines.append(f"timeline: {readable(report.timeline)}")
     if report.non_commercial is not None and report.done:
         lines.append(f"these weights are for non-commercial use only ({report.non_commercial}), and so is this sound")
     return lines
 
 
-def event_fields(event: Event) -> tuple[str, dict[str, Any]]:
-    """Name and fields of the JSON event."""
-    if isinstance(event, events.Started):
-        return "start", {"total": event.total, "model": event.model, "version": __version__}
-    if isinstance(event, events.ClipStarted):
-        base = {"clip": str(event.clip), "output": str(event.output)}
-        return "clip_start", {**base, "duration_s": event.seconds, "reason": event.reason}
-    if isinstance(event, events.ClipProgress):
-        progress = event.progress
-        return "progress", {"clip": str(progress.clip), "stage": progress.stage, "done": round(progress.done, 4)}
-    if isinstance(event, events.ClipPlanned | events.ClipSkipped):
-        name = "clip_plan" if isinstance(event, events.ClipPlanned) else "clip_skip"
-        return name, {"clip": str(event.clip), "output": str(event.output), "reason": event.reason}
-    if isinstance(event, events.ClipDone):
-        return "clip_done", _done_fields(event)
-    if isinstance(event, events.ClipFailed):
-        kind, error = type(event.error).__name__, event.error
-        return "clip_error", {"clip": str(event.clip), "type": kind, "message": error.message, "remedy": error.remedy}
-    return "summary", _summary_fields(event.report)
-
-
-def _done_fields(event: events.ClipDone) -> dict[str, Any]:
-    outcome = event.outcome
-    return {
-        "clip": str(outcome.job.info.path),
-        "output": str(outcome.job.output),
-        "sidecar": str(event.sidecar),
-        "duration_s": outcome.duration,
-        "seconds": round(outcome.seconds, 3),
-        "stages_s": {stage: round(seconds, 3) for stage, seconds in outcome.stages.items()},
-        "windows": outcome.windows,
-        "cached_windows": outcome.cached_windows,
-        "audio_codec": outcome.audio_codec,
-        "warnings": list(outcome.warnings),
-    }
-
-
-def _summary_fields(report: Report) -> dict[str, Any]:
-    counts = {name: len(getattr(report, name)) for name in ("done", "planned", "skipped", "failed")}
-    return {
-        "total": report.total,
-        **counts,
-        "clip_seconds": report.clip_seconds,
-        "wall_seconds": round(report.wall_seconds, 3),
-        "non_commercial": report.non_commercial,
-        "interrupted": report.interrupted,
-        "exit_code": None if report.interrupted else int(report.exit_code),
-    }
+def levels(event: events.ClipDone) -> str:
+    """``, -23.0 LUFS, peak -3.1 dBTP, 3 takes``, as far as they are known."""
+    found = event.levels
+    parts = [
+        "" if found.integrated_lufs is None else f", {found.integrated_lufs:.1f} LUFS",
+        "" if found.true_peak_dbtp is None else f", peak {found.true_peak_dbtp:.1f} dBTP",
+        f", {len(event.takes)} takes" if len(event.takes) > 1 else "",
+    ]
+    return "".join(parts)
 
 
 def _because(reason: str | None) -> str:

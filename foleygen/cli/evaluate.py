@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ from foleygen.cli.options import load_settings, settings_options
 
 if TYPE_CHECKING:
     from foleygen.engine import Engine
+    from foleygen.errors import FoleygenError
     from foleygen.training.dataset import SceneDataset
 
 ENGINE = ("model", "steps", "guidance", "seed", "device", "precision")
@@ -35,6 +36,7 @@ def evaluate() -> None:
     Examples:
       foleygen evaluate sync --count 200                onsets on scenes that no training has seen
       foleygen evaluate sync clips-with-sound/          onsets on clips, against their own sound
+      foleygen evaluate seams --count 30                joints of long clips
       foleygen evaluate scenes --data held-out/         sync, loudness, timbre and names, in one go
       foleygen evaluate fidelity true.npz made.npz      FID, IS and KL of features of your own
     """
@@ -193,6 +195,102 @@ def reconstruction(
 
 
 @evaluate.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--model", metavar="NAME|DIR", help="A bundle: its vocoder too, and mels that its autoencoder decoded.")
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Scenes.")
+@click.option("--recordings", type=click.Path(path_type=Path), help="Recordings; those of the fold test are compared.")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="PNG", help="Draw the spectrograms of six sounds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def vocoder(
+    runs: tuple[Path, ...], model: str | None, count: int, recordings: Path | None, picture: Path | None, as_json: bool
+) -> None:
+    """Vocoders side by side: RUNs of train vocoder, the one of a bundle, and Griffin-Lim, on one mel.
+
+    The times are of one processor thread; the vocoders take turns.
+
+    \b
+    Example:
+      foleygen evaluate vocoder runs/vocoder --model tiny --recordings sounds/ --picture vocoder.png
+    """
+    import torch
+
+    from foleygen.audio.mel import MelSpectrogram
+    from foleygen.engine import autoencoder_of
+    from foleygen.evaluation import vocoding
+
+    torch.set_num_threads(1)
+    bundle = None
+    if model is not None:
+        from foleygen.weights import bundle as bundles
+        from foleygen.weights import store
+
+        bundle = bundles.load(store.resolve(model))
+    mel, vocoders = vocoding.contenders(runs, bundle)
+    autoencoder = autoencoder_of(bundle) if bundle is not None else None
+    sounds = vocoding.held_out(mel, count, recordings, _counter("drawing"))
+    reports: dict[str, Any] = {}
+    shown: dict[str, vocoding.Voicing] = {}
+    hear = MelSpectrogram(mel)
+    for name, windows in sounds.items():
+        reports[name], voicings = vocoding.compare(vocoders, windows, hear, None, _counter(name))
+        shown |= {f"{name} {number}": voicing for number, voicing in enumerate(voicings[: 6 // len(sounds)], 1)}
+        if autoencoder is not None:
+            label = f"{name}, decoded mels"
+            reports[label], _ = vocoding.compare(vocoders, windows, hear, autoencoder, _counter(label))
+    if picture is not None:
+        vocoding.draw_spectrograms(shown, hear, picture)
+    _print(as_json, reports)
+
+
+@evaluate.command()
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--count", type=click.IntRange(0), default=30, show_default=True, help="Long scenes; a third has no events."
+)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="PNG", help="Draw how many joints stand out.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@settings_options(*ENGINE, "overlap", "cuts")
+@click.pass_obj
+def seams(
+    invocation: Invocation,
+    /,
+    clips: tuple[Path, ...],
+    count: int,
+    plot: Path | None,
+    as_json: bool,
+    config_file: Path | None,
+    **values: Any,
+) -> None:
+    """Can the joints of a long clip be heard? Level, rises and onsets there, against the rest of the same sound.
+
+    Windows that are faded, made jointly, or cut hard, on scenes of 24 to 40 s that no training has seen and on CLIPS,
+    files or folders, as far as they are longer than a window.
+
+    \b
+    Examples:
+      foleygen evaluate seams --count 30
+      foleygen evaluate seams films/ --count 0 --json
+    """
+    from foleygen.evaluation import long_clips
+    from foleygen.evaluation import seams as measure
+
+    settings = load_settings(invocation, config_file, values)
+    engine, seed = _engine(invocation, config_file, values)
+    rendering = replace(settings.render_settings(1), seams="joint")
+    sources: dict[str, Iterable[measure.LongClip]] = {}
+    if count:
+        sources["scenes with events"] = long_clips.from_scenes(engine, count - count // 3, rendering, False)
+    if count // 3:
+        sources["scenes without events"] = long_clips.from_scenes(engine, count // 3, rendering, True)
+    if clips:
+        sources["clips"] = long_clips.from_files(_found(clips), engine, rendering, _skipped)
+    reports = {name: measure.evaluate(source, engine, seed, _teller(name)) for name, source in sources.items()}
+    if plot is not None and reports:
+        measure.plot(next(iter(reports.values())), plot)
+    _print(as_json, reports)
+
+
+@evaluate.command()
 @click.argument("true", type=click.Path(path_type=Path))
 @click.argument("made", type=click.Path(path_type=Path))
 @click.option("--source", default="features from file", help="Name of the network that the features are from.")
@@ -212,8 +310,6 @@ def fidelity(true: Path, made: Path, source: str, as_json: bool) -> None:
 
 def _engine(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> tuple[Engine, int]:
     settings = load_settings(invocation, config_file, values)
-    from dataclasses import replace
-
     from foleygen.engine import Engine
     from foleygen.weights import bundle, store
 
@@ -250,30 +346,38 @@ def _dataset(chosen: Chosen) -> SceneDataset:
 
 
 def _filmed(clips: Sequence[Path], engine: Engine, seed: int, lag: float) -> Any:
-    from foleygen.batch.discover import discover
-    from foleygen.cli.console import write_note
     from foleygen.config import RenderSettings
     from foleygen.evaluation.filmed_sound import evaluate as measure
 
-    paths = [clip.path for clip in discover(clips, (), None, lambda path, why: None)]
-    return measure(
-        paths,
-        engine,
-        RenderSettings(seed=seed),
-        lag,
-        on_skip=lambda path, error: write_note(str(error)),
-        on_clip=_counter("clips"),
-    )
+    return measure(_found(clips), engine, RenderSettings(seed=seed), lag, on_skip=_skipped, on_clip=_counter("clips"))
+
+
+def _found(clips: Sequence[Path]) -> list[Path]:
+    from foleygen.batch.discover import discover
+
+    return [clip.path for clip in discover(clips, (), None, lambda path, why: None)]
+
+
+def _skipped(path: Path, error: FoleygenError) -> None:
+    _note(str(error))
+
+
+def _note(text: str) -> None:
+    from foleygen.cli.console import write_note
+
+    write_note(text)
 
 
 def _counter(what: str) -> Callable[[int, int], None]:
-    from foleygen.cli.console import write_note
-
     def count(done: int, total: int) -> None:
         if done == total or done % 40 == 0:
-            write_note(f"{what}: {done}/{total}")
+            _note(f"{what}: {done}/{total}")
 
     return count
+
+
+def _teller(what: str) -> Callable[[int], None]:
+    return lambda done: _note(f"{what}: {done}")
 
 
 def _print(as_json: bool, reports: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from foleygen.cli.reading import byte_size
 from foleygen.errors import ExitCode, FoleygenError, UsageError
 
 if TYPE_CHECKING:
+    from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
 
 
@@ -57,10 +58,10 @@ def list_models(as_json: bool) -> None:
 
 
 def _listed(path: Path) -> dict[str, Any]:
-    from foleygen.weights import bundle
+    from foleygen.weights import store
 
     try:
-        found = bundle.load(path, verify=False)
+        found = store.load(path, verify=False)
     except FoleygenError:
         return {"name": path.name, "state": "damaged", "commercial": None, "path": str(path)}
     return {"name": found.name, "state": "installed", "commercial": found.commercial, "path": str(path)}
@@ -78,29 +79,48 @@ def show(model: str, as_json: bool) -> None:
     """
     from foleygen.cli.console import write_json, write_table
     from foleygen.strict import plain
-    from foleygen.weights import bundle, store
+    from foleygen.weights import store
 
-    found = bundle.load(store.resolve(model), verify=False)
+    found = store.load(store.resolve(model), verify=False)
     if as_json:
         write_json({**plain(found), "path": str(found.path)})
         return
     write_table(_facts(found))
 
 
-def _facts(found: Bundle) -> list[tuple[str, str]]:
-    window = found.window_samples / found.sample_rate
+def _facts(found: Bundle | AmbienceBundle) -> list[tuple[str, str]]:
+    from foleygen.weights.ambience import AmbienceBundle
+
     facts = [
         ("name", found.name),
         ("folder", str(found.path)),
         ("hash", found.hash),
         ("licence", f"{found.licence} ({'commercial use allowed' if found.commercial else 'non-commercial use only'})"),
+    ]
+    facts += _ambience_facts(found) if isinstance(found, AmbienceBundle) else _picture_facts(found)
+    facts += [(name, f"{byte_size(part.bytes)}  SHA-256 {part.sha256}") for name, part in found.parts.items()]
+    sources = () if isinstance(found, AmbienceBundle) else found.sources
+    return facts + [("made from", f"{source.file}  SHA-256 {source.sha256}") for source in sources]
+
+
+def _ambience_facts(found: AmbienceBundle) -> list[tuple[str, str]]:
+    return [
+        ("sound", f"{found.sample_rate} Hz"),
+        ("makes", "ambience"),
+        ("knows", ", ".join(found.tags) if found.conditioning == "tags" else "any words, through CLAP"),
+        ("steps", str(found.decoding.steps)),
+        ("guidance", f"{found.decoding.guidance_scale:g}"),
+    ]
+
+
+def _picture_facts(found: Bundle) -> list[tuple[str, str]]:
+    window = found.window_samples / found.sample_rate
+    return [
         ("sound", f"{found.sample_rate} Hz, windows of {window:.3f} s"),
         ("pictures", f"{float(found.encoder.frame_rate):g} per second, {found.encoder.frame_size} pixels square"),
         ("steps", str(found.sampling.num_inference_steps)),
         ("guidance", f"{found.sampling.guidance_scale:g}"),
     ]
-    facts += [(name, f"{byte_size(part.bytes)}  SHA-256 {part.sha256}") for name, part in found.parts.items()]
-    return facts + [("made from", f"{source.file}  SHA-256 {source.sha256}") for source in found.sources]
 
 
 @models.command()

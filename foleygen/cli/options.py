@@ -58,7 +58,7 @@ def _option(setting: Field[Any]) -> Callable[[Command], Command]:
     if rule.kind == "switch":
         both = f"--{name}" if rule.once else f"--{name}/--no-{name}"
         return click.option(*flags, both, is_flag=True, default=None, help=text)
-    metavar = rule.metavar or {"whole": "N", "number": "X", "path": "DIR"}.get(rule.kind)
+    metavar = rule.metavar or {"whole": "N", "number": "X", "decibel": "DB", "path": "DIR"}.get(rule.kind)
     return click.option(*flags, f"--{name}", type=_type(rule), metavar=metavar, default=None, help=text)
 
 

@@ -67,7 +67,7 @@ def preview(
       foleygen preview shot.mov
       foleygen preview shot.mov --at 12.5 --seconds 4 --seed 3 --play
     """
-    from foleygen.batch.run import load_bundle, load_engine
+    from foleygen.batch.worker import load_bundle, load_engine
     from foleygen.cli.console import draw, write_result
     from foleygen.cli.plots import preview_rows
     from foleygen.media import wav

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from foleygen.pipeline import Progress
 
 
 def readable(text: str | Path) -> str:
@@ -40,9 +36,9 @@ def real_time(clip_seconds: float, wall_seconds: float) -> str:
     return f"{clip_seconds / max(wall_seconds, 1e-9):.1f}x real time"
 
 
-def speed(progress: Progress, elapsed: float) -> str:
-    """``, 4.1x real time, 12.0 s left``, or nothing while it is too early to tell."""
-    if progress.done <= 0 or elapsed <= 0:
+def speed(done: float, clip_seconds: float, elapsed: float) -> str:
+    """``, 4.1x real time, 12.0 s left``, or nothing while it is too early to tell; ``done`` is a share (0..1)."""
+    if done <= 0 or elapsed <= 0:
         return ""
-    left = elapsed * (1 - progress.done) / progress.done
-    return f", {real_time(progress.done * progress.clip_seconds, elapsed)}, {clock_time(left)} left"
+    left = elapsed * (1 - done) / done
+    return f", {real_time(done * clip_seconds, elapsed)}, {clock_time(left)} left"

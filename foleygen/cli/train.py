@@ -2,60 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from foleygen.cli import train_ambience, train_judges
 from foleygen.cli.reading import readable
-from foleygen.errors import ExitCode, NoClipsError, SetupError, UsageError
+from foleygen.cli.training import DEVICE, OUTPUT, PATH, QUIET, changed, computing, data_option, run_loop, run_options
+from foleygen.errors import ExitCode, NoClipsError, UsageError
 
 if TYPE_CHECKING:
-    from foleygen.training.loop import Loop
     from foleygen.training.prepare import Prepared
     from foleygen.weights.bundle import Bundle
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 STYLES = ("train", "clean", "foreign")
-PATH = click.Path(path_type=Path)
-OUTPUT = click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
-DEVICE = click.option(
-    "--device",
-    type=click.Choice(("auto", "cpu", "cuda", "mps")),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
-
-
-def data_option(text: str) -> Callable[[Command], Command]:
-    """``--data`` with its help."""
-    return click.option("--data", type=PATH, required=True, metavar="DIR", help=text)
-
-
-def run_options(default: str) -> Callable[[Command], Command]:
-    """What all trainings share; ``default`` is the recipe."""
-
-    def decorate(command: Command) -> Command:
-        for option in (
-            QUIET,
-            click.option("--precision", type=click.Choice(("fp32", "bf16")), help="Instead of the recipe's."),
-            DEVICE,
-            click.option("--seed", type=click.IntRange(0), metavar="N", help="Instead of the recipe's."),
-            click.option("--steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's."),
-            OUTPUT,
-            click.option(
-                "--recipe", default=default, show_default=True, metavar="NAME|FILE", help="A packaged recipe or YAML."
-            ),
-        ):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @click.group()
@@ -139,8 +100,47 @@ def vae(data: Path, recordings: Path | None, recipe: str, output: Path, quiet: b
     from foleygen.training.recipe import VaeRecipe, load
 
     chosen = load(recipe, VaeRecipe)
-    with _computing(loop) as (device, changes):
-        _run(runs.vae_loop(_changed(chosen, changes), data, recordings, output, device), "vae", quiet)
+    with computing(loop) as (device, changes):
+        run_loop(runs.vae_loop(changed(chosen, changes), data, recordings, output, device), "vae", quiet)
+
+
+@train.command()
+@data_option("Dataset of scenes, whose sounds are made again.")
+@click.option("--recordings", type=PATH, metavar="DIR", help="Recordings to add, with a manifest.tsv.")
+@click.option("--decoder", metavar="NAME|BUNDLE", help="Learn from what this bundle's autoencoder decodes too.")
+@click.option("--init", type=PATH, metavar="RUN", help="Begin with the vocoder of this run.")
+@run_options("vocoder-16k")
+def vocoder(
+    data: Path,
+    recordings: Path | None,
+    decoder: str | None,
+    init: Path | None,
+    recipe: str,
+    output: Path,
+    quiet: bool,
+    **loop: Any,
+) -> None:
+    """Train a small neural vocoder, which may take Griffin-Lim's place in a bundle.
+
+    \b
+    Examples:
+      foleygen train vocoder --data data/ --recordings sounds/ --decoder tiny -o runs/vocoder
+      foleygen train vocoder --recipe vocoder-16k-adversarial --init runs/vocoder --data data/ -o runs/finer
+      foleygen train bundle --vocoder runs/finer --base tiny --name mine -o mine/
+    """
+    from foleygen.cli.steps import open_steps
+    from foleygen.training import runs
+    from foleygen.training.recipe import VocoderRecipe, load
+
+    chosen = load(recipe, VocoderRecipe)
+    bundle = _bundle(decoder) if decoder is not None else None
+    with computing(loop) as (device, changes):
+        with open_steps("sounds", quiet) as steps:
+            prepared = runs.vocoder_loop(
+                changed(chosen, changes), data, recordings, output, device,
+                init=init, decoder=bundle, on_sound=steps.advance,
+            )  # fmt: skip
+        run_loop(prepared, "vocoder", quiet)
 
 
 @train.command()
@@ -157,8 +157,8 @@ def encoder(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> 
     from foleygen.training.recipe import EncoderRecipe, load
 
     chosen = load(recipe, EncoderRecipe)
-    with _computing(loop) as (device, changes):
-        _run(runs.encoder_loop(_changed(chosen, changes), data, output, device), "encoder", quiet)
+    with computing(loop) as (device, changes):
+        run_loop(runs.encoder_loop(changed(chosen, changes), data, output, device), "encoder", quiet)
 
 
 @train.command()
@@ -176,8 +176,8 @@ def cavp(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> Non
     from foleygen.training.recipe import CavpRecipe, load
 
     chosen = load(recipe, CavpRecipe)
-    with _computing(loop) as (device, changes):
-        _run(runs.cavp_loop(_changed(chosen, changes), data, output, device), "cavp", quiet)
+    with computing(loop) as (device, changes):
+        run_loop(runs.cavp_loop(changed(chosen, changes), data, output, device), "cavp", quiet)
 
 
 @train.command()
@@ -225,8 +225,8 @@ def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quie
 
     chosen = load(recipe, MdsgenRecipe)
     bundle = _bundle(init) if init else None
-    with _computing(loop) as (device, changes):
-        _run(runs.mdsgen_loop(_changed(chosen, changes), data, bundle, output, device), "mdsgen", quiet)
+    with computing(loop) as (device, changes):
+        run_loop(runs.mdsgen_loop(changed(chosen, changes), data, bundle, output, device), "mdsgen", quiet)
 
 
 def parse_shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -292,8 +292,9 @@ def prepare(
 
 
 @train.command()
-@click.option("--mdsgen", "mdsgen_run", type=PATH, required=True, metavar="RUN", help="A run of train mdsgen.")
-@click.option("--base", metavar="NAME|DIR", help="Take everything but the transformer from this bundle.")
+@click.option("--mdsgen", "mdsgen_run", type=PATH, metavar="RUN", help="A run of train mdsgen.")
+@click.option("--vocoder", "vocoder_run", type=PATH, metavar="RUN", help="A run of train vocoder; else Griffin-Lim.")
+@click.option("--base", metavar="NAME|DIR", help="Take everything else from this bundle.")
 @click.option("--encoder", "encoder_run", type=PATH, metavar="RUN", help="Without --base: a run of train encoder.")
 @click.option("--vae", "vae_run", type=PATH, metavar="RUN", help="Without --base: a run of train vae.")
 @click.option("--pairs", "pairs_dir", type=PATH, metavar="DIR", help="Without --base: what train pairs wrote.")
@@ -304,12 +305,21 @@ def prepare(
 @click.option("--card", type=PATH, metavar="FILE", help="Model card; else one is written from the recipes.")
 @click.option("--credits", type=PATH, metavar="TSV", help="Without --base: credit this manifest's recordings in it.")
 @OUTPUT
-def bundle(mdsgen_run: Path, base: str | None, name: str, card: Path | None, output: Path, **parts: Any) -> None:
+def bundle(
+    mdsgen_run: Path | None,
+    vocoder_run: Path | None,
+    base: str | None,
+    name: str,
+    card: Path | None,
+    output: Path,
+    **parts: Any,
+) -> None:
     """Put finished trainings together as a bundle for --model.
 
     \b
     Examples:
       foleygen train bundle --mdsgen runs/fine --base tiny --name mine -o mine/
+      foleygen train bundle --vocoder runs/vocoder --base tiny --name mine -o mine/
       foleygen train bundle --mdsgen runs/mdsgen --encoder runs/encoder --vae runs/vae --pairs pairs/ \\
           --name mine --licence CC0-1.0 --commercial -o mine/
     """
@@ -318,13 +328,16 @@ def bundle(mdsgen_run: Path, base: str | None, name: str, card: Path | None, out
     from foleygen.training.credits import credits_of
 
     text = _text(card) if card else None
-    if base is not None:
-        packing.pack_transformer(output, _bundle(base), mdsgen_run, name, text)
-    else:
+    if mdsgen_run is None and (base is None or vocoder_run is None):
+        raise UsageError("--mdsgen: not given", "give it, or --vocoder and --base")
+    made = _bundle(base) if base is not None else None
+    if made is not None and mdsgen_run is not None:
+        made = packing.pack_transformer(output, made, mdsgen_run, name, text)
+    elif mdsgen_run is not None:
         missing = [f"--{part}" for part in ("encoder", "vae", "pairs", "licence") if not parts[_KEYS.get(part, part)]]
         if missing:
             raise UsageError(f"{', '.join(missing)}: not given", "give them, or --base")
-        packing.pack_all(
+        made = packing.pack_all(
             output,
             packing.Runs(parts["encoder_run"], parts["vae_run"], mdsgen_run, parts["pairs_dir"]),
             packing.Terms(
@@ -336,51 +349,17 @@ def bundle(mdsgen_run: Path, base: str | None, name: str, card: Path | None, out
             text,
             credits_of(parts["credits"]) if parts["credits"] else "",
         )
+    if vocoder_run is not None:
+        assert made is not None
+        packing.pack_vocoder(output, made, vocoder_run, name, text)
     write_result(str(output))
 
 
 _KEYS = {"encoder": "encoder_run", "vae": "vae_run", "pairs": "pairs_dir"}
 
 
-@contextmanager
-def _computing(loop: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The process' device, once it has joined the others that torchrun started; and the recipe's changes."""
-    from foleygen.engine import choose_device
-    from foleygen.training.parallel import process_group
-
-    changes = {name: loop[name] for name in ("steps", "seed", "precision")}
-    with process_group(choose_device(loop["device"])) as device:
-        yield device, changes
-
-
-def _changed(recipe: Any, changes: dict[str, Any]) -> Any:
-    from foleygen.training.recipe import with_loop
-
-    return with_loop(recipe, **changes)
-
-
-def _run(loop: Loop, label: str, quiet: bool) -> None:
-    """Train to the end; only the first of several processes talks and draws."""
-    from foleygen.cli.console import write_note, write_result
-    from foleygen.cli.steps import open_steps
-    from foleygen.training.loop import CHECKPOINT, CURVE, plot_curve
-
-    first = loop.rank == 0
-    silent = quiet or not first
-    if loop.step and not silent:
-        write_note(f"{loop.folder}: goes on at step {loop.step} of {loop.config.steps}")
-    try:
-        with open_steps(label, silent) as steps:
-            loop.run(steps.losses)
-    finally:
-        if first and (loop.folder / CURVE).exists():
-            try:
-                plot_curve(loop.folder)
-            except SetupError as error:
-                if not silent:
-                    write_note(f"warning: {error}")
-    if first:
-        write_result(str(loop.folder / CHECKPOINT))
+for _command in (*train_ambience.COMMANDS, *train_judges.COMMANDS):
+    train.add_command(_command)
 
 
 def _bundle(model: str) -> Bundle:

@@ -1,0 +1,234 @@
+"""Everything that one process does with its clips: probe, decide, make the sound, write the sidecar."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foleygen.batch import failures, markers, sidecar
+from foleygen.batch.plan import Planned
+from foleygen.batch.report import (
+    ClipDone,
+    ClipFailed,
+    ClipPlanned,
+    ClipProgress,
+    ClipSkipped,
+    ClipStarted,
+    Event,
+    Levels,
+    Listener,
+    Loading,
+    Opened,
+    TakeFacts,
+)
+from foleygen.config import Settings
+from foleygen.errors import ClipError, FoleygenError
+
+if TYPE_CHECKING:
+    from foleygen.ambience.composer import Composer
+    from foleygen.features.cache import FeatureCache
+    from foleygen.media.loudness import Loudness
+    from foleygen.media.probe import ClipInfo
+    from foleygen.pipeline import Engine, Job, Outcome, Progress
+    from foleygen.weights.ambience import AmbienceBundle
+    from foleygen.weights.bundle import Bundle
+
+log = logging.getLogger(__name__)
+
+GPU_BATCH = 8
+"""Windows at once on a GPU by ``--batch-size auto``; one on the CPU, where more gains nothing."""
+
+
+def load_bundle(settings: Settings) -> Bundle:
+    """The bundle that ``settings.model`` names, verified."""
+    from foleygen.weights import bundle, store
+
+    return bundle.load(store.resolve(settings.model))
+
+
+def load_ambience(settings: Settings) -> AmbienceBundle | None:
+    """The second engine's bundle, verified; None where it has nothing to do. Raises UsageError for words that it does
+    not know."""
+    if not settings.composes:
+        return None
+    from foleygen.ambience.words import understand
+    from foleygen.weights import ambience, store
+
+    found = ambience.load(store.resolve(settings.ambience_model))
+    if settings.ambience is not None:
+        log.warning("ambience: %s", understand(settings.ambience, found))
+    return found
+
+
+def load_engine(settings: Settings, bundle: Bundle) -> Engine:
+    """The bundle on its device."""
+    from foleygen.pipeline import Engine
+
+    return Engine.load(bundle, settings.device, settings.precision)
+
+
+def feature_cache(settings: Settings) -> FeatureCache | None:
+    """The user's feature cache, or None with ``--no-cache``."""
+    if not settings.cache:
+        return None
+    from foleygen.features.cache import FeatureCache, default_root
+
+    return FeatureCache(default_root())
+
+
+def batch_size(settings: Settings, device: str) -> int:
+    """Windows at once: as asked, else what suits the device."""
+    return settings.batch_size or (1 if device.startswith("cpu") else GPU_BATCH)
+
+
+class Worker:
+    """Works on clips with one bundle; its models are loaded when the first clip needs them, and stay."""
+
+    def __init__(self, settings: Settings, bundle: Bundle) -> None:
+        self._settings = settings
+        self._bundle = bundle
+        self._ambience = load_ambience(settings)
+        self._engine: Engine | None = None
+        self._composer: Composer | None = None
+        self._at_work: dict[Path, Planned] = {}
+
+    def work(self, planned: Iterable[Planned], listen: Listener) -> None:
+        """Bring every clip to its end, which is one of report.ENDS.
+
+        ``planned`` is read ahead of the work, maybe by another thread; ``listen`` is called by one thread at a time.
+        """
+        lock = threading.Lock()
+
+        def tell(event: Event) -> None:
+            with lock:
+                listen(event)
+
+        tell(Opened(self._bundle.name, None if self._bundle.commercial else self._bundle.licence))
+        jobs = self._jobs(planned, tell)
+        first = next(jobs, None)
+        if first is not None:
+            self._render(chain([first], jobs), tell)
+
+    def _jobs(self, planned: Iterable[Planned], tell: Listener) -> Iterator[Job]:
+        """The clips that need work, probed one by one as they are asked for; the others end here."""
+        from foleygen.pipeline import Job
+
+        for item in planned:
+            try:
+                info = self._probed(item, tell)
+            except FoleygenError as error:
+                tell(failed(item.clip.path, item.output, error))
+            except Exception as error:
+                from foleygen.engine import explained
+
+                log.debug("%s", item.clip.path, exc_info=True)
+                tell(failed(item.clip.path, item.output, explained(error, item.clip.path)))
+            else:
+                if info is not None:
+                    yield Job(info, item.output)
+
+    def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
+        from foleygen.pipeline import render
+
+        engine = self._loaded(tell)
+        render_settings = self._settings.render_settings(batch_size(self._settings, str(engine.device)))
+
+        def progress(now: Progress) -> None:
+            tell(ClipProgress(now.clip, now.stage, now.done, now.clip_seconds))
+
+        cache = feature_cache(self._settings)
+        for outcome in render(jobs, engine, render_settings, cache, progress, self._composer):
+            self._finish(outcome, tell)
+
+    def _loaded(self, tell: Listener) -> Engine:
+        if self._engine is None:
+            tell(Loading(done=False))
+            self._engine = load_engine(self._settings, self._bundle)
+            if self._ambience is not None:
+                from foleygen.ambience.composer import Composer
+
+                self._composer = Composer.load(self._ambience, self._settings.device)
+            tell(Loading(done=True))
+        return self._engine
+
+    def _probed(self, item: Planned, tell: Listener) -> ClipInfo | None:
+        """The clip's facts if it needs work; None if it is done or would be."""
+        from foleygen.media.probe import probe
+
+        if item.problem is not None:
+            raise item.problem
+        info = probe(item.clip.path, self._settings.max_pixels)
+        identity = sidecar.identity(info.content_id, self._settings, self._bundle, self._ambience)
+        reason = self._reason_to_redo(item.output, identity)
+        if reason is None and item.output.exists():
+            tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
+            return None
+        reason = reason or failures.reason(item.output)
+        if self._settings.dry_run:
+            tell(ClipPlanned(item.clip.path, item.output, reason))
+            return None
+        self._at_work[item.output] = item
+        tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
+        return info
+
+    def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
+        """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
+        if not output.exists():
+            return None
+        if self._settings.overwrite:
+            return "--overwrite was given"
+        reason = sidecar.difference(output, identity)
+        if sidecar.read(output) is None and not output.stem.endswith(sidecar.MARK):
+            raise ClipError(
+                f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
+            )
+        return reason
+
+    def _finish(self, outcome: Outcome, tell: Listener) -> None:
+        job = outcome.job
+        item = self._at_work.pop(job.output)
+        error = outcome.error
+        if error is None:
+            try:
+                document = sidecar.document(outcome, item.clip, self._settings, self._bundle, self._ambience)
+                written = sidecar.write(job.output, document)
+                if self._settings.markers == "csv":
+                    markers.of_sidecar(job.output)
+            except FoleygenError as unwritten:
+                error = unwritten
+        tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))
+
+
+def failed(clip: Path, output: Path, error: FoleygenError) -> ClipFailed:
+    """The event of ``error``, with its traceback as text."""
+    return ClipFailed(clip, output, error, "".join(traceback.format_exception(error)))
+
+
+def done(outcome: Outcome, written: Path) -> ClipDone:
+    """The event of a clip whose sidecar is ``written``."""
+    takes = tuple(TakeFacts(take.number, _levels(take.loudness), take.gain_db, take.stem) for take in outcome.takes)
+    return ClipDone(
+        clip=outcome.job.info.path,
+        output=outcome.job.output,
+        sidecar=written,
+        duration=outcome.duration,
+        seconds=outcome.seconds,
+        stages=dict(outcome.stages),
+        windows=outcome.windows,
+        cached_windows=outcome.cached_windows,
+        audio_codec=outcome.audio_codec,
+        levels=_levels(outcome.loudness),
+        warnings=outcome.warnings,
+        takes=takes,
+    )
+
+
+def _levels(loudness: Loudness | None) -> Levels:
+    if loudness is None:
+        return Levels(None, None, None)
+    return Levels(loudness.integrated_lufs, loudness.range_lu, loudness.true_peak_dbtp)

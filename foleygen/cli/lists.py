@@ -1,0 +1,42 @@
+"""What a command's inputs and lists come to: the clips they name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foleygen.errors import UsageError
+
+if TYPE_CHECKING:
+    from foleygen.batch.discover import Clip, Note
+    from foleygen.config import Settings
+
+
+def clips_of(inputs: Sequence[Path], settings: Settings, note: Note) -> list[Clip]:
+    """The clips of INPUT... and ``--from-file``; ``-`` is stdin in either. Raises UsageError for an unreadable list."""
+    from foleygen.batch.discover import discover
+
+    source = settings.from_file
+    if not inputs and source is None:
+        raise UsageError("no input given", "name a clip, a folder, or a list with --from-file")
+    dashes = sum(str(given) == "-" for given in (*inputs, source))
+    if dashes > 1:
+        raise UsageError("stdin is named more than once", "give one -")
+    listing = sys.stdin.buffer if dashes and str(source) != "-" else ()
+    return discover(inputs, listing, settings.output, note, [] if source is None else [_content(source)])
+
+
+def named(inputs: Sequence[Path], settings: Settings) -> str:
+    """The inputs and the list as they were typed."""
+    return ", ".join(map(str, inputs if settings.from_file is None else (*inputs, settings.from_file)))
+
+
+def _content(source: Path) -> bytes:
+    if str(source) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{source}: the list cannot be read ({error.strerror})", "check --from-file") from error

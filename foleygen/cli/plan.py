@@ -1,0 +1,87 @@
+"""``foleygen plan``: the frozen list that the machines of a farm share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foleygen.cli.app import Invocation
+from foleygen.cli.options import TALK, load_settings, settings_options
+from foleygen.errors import ClipError, ExitCode, NoClipsError, UsageError
+
+if TYPE_CHECKING:
+    from foleygen.batch.discover import Clip
+    from foleygen.cli.console import Console
+
+
+@click.command(short_help="Write the sorted list of clips that shards share.")
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("-0", "--null", is_flag=True, help="End each path with a NUL byte: for names with line breaks.")
+@click.option("--seconds/--no-seconds", default=True, help="Tell each clip's length, as its header has it.")
+@settings_options("from_file", "output", *TALK)
+@click.pass_obj
+def plan(
+    invocation: Invocation,
+    /,
+    inputs: tuple[Path, ...],
+    null: bool,
+    seconds: bool,
+    config_file: Path | None,
+    **values: Any,
+) -> ExitCode:
+    """Print the clips of INPUT..., sorted, one per line: the path, a tab, the seconds.
+
+    add-sound takes the list with --from-file, and with --shard I/N the I-th of N parts of it. Paths are as they were
+    typed, and a relative one is meant from the folder in which a command runs: give a full path if that will be
+    another. A clip that cannot be read is listed without seconds, and add-sound reports it. The folder --output is
+    left out.
+
+    \b
+    Examples:
+      foleygen plan clips/ > clips.txt
+      foleygen plan "$PWD/clips" --no-seconds > clips.txt
+      foleygen add-sound --from-file clips.txt -o finished/ --shard 1/8 --balance duration
+    """
+    from foleygen.batch.shard import in_order
+    from foleygen.cli.console import open_console, write_bytes
+    from foleygen.cli.lists import clips_of, named
+
+    settings = load_settings(invocation, config_file, values)
+    with open_console(settings) as console:
+        clips = in_order(clips_of(inputs, settings, console.left_out))
+        if not clips:
+            raise NoClipsError(f"{named(inputs, settings)}: no clip found", "name a video file, or a folder with some")
+        write_bytes(_list(clips, null, seconds, console))
+    return ExitCode.OK
+
+
+def _list(clips: Iterable[Clip], null: bool, seconds: bool, console: Console) -> bytes:
+    return b"".join(_entry(clip, null, _seconds(clip, console) if seconds else None) for clip in clips)
+
+
+def _seconds(clip: Clip, console: Console) -> float | None:
+    if clip.seconds is not None:
+        return clip.seconds
+    from foleygen.media.length import header_seconds
+
+    try:
+        return header_seconds(clip.path)
+    except ClipError as error:
+        console.warn(str(error))
+        return None
+
+
+def _entry(clip: Clip, null: bool, seconds: float | None) -> bytes:
+    """One entry, written so that ``discover.listed`` reads the same path."""
+    name = os.fsencode(clip.path)
+    if not null and (b"\n" in name or b"\r" in name):
+        raise UsageError(f"{os.fsdecode(name)!r}: its name holds a line break", "use --null")
+    if name.startswith(b"#") or name != name.lstrip():
+        name = b"./" + name
+    length = b"" if seconds is None else b"%.3f" % seconds
+    tab = b"\t" if length or b"\t" in name else b""
+    return name + tab + length + (b"\0" if null else b"\n")

@@ -1,0 +1,99 @@
+"""``foleygen takes``: the versions of a clip's sound."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from foleygen.batch.takes import Finished
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+PLAIN_BLOCKS = " .:-=+*#@"
+"""For streams that cannot show the others."""
+WAVEFORM_COLUMNS = 32
+_HEADER = ("take", "loudness", "true peak", "sounds", "waveform", "file")
+
+
+@click.command(short_help="List the takes of a clip.")
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, instead of the table.")
+def takes(clip: Path, as_json: bool) -> None:
+    """List the versions of the sound of CLIP, a finished clip or its source.
+
+    The take in the finished clip is marked with *. Levels are those of the take as generated; the waveforms share one
+    scale. 'foleygen pick' puts another take in the clip.
+
+    \b
+    Examples:
+      foleygen add-sound shot.mov --takes 3
+      foleygen takes shot.mov
+      foleygen takes finished/shot.foley.mov --json
+    """
+    from foleygen.batch.takes import find
+    from foleygen.cli.console import write_json, write_table
+
+    finished = find(clip)
+    if as_json:
+        write_json(_document(finished))
+    else:
+        write_table([_HEADER, *_rows(finished)], right=(0, 1, 2, 3))
+
+
+def _rows(finished: Finished) -> list[tuple[str, ...]]:
+    from foleygen.cli.reading import readable
+
+    found = finished.sidecar
+    loudest = max((peak for take in found.takes for peak in take.peaks), default=0.0)
+    rows: list[tuple[str, ...]] = []
+    for take in found.takes:
+        path = finished.wav(take.number)
+        file = "-" if take.file is None else "missing" if path is None else readable(path.name)
+        mark = "*" if take.number == found.picked else " "
+        levels = (_decibels(take.loudness_lufs, "LUFS"), _decibels(take.true_peak_dbtp, "dBTP"))
+        shape = waveform(take.peaks, loudest, _blocks())
+        rows.append((f"{mark}{take.number}", *levels, str(len(take.onsets_s)), shape, file))
+    return rows
+
+
+def waveform(peaks: Sequence[float], loudest: float, blocks: str = BLOCKS) -> str:
+    """``peaks`` (0..1) as WAVEFORM_COLUMNS characters, ``loudest`` being the tallest; silence is blank."""
+    columns = min(WAVEFORM_COLUMNS, len(peaks))
+    edges = [round(column * len(peaks) / columns) for column in range(columns + 1)] if columns else []
+    heights = [max(peaks[first:last]) for first, last in pairwise(edges)]
+    most = len(blocks) - 1
+    return "".join(blocks[min(most, -int(-height * most // (loudest or 1.0)))] for height in heights)
+
+
+def _blocks() -> str:
+    try:
+        BLOCKS.encode(sys.stdout.encoding or "ascii")
+        BLOCKS.encode(sys.getfilesystemencoding())
+    except UnicodeEncodeError:
+        return PLAIN_BLOCKS
+    return BLOCKS
+
+
+def _decibels(level: float | None, unit: str) -> str:
+    return "-" if level is None else f"{level:.1f} {unit}"
+
+
+def _document(finished: Finished) -> dict[str, Any]:
+    from foleygen.strict import plain
+
+    found = finished.sidecar
+    listed = [
+        {**plain(take), "picked": take.number == found.picked, "file": _place(finished, take.number)}
+        for take in found.takes
+    ]
+    return {"output": str(finished.output), "picked": found.picked, "takes": listed}
+
+
+def _place(finished: Finished, number: int) -> str | None:
+    path = finished.wav(number)
+    return None if path is None else str(path)

@@ -1,0 +1,149 @@
+"""``foleygen train windows|tokenizer|tokens|specmaskgit|tagger``: the models of ambience."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foleygen.cli.training import OUTPUT, PATH, QUIET, changed, computing, data_option, run_loop, run_options
+
+if TYPE_CHECKING:
+    from foleygen.training.windows import Listen
+
+FOLD = click.option("--fold", type=click.Choice(("train", "test")), default="train", show_default=True,
+                    help="The recordings and scenes to use.")  # fmt: skip
+
+
+@click.command()
+@OUTPUT
+@click.option("--count", type=click.IntRange(1), required=True, metavar="N", help="How many windows.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of what is drawn.")
+@click.option("--recordings", type=PATH, metavar="DIR", help="Recordings, with a manifest.tsv; else scenes alone.")
+@FOLD
+@click.option("--mel", type=click.Choice(("full-band", "published")), default="full-band", show_default=True,
+              help="The tokenizer's: 44.1 kHz and 128 rows, or 22.05 kHz and 80.")  # fmt: skip
+@click.option("--clap", type=PATH, metavar="DIR", help="A CLAP model that hears each window, for free prompts.")
+@QUIET
+def windows(
+    output: Path, count: int, seed: int, recordings: Path | None, fold: Any, mel: str, clap: Path | None, quiet: bool
+) -> None:
+    """Make tagged windows of sound of 9.8 s: recordings, mixtures of them, made-up scenes.
+
+    Resumable: the same command makes the windows that are missing. The fold test has the held-out recordings one by
+    one, then scenes that training never sees.
+
+    \b
+    Examples:
+      foleygen train windows --count 3000 --recordings sounds/ -o windows/
+      foleygen train windows --count 100 --recordings sounds/ --fold test -o held-out/
+    """
+    from foleygen.cli.console import write_result
+    from foleygen.cli.steps import open_steps
+    from foleygen.training import windows as module
+
+    config = module.WindowsConfig(
+        count=count,
+        seed=seed,
+        fold=fold,
+        recordings=str(recordings) if recordings else None,
+        mel=module.PUBLISHED if mel == "published" else module.FULL_BAND,
+    )
+    listen: Listen | None = None
+    if clap is not None:
+        from foleygen.models.clap import load_clap
+
+        listen = module.listener(load_clap(clap))
+    with open_steps("windows", quiet) as steps:
+        module.make(output, config, steps.advance, listen)
+    write_result(str(output))
+
+
+@click.command()
+@data_option("What train windows wrote.")
+@run_options("tokenizer")
+def tokenizer(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+    """Train the mel tokenizer of ambience.
+
+    \b
+    Examples:
+      foleygen train tokenizer --data windows/ -o runs/tokenizer
+      foleygen train tokenizer --recipe tokenizer-published --data windows-22k/ -o runs/published
+    """
+    from foleygen.training import ambience
+    from foleygen.training.ambience_recipes import TokenizerRecipe
+    from foleygen.training.recipe import load
+
+    chosen = load(recipe, TokenizerRecipe)
+    with computing(loop) as (device, changes):
+        run_loop(ambience.tokenizer_loop(changed(chosen, changes), data, output, device), "tokenizer", quiet)
+
+
+@click.command()
+@data_option("What train windows wrote.")
+@click.option("--tokenizer", "run", type=PATH, required=True, metavar="RUN", help="A run of train tokenizer.")
+@click.option("--condition", type=click.Choice(("tags", "clap")), default="tags", show_default=True,
+              help="What the transformer is told: the tags, or what CLAP heard.")  # fmt: skip
+@OUTPUT
+@QUIET
+def tokens(data: Path, run: Path, condition: Any, output: Path, quiet: bool) -> None:
+    """Encode windows of sound once, for train specmaskgit.
+
+    \b
+    Example:
+      foleygen train tokens --data windows/ --tokenizer runs/tokenizer -o tokens/
+    """
+    from foleygen.cli.console import write_result
+    from foleygen.cli.steps import open_steps
+    from foleygen.training import ambience
+    from foleygen.training import tokens as module
+    from foleygen.training.windows import Windows
+
+    sounds, model = Windows(data), ambience.trained_tokenizer(run)
+    with open_steps("windows", quiet) as steps:
+        module.encode(sounds, model, condition, on_window=steps.advance).save(output)
+    write_result(str(output))
+
+
+@click.command()
+@data_option("What train tokens wrote.")
+@run_options("specmaskgit")
+def specmaskgit(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+    """Train the transformer that composes ambience from tokens.
+
+    \b
+    Examples:
+      foleygen train specmaskgit --data tokens/ -o runs/specmaskgit
+      foleygen train specmaskgit --recipe specmaskgit-paper --data tokens-22k/ --device cuda -o runs/paper
+    """
+    from foleygen.training import ambience
+    from foleygen.training.ambience_recipes import SpecMaskGITRecipe
+    from foleygen.training.recipe import load
+
+    chosen = load(recipe, SpecMaskGITRecipe)
+    with computing(loop) as (device, changes):
+        run_loop(ambience.specmaskgit_loop(changed(chosen, changes), data, output, device), "specmaskgit", quiet)
+
+
+@click.command()
+@data_option("What train windows wrote.")
+@click.option("--tokenizer", "run", type=PATH, metavar="RUN", help="A run whose reconstructions are heard too.")
+@run_options("tagger")
+def tagger(data: Path, run: Path | None, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+    """Train the classifier of tags that judges generated ambience.
+
+    \b
+    Example:
+      foleygen train tagger --data windows/ --tokenizer runs/tokenizer -o runs/tagger
+    """
+    from foleygen.training import ambience
+    from foleygen.training.ambience_recipes import TaggerRecipe
+    from foleygen.training.recipe import load
+
+    chosen = load(recipe, TaggerRecipe)
+    with computing(loop) as (device, changes):
+        run_loop(ambience.tagger_loop(changed(chosen, changes), data, run, output, device), "tagger", quiet)
+
+
+COMMANDS = (windows, tokenizer, tokens, specmaskgit, tagger)

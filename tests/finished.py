@@ -1,0 +1,104 @@
+"""Finished clips with takes, made without a model: what the pipeline hands on, from sounds that a test knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from clips import write_clip
+from numpy.typing import NDArray
+
+from foleygen.audio.level import gain_db, target
+from foleygen.batch import sidecar
+from foleygen.batch.discover import Clip
+from foleygen.config import Settings
+from foleygen.media import bwf, timecode
+from foleygen.media.loudness import measure
+from foleygen.media.mux import mux
+from foleygen.media.probe import probe
+from foleygen.media.waveform import peaks
+from foleygen.pipeline import Job, Outcome
+from foleygen.pipeline.jobs import Take, WindowFact
+from foleygen.weights import bundle
+
+RATE = 48000
+
+
+def bursts(seconds: float, *onsets: float, level: float = 0.5) -> NDArray[np.float32]:
+    """Decaying 1 kHz tones (round(seconds * RATE),) that begin at ``onsets`` (s)."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    sound = np.zeros_like(time)
+    for onset in onsets:
+        late = np.maximum(0.0, time - onset)
+        sound += level * np.sin(2 * np.pi * 1000 * late) * np.exp(-late * 8) * (time >= onset)
+    return sound.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished clip, its source, and the sounds of its takes."""
+
+    source: Path
+    output: Path
+    sounds: tuple[NDArray[np.float32], ...]
+
+
+def finish(
+    folder: Path,
+    weights: Path,
+    *,
+    name: str = "shot.mov",
+    source_folder: Path | None = None,
+    takes: int = 3,
+    settings: Settings | None = None,
+    count: int = 50,
+    rate: Fraction | int = 25,
+    start: str | None = "01:00:00:00",
+    own_sound: Sequence[int] = (),
+) -> Made:
+    """``count`` pictures at ``rate`` from timecode ``start``, finished; take k begins at k tenths of a second."""
+    settings = settings or Settings(takes=takes)
+    source = (source_folder or folder) / name
+    source.parent.mkdir(parents=True, exist_ok=True)
+    tags = {} if start is None else {"timecode": start}
+    write_clip(source, count, rate, sound=own_sound, metadata=tags)
+    info = probe(source)
+    output = folder / f"{source.stem}.foley{source.suffix}"
+    length = round(info.duration * RATE)
+    sounds = [bursts(length / RATE, k / 10, k / 10 + 1, level=0.8 / k) for k in range(1, takes + 1)]
+    made = [_take(output, k, sound, settings, info) for k, sound in enumerate(sounds, start=1)]
+    level = target(settings.loudness, settings.true_peak)
+    rule = None if level is None else partial(gain_db, target=level)
+    report = mux(info, [sounds[0]], RATE, output, audio=settings.audio, duck_db=settings.duck, level=rule)
+    outcome = Outcome(
+        job=Job(info, output),
+        seconds=0.5,
+        duration=float(info.duration),
+        windows=1,
+        cached_windows=0,
+        stages={"sampling": 0.25},
+        audio_codec=report.audio_codec,
+        warnings=(),
+        error=None,
+        takes=tuple(made),
+        window_facts=(WindowFact(0.0, 1.024, 2**63 + 1),),
+    )
+    sidecar.write(output, sidecar.document(outcome, Clip(source), settings, bundle.load(weights)))
+    return Made(source, output, tuple(sounds))
+
+
+def _take(output: Path, number: int, sound, settings: Settings, info) -> Take:  # type: ignore[no-untyped-def]
+    wav = sidecar.take_file(output, number) if settings.stems or settings.takes > 1 else None
+    if wav is not None:
+        reference, _ = timecode.time_reference(info)
+        facts = {"originator": "foleygen", "description": "", "coding_history": ""}
+        bwf.write(wav, [sound], RATE, len(sound), time_reference=reference, **facts)
+    loudness = measure([sound], RATE)
+    level = target(settings.loudness, settings.true_peak)
+    gain = 0.0 if level is None else gain_db(loudness, level)[0]
+    onsets = (number / 10, number / 10 + 1)
+    return Take(number, loudness, gain, onsets, peaks([sound], len(sound), 64), wav)
