@@ -138,10 +138,10 @@ def edited(folder: Path, copy: Path, section: str, **changes: Any) -> bundles.Bu
     ("section", "changes", "says"),
     [
         ("transformer", {"hidden_size": 64}, "do not fit its settings"),
-        ("transformer", {"width": 3}, "do not fit TransformerConfig"),
+        ("transformer", {"width": 3}, "unknown key 'width'"),
         ("transformer", {"time_axis": 3}, "time_axis is 3"),
         ("encoder", {"options": {"feature_dim": 24}}, "do not fit its settings"),
-        ("autoencoder", {"config": {"widths": [4, 8]}}, "do not fit PatchAutoencoder"),
+        ("autoencoder", {"config": {"widths": [4, 8]}}, "widths has 2 entries instead of 3"),
         ("vocoder", {"options": {"rounds": 3}}, "do not fit GriffinLim"),
         ("mel", {"hop_length": 600}, "do not fit mel_config"),
     ],

@@ -166,7 +166,7 @@ def _sound_only(path: Path) -> Path:
 def _huge(path: Path) -> Path:
     data = bytearray(write_clip(path, 2, codec="qtrle", pixel_format="rgb24").read_bytes())
     size = struct.pack(">HH", WIDTH, HEIGHT)
-    data[:] = data.replace(size, struct.pack(">HH", 16000, 12000))
+    data[:] = data.replace(size, struct.pack(">HH", 20000, 15000))
     path.write_bytes(data)
     return path
 
@@ -189,7 +189,7 @@ def _endless(path: Path) -> Path:
         (_without_data, "nodata.mp4", "no picture data"),
         (_undecodable, "zeros.mp4", "can be decoded"),
         (_sound_only, "sound.mp4", "only sound"),
-        (_huge, "huge.mov", "too large"),
+        (_huge, "huge.mov", "more pixels than --max-pixels"),
         (_endless, "endless.mkv", "time stamps"),
     ],
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.container import OutputContainer
 
 from foleygen.errors import ClipError
 from foleygen.media.source import printable
@@ -79,6 +80,21 @@ def suggestion(clip: Path, refused: Container) -> str:
     if own in _TABLE and own != refused.suffix:
         return own
     return ".mkv" if refused.suffix != ".mkv" else ".mov"
+
+
+@contextmanager
+def created(path: Path, muxer: str, options: dict[str, str], tags: Mapping[str, str]) -> Iterator[OutputContainer]:
+    """A new file of libavformat's ``muxer``, to be written to and closed at the end."""
+    target = av.open(str(path), "w", format=muxer, container_options=options, metadata_errors="surrogateescape")
+    try:
+        target.metadata.update(tags)
+        yield target
+    except BaseException:
+        # The failure under way says more than one of closing a file that is thrown away.
+        with suppress(av.FFmpegError):
+            target.close()
+        raise
+    target.close()
 
 
 @contextmanager

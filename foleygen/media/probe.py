@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from foleygen.config import MAX_PIXELS
 from foleygen.errors import ClipError
 from foleygen.media.orientation import Orientation, orientation_of
-from foleygen.media.source import MAX_PIXELS, opened, packets, picture_stream, printable
+from foleygen.media.source import opened, packets, picture_stream, printable
 
 MAX_DURATION = Fraction(24 * 3600)
 """Seconds beyond which the time stamps, not the clip, are thought to be at fault."""
@@ -55,18 +56,23 @@ class ClipInfo:
     A new name, a new sound track or another container of the same packets leaves it as it is.
     """
     warnings: tuple[str, ...] = ()
+    max_pixels: int = MAX_PIXELS
+    """Pixels above which no picture of it is decoded."""
 
 
-def probe(path: Path) -> ClipInfo:
-    """Read a clip's facts; demuxes all of the picture and decodes one frame of it. Raises ClipError."""
-    with opened(path) as container:
+def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
+    """Read a clip's facts; demuxes all of the picture and decodes one frame of it.
+
+    Raises ClipError, also for a picture of more than ``max_pixels`` pixels.
+    """
+    with opened(path, max_pixels) as container:
         stream = picture_stream(container, path)
-        _refuse_what_cannot_be_decoded(stream, path)
+        _refuse_what_cannot_be_decoded(stream, path, max_pixels)
         scan = _Scan(stream, path)
         for packet in packets(container, stream):
             scan.add(packet)
         frame = scan.first_frame()
-        return _described(path, container, stream, scan, frame)
+        return replace(_described(path, container, stream, scan, frame), max_pixels=max_pixels)
 
 
 def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
@@ -190,16 +196,19 @@ def _warnings(stream: VideoStream, scan: _Scan, orientation: Orientation) -> Ite
         yield "the picture is shown mirrored"
 
 
-def _refuse_what_cannot_be_decoded(stream: VideoStream, path: Path) -> None:
+def _refuse_what_cannot_be_decoded(stream: VideoStream, path: Path, max_pixels: int) -> None:
     name = printable(path)
     if stream.codec_context is None:
         raise ClipError(f"{name}: no decoder for its picture", "export it as H.264, ProRes or VP9")
     width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MAX_PIXELS:
-        raise ClipError(f"{name}: its picture of {width}x{height} is too large", "export it smaller")
+    # Of a picture that is larger still, libavcodec keeps no size at all.
+    if width * height > max_pixels or not width:
+        remedy = "export it smaller" if max_pixels == MAX_PIXELS else "export it smaller, or raise --max-pixels"
+        fact = f"its picture of {width}x{height} has" if width else "its picture has no size, or"
+        raise ClipError(f"{name}: {fact} more pixels than --max-pixels {max_pixels}", remedy)
     if not stream.time_base:
         raise ClipError(f"{name}: its picture has no time base", "export it again")
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
 
 
 def _decoded(stream: VideoStream, packet: Packet[Stream] | None) -> VideoFrame | None:
