@@ -48,7 +48,7 @@ class RenderSettings:
     """Write a wav file per take also where there is only one."""
     loudness: str | None = None
     true_peak_dbtp: float | None = None
-    seams: Seams = "crossfade"
+    seams: Seams = "joint"
     cuts: bool = True
     bandwidth: Bandwidth = "native"
     ambience: str | None = None
@@ -93,7 +93,7 @@ _LOUDNESS = "Bring each finished clip to off, ebu, atsc, podcast, streaming or a
 _MARKERS = "Write the times of the sounds beside each finished clip."
 _MAX_FAILURES = "Stop the batch after this many failed clips."
 _MAX_PIXELS = "Refuse clips whose pictures have more pixels than this."
-_RAY = "Work on the Ray cluster at ADDRESS, or on one started here."
+_RAY = "Work on the Ray cluster at ADDRESS; auto finds one, or starts it for the batch."
 _RETRY = "Work only on the clips that failed in an earlier run."
 _SEAMS = "How a long clip's windows are joined: faded, made together and faded, or faded and composed anew."
 _SHARD = "Work on the I-th of N equal parts of the clips."

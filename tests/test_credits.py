@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def test_the_whole_text(tmp_path: Path) -> None:
         "## Recordings\n\n"
         "The weights learnt from 4 recordings, 0.2 minutes in all (CC0-1.0). Thanks to those who made and gave them:\n"
         "\n### pack/one@abc (CC0-1.0)\n\n"
-        "- Ada\\_L: `dog.ogg` (<http://sounds.example/ada/1>)\n"
-        "- bert: `cat.ogg` (<http://sounds.example/b(2)>)\n"
+        "- Ada\\_L: <http://sounds.example/ada/1>\n"
+        "- bert: <http://sounds.example/b(2)>\n"
         "\n### pack/two (CC0-1.0)\n\n"
         "- Ada\\_L: `snare.ogg` (snares \\[old\\])\n"
         "- author not known: `kick.ogg` (etc/README.md)\n"
@@ -59,12 +60,30 @@ def test_every_recording_is_named_once_behind_its_author(owed: list[tuple[str, s
         Recording(f"sound-{index:02d}.ogg", 1.0, "CC0-1.0", author.strip(), source.strip(), pack.strip())
         for index, (author, source, pack) in enumerate(owed)
     ]
-    text = markdown(recordings)
+    lines = [(line, expanded(line)) for line in markdown(recordings).splitlines()]
     for recording in recordings:
-        assert text.count(f"`{recording.file}`") == 1
-        (line,) = (line for line in text.splitlines() if f"`{recording.file}`" in line)
+        (line,) = (line for line, files in lines if recording.file in files)
+        assert sum(files.count(recording.file) for _, files in lines) == 1
         if recording.author.isalnum():
             assert line.startswith(f"- {recording.author}: ")
+
+
+def test_a_page_stands_for_its_recordings() -> None:
+    page = "https://sounds.example/s/7/"
+    recordings = [Recording(f"{name}.ogg", 1.0, "CC0-1.0", "Ada", page, "pack") for name in ("a", "b")]
+    assert f"- Ada: <{page}> (2 sounds)\n" in markdown(recordings)
+    assert f"- Ada: <{page}>\n" in markdown(recordings[:1])
+
+
+def expanded(line: str) -> list[str]:
+    """The file names of a line, braces expanded as a shell would."""
+    files: list[str] = []
+    for quoted in re.findall(r"(?<!\\)`([^`]*)`", line):
+        if match := re.fullmatch(r"(.*?)\{(.*)\}(.*)", quoted):
+            files += [match[1] + middle + match[3] for middle in match[2].split(",")]
+        else:
+            files.append(quoted)
+    return files
 
 
 def test_a_manifest_without_a_column_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from foleygen.errors import ExitCode, FoleygenError, UsageError
 if TYPE_CHECKING:
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
+    from foleygen.weights.catalogue import CatalogueFile
 
 
 @click.group()
@@ -45,7 +46,10 @@ def list_models(as_json: bool) -> None:
     rows = [_listed(path) for path in store.installed()]
     have = {row["name"] for row in rows}
     for entry in catalogue.load():
-        if entry.name not in have:
+        if entry.name == store.CLAP and store.clap_folder().is_dir():
+            row = {"name": entry.name, "state": "installed", "commercial": entry.commercial}
+            rows.append({**row, "path": str(store.clap_folder())})
+        elif entry.name not in have:
             rows.append(
                 {"name": entry.name, "state": "to fetch", "commercial": entry.commercial, "path": entry.summary}
             )
@@ -138,15 +142,18 @@ def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
     """
     from foleygen.cli.console import write_note, write_result
     from foleygen.weights import fetch as fetching
+    from foleygen.weights import store
 
     given = dict(_link(text) for text in links)
     write_note(fetching.licence_notice(model))
-    bundle = fetching.install(
-        model,
-        accept_licence=accept_licence,
-        links=given,
-        on_file=lambda item, state: write_note(f"{item.folder}/{item.file}: {state}"),
-    )
+
+    def told(item: CatalogueFile, state: str) -> None:
+        write_note(f"{item.folder}/{item.file}: {state}")
+
+    if model == store.CLAP:
+        write_result(str(fetching.install_clap(accept_licence=accept_licence, links=given, on_file=told)))
+        return
+    bundle = fetching.install(model, accept_licence=accept_licence, links=given, on_file=told)
     write_result(str(bundle.path))
 
 

@@ -9,7 +9,18 @@ import click
 
 from foleygen.cli import train_ambience, train_judges
 from foleygen.cli.reading import readable
-from foleygen.cli.training import DEVICE, OUTPUT, PATH, QUIET, changed, computing, data_option, run_loop, run_options
+from foleygen.cli.training import (
+    DEVICE,
+    OUTPUT,
+    PATH,
+    QUIET,
+    changed,
+    computing,
+    data_option,
+    run_loop,
+    run_options,
+    text_of,
+)
 from foleygen.errors import ExitCode, NoClipsError, UsageError
 
 if TYPE_CHECKING:
@@ -327,7 +338,7 @@ def bundle(
     from foleygen.training import packing
     from foleygen.training.credits import credits_of
 
-    text = _text(card) if card else None
+    text = text_of(card) if card else None
     if mdsgen_run is None and (base is None or vocoder_run is None):
         raise UsageError("--mdsgen: not given", "give it, or --vocoder and --base")
     made = _bundle(base) if base is not None else None
@@ -344,7 +355,7 @@ def bundle(
                 name=name,
                 licence=parts["licence"],
                 commercial=parts["commercial"],
-                text=_text(parts["licence_file"]) if parts["licence_file"] else parts["licence"] + "\n",
+                text=text_of(parts["licence_file"]) if parts["licence_file"] else parts["licence"] + "\n",
             ),
             text,
             credits_of(parts["credits"]) if parts["credits"] else "",
@@ -367,10 +378,3 @@ def _bundle(model: str) -> Bundle:
     from foleygen.weights import store
 
     return bundles.load(store.resolve(model))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as text ({error})", "check the path") from error

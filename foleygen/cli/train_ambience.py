@@ -146,4 +146,49 @@ def tagger(data: Path, run: Path | None, recipe: str, output: Path, quiet: bool,
         run_loop(ambience.tagger_loop(changed(chosen, changes), data, run, output, device), "tagger", quiet)
 
 
-COMMANDS = (windows, tokenizer, tokens, specmaskgit, tagger)
+@click.command("ambience-bundle")
+@click.option("--tokenizer", type=PATH, required=True, metavar="RUN|PART", help="A run of train tokenizer.")
+@click.option("--specmaskgit", "transformer", type=PATH, required=True, metavar="RUN|PART",
+              help="A run of train specmaskgit.")  # fmt: skip
+@click.option("--vocoder", type=PATH, required=True, metavar="RUN|PART", help="A run of train vocoder for this mel.")
+@click.option("--windows", type=PATH, metavar="DIR", help="What the tokenizer's run learnt from.")
+@click.option("--tokens", type=PATH, metavar="DIR", help="What the transformer's run learnt from.")
+@click.option("--name", required=True, help="Name of the bundle.")
+@click.option("--licence", required=True, help="Licence of the weights.")
+@click.option("--licence-file", type=PATH, metavar="FILE", help="Its text.")
+@click.option("--commercial/--non-commercial", default=False, help="Whether the licence allows commercial use.")
+@click.option("--card", type=PATH, metavar="FILE", help="Model card; else one is written from the settings.")
+@click.option("--credits", type=PATH, metavar="TSV", help="Credit this manifest's recordings in it.")
+@OUTPUT
+def ambience_bundle(
+    name: str,
+    licence: str,
+    licence_file: Path | None,
+    commercial: bool,
+    card: Path | None,
+    credits: Path | None,
+    output: Path,
+    **sources: Any,
+) -> None:
+    """Put the models of ambience together as a bundle for foleygen ambience --model.
+
+    A PART is a folder with config.yaml and the weights of one finished model.
+
+    \b
+    Example:
+      foleygen train ambience-bundle --tokenizer runs/tokenizer --windows windows/ --specmaskgit runs/specmaskgit \\
+          --tokens tokens/ --vocoder runs/vocoder-44k --name mine --licence CC0-1.0 --commercial -o mine/
+    """
+    from foleygen.cli.console import write_result
+    from foleygen.cli.training import text_of
+    from foleygen.training.ambience_packing import Sources, pack_ambience
+    from foleygen.training.credits import credits_of
+    from foleygen.training.packing import Terms
+
+    terms = Terms(name, licence, commercial, text_of(licence_file) if licence_file else licence + "\n")
+    text = text_of(card) if card else None
+    pack_ambience(output, Sources(**sources), terms, text, credits_of(credits) if credits else "")
+    write_result(str(output))
+
+
+COMMANDS = (windows, tokenizer, tokens, specmaskgit, tagger, ambience_bundle)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from foleygen.errors import SetupError
+from foleygen.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
     from foleygen.training.loop import Loop
@@ -63,6 +63,14 @@ def computing(loop: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     changes = {name: loop[name] for name in ("steps", "seed", "precision")}
     with process_group(choose_device(loop["device"])) as device:
         yield device, changes
+
+
+def text_of(path: Path) -> str:
+    """The text in a file. Raises UsageError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as text ({error})", "check the path") from error
 
 
 def changed(recipe: Any, changes: dict[str, Any]) -> Any:

@@ -57,8 +57,13 @@ def generate(
 
 def audible_events(record: ClipRecord) -> NDArray[np.float64]:
     """Times of the events that a listener would count."""
+    return audible(record.times, record.strengths)
+
+
+def audible(times: Sequence[float], strengths: Sequence[float]) -> NDArray[np.float64]:
+    """The times, ascending, of those events that are strong enough and not one with the one before."""
     kept: list[float] = []
-    for time, strength in sorted(zip(record.times, record.strengths, strict=True)):
+    for time, strength in sorted(zip(times, strengths, strict=True)):
         if strength >= AUDIBLE and (not kept or time - kept[-1] >= MERGED_S):
             kept.append(time)
     return np.array(kept)

@@ -22,7 +22,7 @@ from foleygen.sampling.sampler import Denoiser, SamplerConfig, guided
 from foleygen.sampling.schedule import make_scheduler
 
 GROUP = 8
-"""Windows denoised together; more would take more memory, not sound better."""
+"""Windows denoised together: what a long clip holds in memory."""
 
 
 @dataclass(frozen=True)

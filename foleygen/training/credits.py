@@ -10,12 +10,15 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from foleygen.errors import UsageError
 
 MANIFEST_COLUMNS = ("file", "seconds", "fold", "licence", "author", "source", "repository")
 """What credits need; other columns are passed over."""
+SHARED = 8
+"""Names with fewer letters in common are written out."""
 UNKNOWN = ("", "?")
 """How a manifest writes that a name is not known."""
 
@@ -52,7 +55,7 @@ def read_manifest(manifest: Path, fold: str = "train") -> list[Recording]:
 
 
 def markdown(recordings: Sequence[Recording]) -> str:
-    """A section that names every recording with its author: a heading per collection, a line per author.
+    """A section that names every recording by its page or file, with its author: a heading per collection.
 
     Collections and authors are sorted, so that the same recordings give the same text.
     """
@@ -101,22 +104,39 @@ def _by_collection(recordings: Sequence[Recording]) -> dict[tuple[str, str], lis
 
 
 def _files(recordings: Sequence[Recording]) -> str:
-    """Files with the place they are from behind them, sorted by place."""
+    """What an author made, sorted by place: a page on the web stands for its recordings, other places for none."""
     by_source: defaultdict[str, list[str]] = defaultdict(list)
     for recording in recordings:
         by_source[recording.source].append(recording.file)
     parts = []
     for source in sorted(by_source):
-        files = ", ".join(f"`{file}`" for file in sorted(by_source[source]))
-        parts.append(f"{files} ({_place(source)})" if source not in UNKNOWN else files)
+        files = sorted(by_source[source])
+        if _is_address(source):
+            parts.append(f"<{source}>" + (f" ({len(files)} sounds)" if len(files) > 1 else ""))
+        elif source in UNKNOWN:
+            parts.append(braced(files))
+        else:
+            parts.append(f"{braced(files)} ({_escaped(source)})")
     return "; ".join(parts)
 
 
-def _place(source: str) -> str:
-    """A web address as a link, anything else as text."""
-    if re.fullmatch(r"https?://[^\s<>]+", source):
-        return f"<{source}>"
-    return _escaped(source)
+def braced(files: Sequence[str]) -> str:
+    """Names as a shell would expand them: what all begin and end with once, the rest in braces."""
+    start = _common(files)
+    end = _common([file[len(start) :][::-1] for file in files])[::-1]
+    if len(files) < 2 or len(start) + len(end) < SHARED:
+        return ", ".join(f"`{file}`" for file in files)
+    middles = ",".join(file[len(start) : len(file) - len(end)] for file in files)
+    return f"`{start}{{{middles}}}{end}`"
+
+
+def _common(names: Sequence[str]) -> str:
+    """What all names begin with."""
+    return "".join(marks[0] for marks in takewhile(lambda marks: len(set(marks)) == 1, zip(*names, strict=False)))
+
+
+def _is_address(source: str) -> bool:
+    return re.fullmatch(r"https?://[^\s<>]+", source) is not None
 
 
 def _named(name: str, unknown: str) -> str:
