@@ -6,6 +6,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,8 +143,9 @@ class Worker:
             tell(ClipProgress(now.clip, now.stage, now.done, now.clip_seconds))
 
         cache = feature_cache(self._settings)
-        for outcome in render(jobs, engine, render_settings, cache, progress, self._composer):
-            self._finish(outcome, tell)
+        with closing(render(jobs, engine, render_settings, cache, progress, self._composer)) as outcomes:
+            for outcome in outcomes:
+                self._finish(outcome, tell)
 
     def _loaded(self, tell: Listener) -> Engine:
         if self._engine is None:

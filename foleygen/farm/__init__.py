@@ -1,0 +1,1 @@
+"""Batches that outgrow a machine."""
