@@ -111,7 +111,7 @@ def test_the_mask_token_is_trained_only_where_there_is_a_mask(tmp_path: Path) ->
 def test_names_that_are_not_there_get_a_hint() -> None:
     with pytest.raises(UsageError, match="did you mean 'tiny-mdsgen'"):
         recipe.load("tiny-mdsgn", MdsgenRecipe)
-    with pytest.raises(UsageError, match=r"does not exist.*choose from cavp"):
+    with pytest.raises(UsageError, match=r"does not exist.*choose from alignment, cavp"):
         recipe.load("nowhere/mine.yaml", MdsgenRecipe)
     with pytest.raises(UsageError, match="a recipe for mdsgen; choose from tiny-vae"):
         recipe.load("paper-T", VaeRecipe)

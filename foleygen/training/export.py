@@ -10,13 +10,23 @@ import torch
 from torch import Tensor
 
 from foleygen.audio.mel import MelConfig
+from foleygen.audio.vocos import VocosVocoder
+from foleygen.engine import mel_config
 from foleygen.errors import BundleError
 from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
 from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
-from foleygen.weights.bundle import AutoencoderSpec, Bundle, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
+from foleygen.weights.bundle import (
+    AutoencoderSpec,
+    Bundle,
+    BundleSpec,
+    EncoderSpec,
+    MelSpec,
+    SamplingSpec,
+    VocoderSpec,
+)
 
 FRAME_RATE = Fraction(125, 4)
 """Frames per second of the small encoder: 256 in a window of 8.192 s."""
@@ -127,5 +137,28 @@ def export_transformer(
     spec = replace(spec, name=name, transformer=transformer, sampling=sampling)
     parts = {part: bundles.tensors(base, part) for part in base.parts}
     parts["transformer"] = _halved(_without_side_block(weights))
+    licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
+    return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
+
+
+def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: str, model_card: str) -> Bundle:
+    """Write a bundle with a neural vocoder and everything else of ``base``, its licence included.
+
+    Raises BundleError when the vocoder is for another mel than that of ``base``.
+    """
+    if base.mel.scaling != "decibel" or mel_config(base) != vocoder.config:
+        fact = f"{base.path}: its mel is not the vocoder's"
+        raise BundleError(fact, "train the vocoder with a recipe for this mel")
+    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+    size = vocoder.network.config
+    options = {
+        "hidden_size": size.hidden_size,
+        "depth": size.depth,
+        "expansion": size.expansion,
+        "corrections": vocoder.corrections,
+    }
+    spec = replace(spec, name=name, vocoder=VocoderSpec(kind="vocos", options=options))
+    parts = {part: bundles.tensors(base, part) for part in base.parts}
+    parts["vocoder"] = _halved(vocoder.network.state_dict())
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)

@@ -10,9 +10,9 @@ import yaml
 from foleygen.errors import UsageError
 from foleygen.strict import plain
 from foleygen.training import runs
-from foleygen.training.export import Trained, export, export_transformer
+from foleygen.training.export import Trained, export, export_transformer, export_vocoder
 from foleygen.training.mdsgen import Pairs
-from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, recorded
+from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, VocoderRecipe, recorded
 from foleygen.weights.bundle import Bundle, SamplingSpec, VocoderSpec
 
 
@@ -77,6 +77,14 @@ def pack_transformer(folder: Path, base: Bundle, run: Path, name: str, card: str
     return export_transformer(
         folder, base, recipe.transformer, weights, _sampling(recipe), name=name, model_card=text
     )
+
+
+def pack_vocoder(folder: Path, base: Bundle, run: Path, name: str, card: str | None = None) -> Bundle:
+    """A bundle of ``base`` with the vocoder of a run."""
+    text = card or _card(name, {"vocoder": recorded(run, VocoderRecipe)})
+    if card is None:
+        text += f"\nEverything but the vocoder is that of {base.name}.\n"
+    return export_vocoder(folder, base, runs.trained_vocoder(run), name=name, model_card=text)
 
 
 def _sampling(recipe: MdsgenRecipe) -> SamplingSpec:

@@ -1,6 +1,6 @@
 """Recipes: everything that decides a training, in one YAML file, read strictly.
 
-The packaged recipes are in ``recipes/``; ``kind`` says which of the four models a recipe trains.
+The packaged recipes are in ``recipes/``; ``kind`` says which of the models a recipe trains.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from foleygen.audio.mel import MelConfig
 from foleygen.config import did_you_mean
 from foleygen.errors import UsageError
 from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
 from foleygen.strict import Reader, plain
+from foleygen.training.ambience_recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
 from foleygen.training.contrast import ContrastConfig
+from foleygen.training.discriminators import AdversaryConfig
+from foleygen.training.judges import AlignmentRecipe, TowerRecipe
 from foleygen.training.loop import LoopConfig
 from foleygen.training.objectives import DiffusionConfig
+from foleygen.training.vocoder import VocoderWeights
 
 FOLDER = Path(__file__).with_name("recipes")
 REUSABLE = ("steps", "log_every", "save_every")
@@ -113,14 +118,90 @@ class CavpRecipe:
             raise UsageError("event_weight needs the tower 'motion', which has an onset head", "set it to 0")
 
 
-Recipe = VaeRecipe | EncoderRecipe | MdsgenRecipe | CavpRecipe
+@dataclass(frozen=True, kw_only=True)
+class VocoderModel:
+    """Size of the network: ``depth`` blocks of ``hidden_size`` channels, ``expansion`` times as many inside them.
+
+    ``corrections`` of the sound by its mel are made in use.
+    """
+
+    hidden_size: int = 96
+    depth: int = 4
+    expansion: int = 2
+    corrections: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderRecipe:
+    """The vocoder of one mel, on crops of ``crop_frames`` mel frames.
+
+    ``scenes`` sounds of a dataset are used. ``struck_share`` of the crops are of struck tones, ``recordings_share`` of
+    recordings where there are any, the others of scenes; ``decoded`` of the mels have been through an autoencoder if
+    one is given. Training runs through at most ``trained_corrections``. ``sizes`` are the windows of the spectral
+    distance in samples. Without an ``adversary`` the distances alone decide.
+    """
+
+    kind: Literal["vocoder"]
+    loop: LoopConfig
+    model: VocoderModel = field(default_factory=VocoderModel)
+    mel: MelConfig = field(default_factory=MelConfig)
+    crop_frames: int = 64
+    scenes: int = 500
+    struck_share: float = 0.2
+    recordings_share: float = 0.4
+    decoded: float = 0.4
+    trained_corrections: int = 2
+    sizes: tuple[int, ...] = (256, 512, 1024, 2048)
+    weights: VocoderWeights = field(default_factory=VocoderWeights)
+    adversary: AdversaryConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.crop_frames < 8 or self.crop_frames % 8:
+            raise UsageError(f"crop_frames is {self.crop_frames}", "make it a multiple of 8")
+        shares = (self.struck_share, self.recordings_share, self.decoded)
+        if min(shares) < 0 or max(shares[0] + shares[1], self.decoded) > 1:
+            raise UsageError("struck_share, recordings_share and decoded are shares", "set them from 0 to 1")
+        if max(self.sizes, default=0) > 2 * self.crop_frames * self.mel.hop_length or not self.sizes:
+            raise UsageError(f"sizes are {list(self.sizes)}", "give windows that a crop can fill")
+
+
+Recipe = (
+    VaeRecipe
+    | EncoderRecipe
+    | MdsgenRecipe
+    | CavpRecipe
+    | VocoderRecipe
+    | TokenizerRecipe
+    | SpecMaskGITRecipe
+    | TaggerRecipe
+    | AlignmentRecipe
+    | TowerRecipe
+)
 KINDS: Mapping[str, type[Recipe]] = {
     "vae": VaeRecipe,
     "encoder": EncoderRecipe,
     "mdsgen": MdsgenRecipe,
     "cavp": CavpRecipe,
+    "vocoder": VocoderRecipe,
+    "tokenizer": TokenizerRecipe,
+    "specmaskgit": SpecMaskGITRecipe,
+    "tagger": TaggerRecipe,
+    "alignment": AlignmentRecipe,
+    "tower": TowerRecipe,
 }
-Wanted = TypeVar("Wanted", VaeRecipe, EncoderRecipe, MdsgenRecipe, CavpRecipe)
+Wanted = TypeVar(
+    "Wanted",
+    VaeRecipe,
+    EncoderRecipe,
+    MdsgenRecipe,
+    CavpRecipe,
+    VocoderRecipe,
+    TokenizerRecipe,
+    SpecMaskGITRecipe,
+    TaggerRecipe,
+    AlignmentRecipe,
+    TowerRecipe,
+)
 
 
 def names(kind: str | None = None) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,17 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from foleygen import scenes
-from foleygen.engine import SIDE_BLOCK, transformer_of
+from foleygen.audio.vocos import VocosVocoder
+from foleygen.engine import SIDE_BLOCK, autoencoder_of, mel_config, transformer_of
 from foleygen.errors import BundleError, UsageError
 from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.training import autoencoder, cavp, encoder, mdsgen, objectives, prepare
-from foleygen.training.dataset import SceneDataset
+from foleygen.training import autoencoder, cavp, encoder, mdsgen, objectives, prepare, vocoder
+from foleygen.training.dataset import DatasetConfig, SceneDataset
 from foleygen.training.loop import CHECKPOINT, DrawBatch, Loop, Loss, load_checkpoint
 from foleygen.training.mdsgen import Pairs
 from foleygen.training.prepare import Shards
-from foleygen.training.recipe import CavpRecipe, EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, record
+from foleygen.training.recipe import (
+    CavpRecipe,
+    EncoderRecipe,
+    MdsgenRecipe,
+    Recipe,
+    VaeRecipe,
+    VocoderRecipe,
+    record,
+    recorded,
+)
+from foleygen.training.sounds import Crops, recording_sounds, scene_sounds, struck_sounds
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
 
@@ -37,7 +48,7 @@ def vae_loop(recipe: VaeRecipe, data: Path, recordings: Path | None, folder: Pat
     torch.manual_seed(recipe.loop.seed)
     model = PatchAutoencoder(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = autoencoder.make_loss(recipe.kl_weight, recipe.weights)
-    return _started(recipe, model, loss, autoencoder.make_draw(sources, device), folder, device)
+    return started(recipe, model, loss, autoencoder.make_draw(sources, device), folder, device)
 
 
 def encoder_loop(recipe: EncoderRecipe, data: Path, folder: Path, device: str) -> Loop:
@@ -48,7 +59,7 @@ def encoder_loop(recipe: EncoderRecipe, data: Path, folder: Path, device: str) -
     listener = MotionEncoder(listener_config(recipe)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = encoder.Listener(listener)
     draw = encoder.make_draw(dataset, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts)
-    return _started(recipe, model, encoder.make_loss(asdict(recipe.weights)), _on(draw, device), folder, device)
+    return started(recipe, model, encoder.make_loss(asdict(recipe.weights)), _on(draw, device), folder, device)
 
 
 def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:
@@ -59,12 +70,29 @@ def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:
 def cavp_loop(recipe: CavpRecipe, data: Path, folder: Path, device: str) -> Loop:
     """Contrast of pictures and mels of a dataset of scenes."""
     dataset = with_pictures(open_scenes(data))
-    _same_rate(dataset, recipe)
+    geometry = cavp_geometry(recipe, dataset)
     torch.manual_seed(recipe.loop.seed)
-    model = cavp.PublishedTowers() if recipe.tower == "published" else cavp.MotionTowers(recipe.model)
-    geometry = cavp.ClipGeometry(recipe.clip_frames, recipe.least_shift)
     draw = cavp.make_draw(dataset, geometry, recipe.contrast, recipe.augmented, device)
-    return _started(recipe, model, cavp.make_loss(recipe.contrast, recipe.event_weight), draw, folder, device)
+    loss = cavp.make_loss(recipe.contrast, recipe.event_weight)
+    return started(recipe, _towers(recipe), loss, draw, folder, device)
+
+
+def cavp_geometry(recipe: CavpRecipe, dataset: SceneDataset) -> cavp.ClipGeometry:
+    """The recipe's clips. Raises UsageError for a dataset of other rates."""
+    _same_rate(dataset, recipe)
+    return cavp.ClipGeometry(recipe.clip_frames, recipe.least_shift)
+
+
+def trained_cavp(folder: Path) -> tuple[nn.Module, CavpRecipe]:
+    """The towers of a run, for use, and its recipe."""
+    recipe = recorded(folder, CavpRecipe)
+    towers = _towers(recipe)
+    towers.load_state_dict(weights(folder, recipe))
+    return towers.eval(), recipe
+
+
+def _towers(recipe: CavpRecipe) -> nn.Module:
+    return cavp.PublishedTowers() if recipe.tower == "published" else cavp.MotionTowers(recipe.model)
 
 
 def mdsgen_loop(recipe: MdsgenRecipe, data: Path, init: Bundle | None, folder: Path, device: str) -> Loop:
@@ -80,7 +108,80 @@ def mdsgen_loop(recipe: MdsgenRecipe, data: Path, init: Bundle | None, folder: P
         _fill(model, init)
     draw = prepare.make_draw(pairs, device) if isinstance(pairs, Shards) else mdsgen.make_draw(pairs, device)
     loss = mdsgen.make_loss(recipe.objective, objectives.token_groups(recipe.objective, config))
-    return _started(recipe, model, loss, draw, folder, device)
+    return started(recipe, model, loss, draw, folder, device)
+
+
+def vocoder_loop(
+    recipe: VocoderRecipe,
+    data: Path,
+    recordings: Path | None,
+    folder: Path,
+    device: str,
+    *,
+    init: Path | None = None,
+    decoder: Bundle | None = None,
+    on_sound: Callable[[int, int], None] | None = None,
+) -> Loop:
+    """The vocoder on the sounds of a dataset's scenes, on struck tones, and on recordings if given.
+
+    ``init`` is a run whose vocoder is the beginning; ``decoder`` a bundle whose autoencoder spoils a share of the mels.
+    ``on_sound`` counts the scenes that are composed, which is done once per run.
+    """
+    config = scene_config(data)
+    rate, mel = recipe.mel.sample_rate, recipe.mel
+    sources = [scene_sounds(config, recipe.scenes, rate, folder / f"scenes-{rate}.npy", on_sound)]
+    sources.append(struck_sounds(recipe.scenes // 2 + 1, rate, recipe.loop.seed))
+    shares = [1 - recipe.struck_share, recipe.struck_share]
+    if recordings is not None:
+        sources.append(recording_sounds(recordings, "train", rate, without=scenes.HELD_OUT_MATERIAL))
+        shares = [shares[0] - recipe.recordings_share, recipe.struck_share, recipe.recordings_share]
+    ears = None
+    if decoder is not None:
+        if mel_config(decoder) != mel:
+            raise UsageError(f"{decoder.path}: its mel is not the recipe's", "name a bundle with the same mel")
+        ears = autoencoder_of(decoder)
+    torch.manual_seed(recipe.loop.seed)
+    model = vocoder.VocoderInTraining(vocoder_model(recipe), recipe.adversary)
+    model.vocoder.corrections = min(recipe.model.corrections, recipe.trained_corrections)
+    if init is not None:
+        model.vocoder.network.load_state_dict(vocoder_weights(init, recipe))
+    crops = Crops(sources, shares, recipe.crop_frames * mel.hop_length)
+    draw = vocoder.make_draw(crops, mel, ears, recipe.decoded, device)
+    loss = vocoder.make_loss(mel, recipe.weights, recipe.sizes, recipe.adversary, device)
+    return started(recipe, model, loss, draw, folder, device)
+
+
+def vocoder_model(recipe: VocoderRecipe) -> VocosVocoder:
+    """The vocoder of a recipe, untrained. Raises UsageError where its mel does not fit."""
+    try:
+        return VocosVocoder(recipe.mel, **asdict(recipe.model))
+    except ValueError as error:
+        raise UsageError(f"the recipe's mel does not fit the vocoder ({error})", "correct the recipe") from error
+
+
+def vocoder_weights(folder: Path, fits: VocoderRecipe | None = None) -> dict[str, Tensor]:
+    """The network of a vocoder's run, averaged; ``fits`` is a recipe that must have the same network."""
+    recipe = recorded(folder, VocoderRecipe)
+    if fits is not None and (recipe.model, recipe.mel) != (fits.model, fits.mel):
+        raise UsageError(f"{folder}: its vocoder has another size or mel than the recipe", "name another run")
+    return part(weights(folder, recipe), "vocoder.network")
+
+
+def trained_vocoder(folder: Path) -> VocosVocoder:
+    """The vocoder of a run, for use."""
+    model = vocoder_model(recorded(folder, VocoderRecipe))
+    model.network.load_state_dict(vocoder_weights(folder))
+    return model.eval()
+
+
+def scene_config(folder: Path) -> DatasetConfig:
+    """How the scenes of a dataset are drawn; it need not be finished. Raises UsageError when there is none."""
+    if not (folder / "dataset.json").is_file():
+        raise UsageError(f"{folder}: holds no dataset", "make one with foleygen train scenes")
+    import json
+
+    meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    return DatasetConfig(**meta["config"])
 
 
 def open_scenes(folder: Path) -> SceneDataset:
@@ -138,7 +239,8 @@ def trained_autoencoder(folder: Path, recipe: VaeRecipe) -> PatchAutoencoder:
     return model.eval()
 
 
-def _started(recipe: Recipe, model: nn.Module, loss: Loss, draw: DrawBatch, folder: Path, device: str) -> Loop:
+def started(recipe: Recipe, model: nn.Module, loss: Loss, draw: DrawBatch, folder: Path, device: str) -> Loop:
+    """The loop of a run's folder, at its checkpoint if there is one; the recipe is kept beside it."""
     loop = Loop(model.to(device), loss, draw, recipe.loop, folder)
     if loop.rank == 0:
         record(recipe, folder)

@@ -9,17 +9,18 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import yaml
 
 from foleygen.atomic import PART_MARK, publish
 from foleygen.errors import BundleError, RetryableError
 from foleygen.strict import Reader, did_you_mean, plain
+from foleygen.weights import limits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +82,7 @@ class AutoencoderSpec:
 class VocoderSpec:
     """The mel inversion; Griffin-Lim has options and no weights."""
 
-    kind: Literal["griffin_lim", "hifigan"]
+    kind: Literal["griffin_lim", "hifigan", "vocos"]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -146,25 +147,56 @@ class Bundle(BundleSpec):
         return digest({"encoder": plain(self.encoder), "weights": weights})
 
 
+class Weights(Protocol):
+    """A bundle of any kind, as far as its files go."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def parts(self) -> Mapping[str, Part]: ...
+
+
 def load(path: Path, verify: bool = True) -> Bundle:
     """Read the bundle in folder ``path``; ``verify`` compares every part's SHA-256. Raises BundleError."""
+    manifest = path / MANIFEST
+    content, parts = opened(path, None, PARTS, verify)
+    spec = READER.section(BundleSpec, content, str(manifest))
+    limits.check(spec, str(manifest))
+    values = {item.name: getattr(spec, item.name) for item in fields(spec)}
+    return Bundle(**values, path=path, parts=parts, hash=digest(_manifest(spec, parts)))
+
+
+def kind_of(path: Path) -> str | None:
+    """What the bundle in folder ``path`` says it is; None for those of this module. Raises BundleError."""
+    kind = READER.mapping(path / MANIFEST, "name a folder that holds a bundle.yaml").get("kind")
+    return None if kind is None else str(kind)
+
+
+def opened(
+    path: Path, kind: str | None, known: tuple[str, ...], verify: bool
+) -> tuple[dict[str, Any], dict[str, Part]]:
+    """The settings and the checked parts of a bundle of one kind, whose parts are among ``known``."""
     manifest = path / MANIFEST
     content = READER.mapping(manifest, "name a folder that holds a bundle.yaml")
     version = content.pop("format", None)
     if version != FORMAT:
         fact = "has no format number" if version is None else f"has format {version!r}, this foleygen reads {FORMAT}"
         raise BundleError(f"{manifest}: {fact}", "update foleygen or fetch the bundle again")
+    found = content.pop("kind", None)
+    if found != kind:
+        uses = {str(None): "makes sound from pictures", "specmaskgit": "makes ambience"}
+        fact = uses.get(str(found), f"is of a kind {found!r} that this foleygen does not know")
+        raise BundleError(f"{manifest}: {fact}", f"name a bundle that {uses[str(kind)]}")
     listed = content.pop("parts", None)
     if not isinstance(listed, dict):
         raise BundleError(f"{manifest}: the section 'parts' is missing", "fetch or export the bundle again")
     parts = {str(name): READER.section(Part, value, f"{manifest}: parts.{name}") for name, value in listed.items()}
-    spec = READER.section(BundleSpec, content, str(manifest))
     for name, part in parts.items():
-        if name not in PARTS:
-            raise BundleError(f"{manifest}: parts has an unknown key {name!r}{did_you_mean(name, PARTS)}", "correct it")
+        if name not in known:
+            raise BundleError(f"{manifest}: parts has an unknown key {name!r}{did_you_mean(name, known)}", "correct it")
         _check_part(path, part, verify)
-    values = {item.name: getattr(spec, item.name) for item in fields(spec)}
-    return Bundle(**values, path=path, parts=parts, hash=digest(_manifest(spec, parts)))
+    return content, parts
 
 
 def save(
@@ -175,14 +207,27 @@ def save(
     ``tensors`` maps a part of PARTS to its state dict; dtypes are kept. Raises BundleError when ``folder``
     holds something that is not a bundle.
     """
+    for name in tensors:
+        if name not in PARTS:
+            raise ValueError(f"unknown part {name!r}")
+    written(folder, lambda parts: _manifest(spec, parts), tensors, licence_text=licence_text, model_card=model_card)
+    return load(folder)
+
+
+def written(
+    folder: Path,
+    manifest: Callable[[Mapping[str, Part]], Mapping[str, Any]],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    *,
+    licence_text: str,
+    model_card: str,
+) -> None:
+    """Write the files of a bundle of any kind; ``manifest`` makes the content of bundle.yaml from the parts."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder}: holds something that is not a bundle", "choose an empty or a new folder")
-    for name in tensors:
-        if name not in PARTS:
-            raise ValueError(f"unknown part {name!r}")
     staging = folder.parent / f".{PART_MARK}{folder.name}-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         staging.mkdir(parents=True)
@@ -193,7 +238,7 @@ def save(
                 save_file({key: _owned(tensor) for key, tensor in state.items()}, temporary, {"format": "pt"})
                 temporary.chmod(0o644)  # safetensors would keep it to its owner
             parts[name] = Part(file=file.name, sha256=sha256(file), bytes=file.stat().st_size)
-        text = yaml.safe_dump(_manifest(spec, parts), sort_keys=False, allow_unicode=True, width=120)
+        text = yaml.safe_dump(dict(manifest(parts)), sort_keys=False, allow_unicode=True, width=120)
         for name, content in (("LICENSE", licence_text), ("README.md", model_card), (MANIFEST, text)):
             with publish(staging / name) as temporary:
                 temporary.write_text(content, encoding="utf-8")
@@ -204,10 +249,9 @@ def save(
         raise BundleError(f"{folder}: cannot be written ({error.strerror})", "choose another folder") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return load(folder)
 
 
-def tensors(bundle: Bundle, part: str) -> dict[str, Tensor]:
+def tensors(bundle: Weights, part: str) -> dict[str, Tensor]:
     """The state dict of ``part`` on the CPU, in the dtypes that were stored. Raises BundleError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
