@@ -87,6 +87,25 @@ def install(
     return convert.import_paper(paths["cavp"], paths["mdsgen"], vae, destination)
 
 
+def install_clap(
+    *,
+    accept_licence: bool,
+    links: Mapping[str, str] | None = None,
+    endpoint: str | None = None,
+    on_file: OnFile | None = None,
+) -> Path:
+    """Fetch CLAP (see ``fetch``) into the folder among the user's models in which ambience looks for it."""
+    paths = fetch(
+        catalogue.model(store.CLAP),
+        store.models_root(),
+        accept_licence=accept_licence,
+        links=links,
+        endpoint=endpoint,
+        on_file=on_file,
+    )
+    return paths["config"].parent
+
+
 def _require_place(item: CatalogueFile, root: Path, links: Mapping[str, str]) -> None:
     if item.repo or item.drive_id or item.url or item.name in links or (root / item.folder / item.file).is_file():
         return

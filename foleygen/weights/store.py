@@ -7,9 +7,13 @@ from pathlib import Path
 
 from foleygen.errors import BundleError
 from foleygen.strict import did_you_mean
-from foleygen.weights import bundle, catalogue
+from foleygen.weights import ambience, bundle, catalogue
+from foleygen.weights.ambience import AmbienceBundle
+from foleygen.weights.bundle import Bundle
 
 EMBEDDED = Path(__file__).with_name("embedded")
+CLAP = "clap"
+"""Name of the model, no bundle, that understands any words; its folder among the user's models."""
 
 
 def data_root() -> Path:
@@ -60,9 +64,19 @@ def installed() -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def verify(model: str) -> bundle.Bundle:
+def load(path: Path, verify: bool = True) -> Bundle | AmbienceBundle:
+    """The bundle in a folder, of whichever kind. Raises BundleError."""
+    return ambience.load(path, verify) if bundle.kind_of(path) == ambience.KIND else bundle.load(path, verify)
+
+
+def clap_folder() -> Path:
+    """Where CLAP is, once it is fetched."""
+    return models_root() / CLAP
+
+
+def verify(model: str) -> Bundle | AmbienceBundle:
     """Load the bundle with every checksum compared. Raises BundleError."""
-    return bundle.load(resolve(model), verify=True)
+    return load(resolve(model), verify=True)
 
 
 def _named(model: str) -> tuple[Path, ...]:
