@@ -18,7 +18,7 @@ from foleygen.ambience.bandwidth import widened
 from foleygen.ambience.bed import bed
 from foleygen.ambience.composer import Composer
 from foleygen.ambience.inpaint import Ask
-from foleygen.ambience.repair import plan, repaired
+from foleygen.ambience.repair import CANDIDATES, plan, repaired
 from foleygen.ambience.words import understand
 from foleygen.audio.stitch import joint
 from foleygen.config import RenderSettings
@@ -28,8 +28,6 @@ from foleygen.pipeline.tracks import IN_MEMORY_BYTES, BedTrack, TakeTrack, Track
 
 CHUNK = 1 << 16
 """Samples that are read at once."""
-CANDIDATES = 3
-"""Ways to repair a joint that are tried."""
 _SAMPLE_BYTES = 4
 
 
