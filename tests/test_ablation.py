@@ -1,4 +1,4 @@
-"""Ablations: every variant trains and differs from the base in one thing; finished runs are judged, not trained again."""
+"""Ablations: every variant trains and differs from the base in one thing; finished runs are judged, not repeated."""
 
 from __future__ import annotations
 

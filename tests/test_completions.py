@@ -41,4 +41,4 @@ def test_commands_options_and_choices_complete() -> None:
     assert suggestions("foleygen mo", 1) == ["models"]
     assert suggestions("foleygen models ver", 2) == ["verify"]
     assert suggestions("foleygen add-sound --pre", 2) == ["--precision"]
-    assert suggestions("foleygen add-sound --audio ", 3) == ["keep", "replace"]
+    assert suggestions("foleygen add-sound --audio ", 3) == ["keep", "replace", "mix"]

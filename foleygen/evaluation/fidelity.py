@@ -2,26 +2,37 @@
 
 Formulas of SpecVQGAN's evaluation, as in Diff-Foley and MDSGen. Papers take the features from Melception, an Inception
 network trained on VGGSound; numbers from other features are comparable among themselves only, so a report names its
-source. N sounds, D features, K classes.
+source. ``compare`` takes them from a sound tower of our own. N sounds, D features, K classes, M mel bands, L columns.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import qr, svdvals
 from scipy.special import rel_entr, softmax
+from torch import Tensor
 
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.engine import Engine, mel_config
 from foleygen.errors import UsageError
+from foleygen.evaluation.generated import Generated
 from foleygen.evaluation.report import Cell, text_table
+from foleygen.models.sound_tower import SoundTower
+from foleygen.scenes import FAMILIES
 
 SPLITS = 10
 SHUFFLE_SEED = 2020
 EPSILON = 1e-6
+NOISE_LEVEL = 0.1
+"""Root mean square of the white noise that sounds are compared with."""
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +73,45 @@ class FidelityReport:
         return text_table([f"{self.source}: {self.generated} generated, {self.real} true", ""], rows)
 
 
+@dataclass(frozen=True)
+class Scores:
+    """One kind of sound against the true ones.
+
+    ``fid`` is over all clips, ``fid_halves`` between the sounds of one half of the clips and the true sounds of the
+    other, both ways: that of true sounds is the least that so many clips can show. ``kl`` is to the true sound of the
+    same clip, ``kl_other_clip`` to that of another.
+    """
+
+    fid: float
+    fid_halves: float
+    inception_score: float
+    inception_score_deviation: float
+    kl: float
+    kl_other_clip: float
+
+
+@dataclass(frozen=True)
+class TowerReport:
+    """Scores by kind of sound, from our own tower, and what the tower is worth: the share of families that it names
+    rightly on the true sounds, and that of always naming the commonest."""
+
+    source: str
+    clips: int
+    named: float
+    chance: float
+    kinds: dict[str, Scores]
+
+    def table(self) -> str:
+        """The report as text."""
+        rows: list[list[Cell]] = [
+            [name, row.fid, row.fid_halves, row.inception_score, row.kl, row.kl_other_clip]
+            for name, row in self.kinds.items()
+        ]
+        title, headings = f"{self.source}, {self.clips} clips", ("FID", "FID of halves", "IS", "KL", "KL, other clip")
+        note = f"families of true sounds named rightly: {self.named:.2f} (chance {self.chance:.2f})"
+        return f"{text_table([title, *headings], rows)}\n{note}"
+
+
 def read_predictions(path: Path) -> Predictions:
     """Read an .npz of ``ids`` (N,), ``features`` (N, D), ``logits`` (N, K) and, if there, ``unbiased_logits`` (N, K).
 
@@ -96,6 +146,71 @@ def evaluate(real: Predictions, generated: Predictions, source: str) -> Fidelity
         inception_score=mean,
         inception_score_deviation=deviation,
         kl=kl_divergence(real.logits[pairs[:, 0]], generated.logits[pairs[:, 1]]) if len(pairs) else None,
+    )
+
+
+@torch.inference_mode()
+def predict(tower: SoundTower, mels: Tensor, ids: Sequence[str], batch_size: int = 32) -> Predictions:
+    """What the tower says of mels (N, M, L); its classes are the families."""
+    heard = [tower(batch) for batch in torch.split(mels, batch_size)]
+    logits = torch.cat([batch.families for batch in heard])
+    features = torch.cat([batch.features for batch in heard])
+    arrays = (value.double().numpy() for value in (features, logits, logits - tower.families.bias))
+    return Predictions(tuple(ids), *arrays)
+
+
+def compare(
+    tower: SoundTower, true: Tensor, made: Tensor, families: Sequence[int], noise: Tensor, source: str
+) -> TowerReport:
+    """Made sounds (N, M, L) against the true ones of the same clips, and what nothing of the kind would score.
+
+    ``families`` are the tower's indices of what the clips show, ``noise`` (N, M, L) the mels of white noise. Raises
+    UsageError with fewer than four clips.
+    """
+    if len(true) < 4 or not len(true) == len(made) == len(noise) == len(families):
+        raise UsageError(f"fidelity was given {len(made)} sounds of {len(true)} clips", "give four clips or more")
+    ids = [str(number) for number in range(len(true))]
+    real = predict(tower, true, ids)
+    sounds = {"made": made, "true": true, "white noise": noise, "silence": torch.zeros_like(true)}
+    return TowerReport(
+        source=source,
+        clips=len(true),
+        named=float((real.logits.argmax(1) == np.asarray(families)).mean()),
+        chance=max(Counter(families).values()) / len(families),
+        kinds={name: _scores(real, predict(tower, mels, ids)) for name, mels in sounds.items()},
+    )
+
+
+def of_scenes(tower: SoundTower, results: Sequence[Generated], engine: Engine, source: str) -> TowerReport:
+    """``compare`` for the sounds that an engine made of scenes."""
+    made, true = (torch.from_numpy(np.stack(mels)) for mels in
+                  ([result.mel for result in results], [result.true_mel for result in results]))  # fmt: skip
+    if true.shape[1] != tower.config.num_mels:
+        fact = f"{engine.bundle.path}: mels of {true.shape[1]} bands, the tower hears {tower.config.num_mels}"
+        raise UsageError(fact, "train a tower on mels of this bundle")
+    noise = noise_mels(MelSpectrogram(mel_config(engine.bundle)), len(results), engine.bundle.window_samples)
+    families = [FAMILIES.index(result.record.family) for result in results]
+    return compare(tower, true, made, families, noise, source)
+
+
+def noise_mels(mel: MelSpectrogram, count: int, samples: int, seed: int = 0) -> Tensor:
+    """Mels (``count``, M, L) of white noise, ``samples`` long."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode():
+        sounds = (NOISE_LEVEL * torch.randn(1, samples, generator=generator) for _ in range(count))
+        return torch.cat([mel(sound) for sound in sounds])
+
+
+def _scores(real: Predictions, made: Predictions) -> Scores:
+    mean, deviation = inception_score(made.unbiased_logits)
+    halves = [frechet_distance(real.features[i::2], made.features[1 - i :: 2]) for i in (0, 1)]
+    return Scores(
+        fid=frechet_distance(real.features, made.features),
+        fid_halves=float(np.mean(halves)),
+        inception_score=mean,
+        inception_score_deviation=deviation,
+        kl=kl_divergence(real.logits, made.logits),
+        kl_other_clip=kl_divergence(np.roll(real.logits, 1, axis=0), made.logits),
     )
 
 

@@ -1,8 +1,8 @@
-"""Diff-Foley's alignment classifier: does a mel latent belong to these video features, at this time?
+"""Classifiers of alignment: does a sound belong to these video features, at this time?
 
-The encoder half of a guided-diffusion U-Net with cross-attention to the video; parameter names are those of the
-published ``eval_classifier.ckpt`` and ``double_guidance_classifier.ckpt``. N batch, (C, H, W) latent or activation,
-T video features, F their size.
+AlignmentClassifier is Diff-Foley's, on latents: the encoder half of a guided-diffusion U-Net with cross-attention to
+the video; parameter names are those of the published ``eval_classifier.ckpt`` and ``double_guidance_classifier.ckpt``.
+N batch, (C, H, W) latent or activation, T video features, F their size. MelAlignment is our own, on mels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from foleygen.errors import BundleError
+from foleygen.models.motion import TemporalBlock
 
 
 @dataclass(frozen=True)
@@ -232,3 +235,71 @@ def _sinusoids(t: Tensor, size: int) -> Tensor:
     frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32, device=t.device))
     angles = t.float()[:, None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+@dataclass(frozen=True)
+class MelAlignmentConfig:
+    """Geometry of MelAlignment: ``num_mels`` is a multiple of 16, ``dilations`` are those of its blocks."""
+
+    num_mels: int = 128
+    feature_dim: int = 128
+    width: int = 64
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+
+    def __post_init__(self) -> None:
+        if self.num_mels < 16 or self.num_mels % 16 or self.width < 8 or not self.dilations:
+            raise BundleError(
+                f"alignment configuration: {self.num_mels} mels, width {self.width}, dilations {self.dilations}",
+                "give a multiple of 16 mels, a width of 8 or more, and at least one dilation",
+            )
+
+
+class MelTower(nn.Module):
+    """Level and rise of a mel, a vector per four columns."""
+
+    def __init__(self, num_mels: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 16, (8, 4), stride=(4, 2), padding=(2, 1))
+        self.norm = nn.GroupNorm(4, 16)
+        self.conv2 = nn.Conv2d(16, 32, (4, 4), stride=(4, 2), padding=(0, 1))
+        self.join = nn.Conv1d(32 * (num_mels // 16), width, 5, padding=2)
+        self.block = TemporalBlock(width, 5, 1)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(N, M, L) in [0, 1] -> (N, W, L / 4)."""
+        rise = mel.diff(dim=2, prepend=mel[:, :, :1])
+        x = torch.stack([2 * mel - 1, 8 * rise.clamp(-0.25, 0.25)], dim=1)  # N 2 M L
+        x = F.silu(self.norm(self.conv1(x)))  # N 16 M/4 L/2
+        x = F.silu(self.conv2(x)).flatten(1, 2)  # N 2M L/4
+        out: Tensor = self.block(self.join(x))  # N W L/4
+        return out
+
+
+class MelAlignment(nn.Module):
+    """A small classifier of our own: do a mel and the video features of the same stretch belong together, in time?
+
+    Both sides get a vector per four mel columns, and their product is judged along time, so that a shift of a part of
+    a second can be seen. It has no diffusion time: it is shown finished sounds.
+    """
+
+    def __init__(self, config: MelAlignmentConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or MelAlignmentConfig()
+        width = self.config.width
+        self.heard = MelTower(self.config.num_mels, width)
+        self.seen = nn.Sequential(nn.Conv1d(self.config.feature_dim, width, 1), TemporalBlock(width, 5, 1))
+        self.join = nn.Conv1d(3 * width, width, 1)
+        self.blocks = nn.Sequential(*(TemporalBlock(width, 5, dilation) for dilation in self.config.dilations))
+        self.norm = nn.LayerNorm(2 * width)
+        self.head = nn.Linear(2 * width, 1)
+
+    def forward(self, mels: Tensor, features: Tensor) -> Tensor:
+        """Logits (N,) of mels (N, M, L) in [0, 1], L a multiple of 4, and features (N, F, C) of the same stretch."""
+        heard = self.heard(mels)  # N W L/4
+        rows = features.transpose(1, 2)
+        if rows.shape[2] != heard.shape[2]:
+            rows = F.interpolate(rows, heard.shape[2], mode="linear")
+        seen = self.seen(rows)  # N W L/4
+        x = self.blocks(self.join(torch.cat([heard, seen, heard * seen], dim=1)))  # N W L/4
+        logits: Tensor = self.head(self.norm(torch.cat([x.mean(2), x.amax(2)], dim=1)))  # N 1
+        return logits[:, 0]

@@ -6,6 +6,7 @@ side S, M mel bands, L mel columns, D embedding size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,12 +107,14 @@ class MotionTowers(nn.Module):
         return Embeddings(video, audio, self.logit_scale, onsets)
 
 
-def make_draw(
-    dataset: SceneDataset, geometry: ClipGeometry, contrast: ContrastConfig, augmented: bool, device: str = "cpu"
-) -> DrawBatch:
-    """Frames (B, K, T, S, S, 3) in [0, 1], mel (B, K, M, L), onset targets (B, K, L) of random videos."""
+DrawRow = Callable[[ClipRecord, torch.Generator], tuple[Tensor, ...]]
+"""(video, generator) -> frames (K, T, S, S, 3) in [0, 1], mel (K, M, L), onset targets (K, L)."""
+
+
+def make_rows(dataset: SceneDataset, geometry: ClipGeometry, contrast: ContrastConfig, augmented: bool) -> DrawRow:
+    """How the clips of one video are drawn. Raises UsageError when the videos are too short for them."""
     assert dataset.frames is not None, "the dataset has no pictures"
-    frames, mels, clips = dataset.frames, dataset.mels, dataset.clips
+    frames, mels = dataset.frames, dataset.mels
     rate, total = float(dataset.config["frame_rate"]), frames.shape[1]
     columns = mels.shape[2] / total
     span = round(geometry.frames * columns)
@@ -129,6 +132,15 @@ def make_draw(
         starts = draw_clip_starts(total, generator, geometry.frames, geometry.least_shift, contrast.clips_per_video)
         parts = [one(clip, start, generator) for start in starts]
         return tuple(torch.stack(column) for column in zip(*parts, strict=True))
+
+    return row
+
+
+def make_draw(
+    dataset: SceneDataset, geometry: ClipGeometry, contrast: ContrastConfig, augmented: bool, device: str = "cpu"
+) -> DrawBatch:
+    """Frames (B, K, T, S, S, 3) in [0, 1], mel (B, K, M, L), onset targets (B, K, L) of random videos."""
+    clips, row = dataset.clips, make_rows(dataset, geometry, contrast, augmented)
 
     def draw(generator: torch.Generator, count: int) -> Batch:
         picked = torch.randint(len(clips), (count,), generator=generator).tolist()
