@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import start
 
 from foleygen.batch import failures, isolate
 from foleygen.batch.discover import Clip
@@ -72,20 +72,6 @@ def deadly(tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(DEADLY)
     return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-
-
-def start(folder: Path, bundle: Path, environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    arguments = ["add-sound", "clips", "--json", "--no-cache", "--model", str(bundle), *options]
-    return subprocess.Popen(
-        [sys.executable, "-m", "foleygen", *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]], str]:

@@ -21,6 +21,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import start
 
 from foleygen import __version__
 from foleygen.batch import run
@@ -223,20 +224,6 @@ def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
-def start(folder: Path, bundle: Path, environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    arguments = ["add-sound", "clips", "-o", "out", "--json", "--no-cache", "--model", str(bundle), *options]
-    return subprocess.Popen(
-        [sys.executable, "-m", "foleygen", *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
 def read_until(process: subprocess.Popen[str], name: str, count: int) -> list[dict[str, Any]]:
     """The events up to the ``count``-th one with this name."""
     assert process.stdout is not None
@@ -267,7 +254,7 @@ def test_a_killed_actor_loses_and_doubles_nothing(
     for number, name in enumerate(names):
         make_clip(tmp_path / "clips" / name, seconds=0.5 + 0.25 * (number % 3), shade=20 * number)
     options = ["--steps", str(STEPS), "--ray", cluster.address]
-    process = start(tmp_path, random_bundle, cluster.environment, *options)
+    process = start(tmp_path, random_bundle, cluster.environment, "-o", "out", *options)
     try:
         events = read_until(process, "clip_start", 4)
         assert len(cluster.actors()) == 2
@@ -306,7 +293,8 @@ def test_a_signal_stops_the_actors_cleanly(
 ) -> None:
     for number in range(3):
         make_clip(tmp_path / "clips" / f"{number}.mp4", seconds=2.0, shade=20 * number)
-    process = start(tmp_path, random_bundle, cluster.environment, "--steps", "1000", "--ray", cluster.address)
+    options = ["-o", "out", "--steps", "1000", "--ray", cluster.address]
+    process = start(tmp_path, random_bundle, cluster.environment, *options)
     try:
         events = read_until(process, "progress", 3)
         process.terminate()
@@ -330,7 +318,7 @@ def test_a_cluster_that_is_started_for_the_batch_goes_with_it(
     make_clip(tmp_path / "clips" / "a.mp4")
     (tmp_path / "clips" / "b.mp4").write_bytes(b"no video")
     environment = {**cluster.environment, "RAY_ADDRESS": "local"}  # else auto finds the one of the other tests
-    process = start(tmp_path, random_bundle, environment, "--ray", "auto")
+    process = start(tmp_path, random_bundle, environment, "-o", "out", "--ray", "auto")
     try:
         events = read_until(process, "clip_done", 1)
         family = psutil.Process(process.pid).children(recursive=True)

@@ -14,7 +14,6 @@ import queue
 import signal
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from foleygen.batch.outbox import LOGGER, Broke, log_to
 from foleygen.batch.plan import Planned
 from foleygen.batch.report import ENDS, ClipFailed, Event, Listener, Loading
 from foleygen.config import Settings
@@ -31,7 +31,6 @@ from foleygen.errors import ClipError, Interrupted, SetupError
 
 log = logging.getLogger(__name__)
 
-LOGGER = "foleygen"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPED = {-signal.SIGINT: signal.SIGINT, -signal.SIGTERM: signal.SIGTERM, 128 + signal.SIGTERM: signal.SIGTERM}
 """Exit codes of a child that somebody else has stopped, and by which signal."""
@@ -47,14 +46,6 @@ class _Ask:
 @dataclass(frozen=True)
 class _Pause:
     """Parent to child: bring what you have to its end before you ask again."""
-
-
-@dataclass(frozen=True)
-class _Broke:
-    """Child to parent: no clip's fault ended the work; ``trace`` is where."""
-
-    error: BaseException
-    trace: str
 
 
 @dataclass(frozen=True)
@@ -144,7 +135,7 @@ class _Child:
         level = logging.getLogger(LOGGER).getEffectiveLevel()
         self._process = context.Process(target=_serve, args=(settings, takes, gives, level), name="foleygen worker")
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._broke: _Broke | None = None
+        self._broke: Broke | None = None
         # The child is born with these signals held back, until it knows what to do about them.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
@@ -177,7 +168,7 @@ class _Child:
                 self._orders.send(desk.order())
         elif isinstance(message, logging.LogRecord):
             logging.getLogger(message.name).handle(message)
-        elif isinstance(message, _Broke):
+        elif isinstance(message, Broke):
             message.error.add_note(message.trace)
             self._broke = message
         else:
@@ -200,7 +191,7 @@ class _Child:
         except (EOFError, OSError):
             self._inbox.put(_Gone())
         except Exception as error:
-            self._inbox.put(_Broke(error, "in what the worker process told"))
+            self._inbox.put(Broke(error, "in what the worker process told"))
             self._inbox.put(_Gone())
             self._process.terminate()
 
@@ -214,12 +205,12 @@ def _serve(settings: Settings, orders: Connection, reports: Connection, level: i
         _obey_signals()
         threading.Thread(target=_follow_parent, daemon=True).start()
         os.dup2(2, 1)  # results are the parent's
-        _log_to(outbox, level)
+        log_to(outbox, level)
         _work(settings, orders, outbox)
     except Interrupted as stop:
         raise SystemExit(int(stop.exit_code)) from None
     except BaseException as error:
-        outbox.put(_Broke(_portable(error), traceback.format_exc()))
+        outbox.put(Broke.by(error))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         outbox.put(_Gone())
@@ -266,7 +257,7 @@ def _send(outbox: queue.SimpleQueue[Any], reports: Connection) -> None:
             try:
                 reports.send(message)
             except (TypeError, AttributeError, pickle.PicklingError) as error:
-                reports.send(_Broke(RuntimeError(f"{type(message).__name__}: {error}"), ""))
+                reports.send(Broke(RuntimeError(f"{type(message).__name__}: {error}"), ""))
 
 
 def _obey_signals() -> None:
@@ -289,24 +280,6 @@ def _follow_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_GRACE_S)
     os._exit(128 + signal.SIGTERM)
-
-
-def _log_to(outbox: queue.SimpleQueue[Any], level: int) -> None:
-    from logging.handlers import QueueHandler
-
-    logger = logging.getLogger(LOGGER)
-    logger.setLevel(level)
-    logger.addHandler(QueueHandler(outbox))
-    logger.propagate = False
-
-
-def _portable(error: BaseException) -> BaseException:
-    """``error``, or one that says the same where it cannot be sent."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def _end(code: int) -> str:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
 import socket
 import threading
-import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
-from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from foleygen import __version__
+from foleygen.batch.outbox import Broke, log_to
 from foleygen.batch.plan import Planned
 from foleygen.batch.report import Event
 from foleygen.config import Settings
@@ -23,14 +20,6 @@ from foleygen.errors import Interrupted, SetupError
 
 if TYPE_CHECKING:
     from foleygen.batch.worker import Worker
-
-
-@dataclass(frozen=True)
-class Broke:
-    """No clip's fault ended the work; ``trace`` is where."""
-
-    error: BaseException
-    trace: str
 
 
 Message = Event | logging.LogRecord | Broke
@@ -60,10 +49,7 @@ class ClipActor:
         except OSError as error:
             fact = f"{folder}: not on {host} ({error.strerror})"
             raise SetupError(fact, "start from a folder that all machines of the cluster share") from error
-        logger = logging.getLogger("foleygen")
-        logger.setLevel(self._level)
-        logger.addHandler(QueueHandler(self._outbox))
-        logger.propagate = False
+        log_to(self._outbox, self._level)
 
     def work(self, item: Planned) -> Iterator[Message]:
         """What happens while ``item`` comes to its end, as it happens; after ``stop`` it may not come to it."""
@@ -87,7 +73,7 @@ class ClipActor:
         except Interrupted:
             pass
         except BaseException as error:
-            self._outbox.put(Broke(_portable(error), traceback.format_exc()))
+            self._outbox.put(Broke.by(error))
         finally:
             self._outbox.put(None)
 
@@ -95,12 +81,3 @@ class ClipActor:
         if self._stopped.is_set():
             raise Interrupted(signal.SIGTERM)
         self._outbox.put(event)
-
-
-def _portable(error: BaseException) -> BaseException:
-    """``error``, or one that says the same where it cannot be sent."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
