@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from foleygen.errors import ClipError, RetryableError
+from foleygen.errors import ClipError, RetryableError, printable
 
 PART_MARK = "part-"
 ABANDONED_S = 24 * 3600.0
@@ -98,11 +98,11 @@ def _is_running(pid: int) -> bool:
 def _explained(error: OSError, destination: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return RetryableError(
-            f"{destination}: no space left to write it", "free some space and run the same command again"
+            f"{printable(destination)}: no space left to write it", "free some space and run the same command again"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
         return ClipError(
-            f"{destination}: the folder cannot be written ({error.strerror})",
+            f"{printable(destination)}: the folder cannot be written ({error.strerror})",
             "choose another one with -o/--output",
         )
     return error

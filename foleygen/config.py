@@ -6,15 +6,15 @@ Precedence: command-line flag > ``FOLEYGEN_<OPTION>`` > project ``foleygen.yaml`
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from foleygen.errors import UsageError
+from foleygen.strict import did_you_mean
 
 PROJECT_FILE = "foleygen.yaml"
 ENVIRONMENT_PREFIX = "FOLEYGEN_"
@@ -50,6 +50,7 @@ class RenderSettings:
     true_peak_dbtp: float | None = None
     seams: Seams = "joint"
     cuts: bool = True
+    audio_delay_s: float = 0.0
     bandwidth: Bandwidth = "native"
     ambience: str | None = None
     """Words for a bed under the Foley."""
@@ -84,6 +85,7 @@ _AMBIENCE = "Words for a bed of ambience under the new sound, on a track of its 
 _AMBIENCE_LEVEL = "Loudness of the bed against the new sound's, in dB."
 _AMBIENCE_MODEL = "Bundle that makes the bed, the full bandwidth and repaired seams."
 _BANDWIDTH = "Leave the sound's band as the model makes it, or compose what lacks above it."
+_DELAY = "Seconds by which the new sound follows the picture; filmed blows want about 0.05."
 _AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
 _BALANCE = "What --shard deals evenly: clips, or their seconds."
 _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
@@ -164,6 +166,9 @@ class Settings:
         default=RenderSettings.seams, metadata=_spec("text", _SEAMS, choices=("crossfade", "joint", "repair"))
     )
     cuts: bool = field(default=RenderSettings.cuts, metadata=_spec("switch", _CUTS))
+    audio_delay: float = field(
+        default=RenderSettings.audio_delay_s, metadata=_spec("number", _DELAY, minimum=-10, maximum=10, metavar="S")
+    )
     bandwidth: Bandwidth = field(
         default=RenderSettings.bandwidth, metadata=_spec("text", _BANDWIDTH, choices=("native", "full"))
     )
@@ -215,6 +220,7 @@ class Settings:
             true_peak_dbtp=self.true_peak,
             seams=self.seams,
             cuts=self.cuts,
+            audio_delay_s=self.audio_delay,
             bandwidth=self.bandwidth,
             ambience=self.ambience,
             ambience_level_db=self.ambience_level,
@@ -244,7 +250,7 @@ def load(
     """
     named = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
     if config_file is None and named:
-        config_file = Path(named).expanduser()
+        config_file = Path(os.path.expanduser(named))
     files = [config_file] if config_file is not None else _default_files(folder or Path.cwd())
     values: dict[str, object] = {}
     for path in files:
@@ -264,13 +270,6 @@ def convert(name: str, value: object, source: str) -> object:
     if converted is None or (rule.choices and converted not in rule.choices) or not _within(converted, rule):
         raise UsageError(f"{source}: {value!r} is not {_expected(rule)}", _hint(value, rule))
     return converted
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy naming the nearest of ``known``, or all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
 
 
 def _default_files(folder: Path) -> list[Path]:
@@ -314,7 +313,7 @@ def _beside(config_file: Path, name: str, value: object) -> object:
     if kind == "path" and isinstance(value, Path):
         return config_file.absolute().parent / value
     if kind == "model" and isinstance(value, str) and os.sep in value:
-        return str(config_file.absolute().parent / Path(value).expanduser())
+        return str(config_file.absolute().parent / os.path.expanduser(value))
     return value
 
 
@@ -334,7 +333,8 @@ def _text(value: object) -> str | None:
 def _path(value: object) -> Path | None:
     if isinstance(value, Path):
         return value
-    return Path(value).expanduser() if isinstance(value, str) and value else None
+    # Path.expanduser raises for the home of nobody, ~0
+    return Path(os.path.expanduser(value)) if isinstance(value, str) and value else None
 
 
 def _whole(value: object) -> int | None:

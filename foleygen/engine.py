@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from foleygen.audio.griffin_lim import GriffinLim
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocoder import Vocoder
-from foleygen.errors import BundleError, ClipError, FoleygenError, RetryableError, SetupError, UsageError
-from foleygen.media.source import printable
+from foleygen.errors import BundleError, ClipError, FoleygenError, RetryableError, SetupError, UsageError, printable
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
@@ -152,7 +151,7 @@ class Engine:
 
     @torch.inference_mode()
     def mels(self, latents: Tensor) -> Tensor:
-        """Mels (N, M, L) of latents (N, Z, H, W)."""
+        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling."""
         spec = self.bundle.autoencoder
         if spec.latent_mean is not None and spec.latent_std is not None:
             mean, std = (latents.new_tensor(values)[:, None, None] for values in (spec.latent_mean, spec.latent_std))
@@ -251,7 +250,7 @@ def vocoder_of(spec: Bundle) -> Vocoder:
 def mel_config(spec: BundleSpec) -> MelConfig:
     """The mel of a bundle."""
     mel = spec.mel
-    return MelConfig(spec.sample_rate, mel.n_fft, mel.hop_length, mel.num_mels, mel.f_min, mel.f_max)
+    return MelConfig(spec.sample_rate, mel.n_fft, mel.hop_length, mel.num_mels, mel.f_min, mel.f_max, mel.scaling)
 
 
 def choose_device(device: str) -> str:

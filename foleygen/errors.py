@@ -5,6 +5,7 @@ Every message is one sentence: the file, the fact, the next step.
 
 from __future__ import annotations
 
+import os
 from enum import IntEnum
 
 
@@ -31,6 +32,15 @@ class ExitCode(IntEnum):
     """SIGINT."""
     TERMINATED = 143
     """SIGTERM."""
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    """A name, or a text with names in it, with line breaks, control characters and undecodable bytes escaped.
+
+    So it stays one line, and cannot steer a terminal.
+    """
+    text = os.fspath(name)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class FoleygenError(Exception):

@@ -36,8 +36,7 @@ class Reader:
         known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
         for key in content:
             if key not in known:
-                hint = did_you_mean(str(key), known)
-                raise self.error(f"{where}: has an unknown key {key!r}{hint}", "correct or remove it")
+                raise self.error(f"{where}: has an unknown key {key!r}", did_you_mean(str(key), known))
         hints = typing.get_type_hints(kind)
         values = {}
         for name, item in known.items():
@@ -132,6 +131,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suffix for an error message that names the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    """A remedy naming the nearest of ``known``, or all of them."""
+    words = sorted(known)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(words)}"

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+import yaml
 from clips import decoded_sound, packets_of, write_clip
 from safetensors.torch import save_file
 from standins import fill, fill_module
@@ -22,8 +23,11 @@ from foleygen.errors import ExitCode
 from foleygen.evaluation.speed import SpeedConfig, measure
 from foleygen.media.probe import probe
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
+from foleygen.strict import plain
+from foleygen.training.prepare import Shards
+from foleygen.training.recipe import MdsgenRecipe, load
 from foleygen.weights import bundle as bundles
-from foleygen.weights import convert
+from foleygen.weights import published
 
 Finish = Callable[..., dict[str, object]]
 
@@ -99,9 +103,38 @@ def test_base_from_its_published_files_to_a_finished_clip(
 
 
 @pytest.mark.slow
+def test_base_learns_from_own_clips(
+    tmp_path: Path, cavp: Path, finish: Finish, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures at 4 per second and 224 pixels, 64 mels of 816 frames, latents 8x204x16, and the paper's two terms."""
+    mdsgen_standin(tmp_path / "mdsgen_audioldm.pt", "release_T", (102, 8))
+    audioldm_standin(tmp_path / "audioldm")
+    make_audible(tmp_path / "audioldm" / "vocoder" / "pytorch_model.bin")
+    clip = write_clip(tmp_path / "clip.mov", count=30, rate=10, sound=(48000,))
+    recipe = plain(load("release-B", MdsgenRecipe))
+    recipe["loop"] |= {"steps": 2, "batch_size": 2, "log_every": 1}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(recipe))
+    base, shards, run_folder, mine = (str(tmp_path / name) for name in ("base", "shards", "run", "mine"))
+    files = ["--cavp", cavp, "--mdsgen", tmp_path / "mdsgen_audioldm.pt", "--audioldm", tmp_path / "audioldm"]
+    own = ["--recipe", str(tmp_path / "small.yaml"), "--init", base, "--device", "cpu"]
+    for command in (
+        ["models", "import", "base", *map(str, files), "-o", base],
+        ["train", "prepare", str(clip), "-o", shards, "--model", base, "--device", "cpu"],
+        ["train", "mdsgen", "--data", shards, *own, "-o", run_folder],
+        ["train", "bundle", "--mdsgen", run_folder, "--base", base, "--name", "mine", "-o", mine],
+    ):
+        assert run(command) == ExitCode.OK, capfd.readouterr().err
+    latents, features = Shards(Path(shards)).window(0)
+    assert (latents.shape, features.shape) == ((8, 204, 16), (32, 512))
+    np.testing.assert_allclose(np.linalg.norm(features.astype(np.float32), axis=1), 1, atol=2e-3)
+    finish(clip, Path(mine))
+    assert_finished(clip)
+
+
+@pytest.mark.slow
 def test_the_papers_geometry_to_a_finished_clip(tmp_path: Path, cavp: Path, finish: Finish) -> None:
     mdsgen_standin(tmp_path / "mine.pt", "paper_T", (8, 32))
-    geometry = {**convert.STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
+    geometry = {**published.STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
     vae = tmp_path / "vae"
     vae.mkdir()
     (vae / "config.json").write_text(json.dumps(geometry))

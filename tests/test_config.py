@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from foleygen import config
@@ -126,6 +126,7 @@ def test_whole_numbers_survive_as_text(seed: int) -> None:
 
 
 @given(st.text(max_size=20))
+@example("~0")
 def test_no_text_is_more_than_a_usage_error(text: str) -> None:
     for name in config.specs():
         try:

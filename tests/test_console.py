@@ -29,7 +29,7 @@ from foleygen.cli import plots, reading
 from foleygen.cli.bars import BarView
 from foleygen.cli.console import EventView, LineView, is_interactive, open_console, summary
 from foleygen.config import Settings
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 
 MakeClip = Callable[..., Path]
 CLIP = Path("shots/a.mp4")
@@ -230,7 +230,7 @@ def test_colour_and_motion_can_be_refused(tmp_path: Path, random_bundle: Path, m
 
 @given(st.text())
 def test_readable_text_cannot_steer_a_terminal(text: str) -> None:
-    shown = reading.readable(text)
+    shown = printable(text)
     assert shown.isprintable()
     shown.encode("utf-8")
     if text.isprintable():

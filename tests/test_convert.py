@@ -19,7 +19,7 @@ from foleygen.models.autoencoder import load_kl
 from foleygen.models.cavp import CAVP
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.weights import bundle as bundles
-from foleygen.weights import convert
+from foleygen.weights import convert, published
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL_VAE = {
@@ -104,7 +104,7 @@ def audioldm_standin(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]
     (folder / "vocoder").mkdir()
     (folder / "vae" / "config.json").write_text(json.dumps(SMALL_VAE))
     (folder / "vocoder" / "config.json").write_text(json.dumps(SMALL_VOCODER))
-    geometry = {key: SMALL_VAE[key] for key in convert.STABLE_DIFFUSION}
+    geometry = {key: SMALL_VAE[key] for key in published.STABLE_DIFFUSION}
     vae = fill(
         {key: tuple(value.shape) for key, value in load_kl({**geometry, "time_first": True}).kl.state_dict().items()}
     )
@@ -129,9 +129,9 @@ def same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
 
 
 def test_expected_keys_are_the_published_ones() -> None:
-    published = cavp_keys()
-    assert convert.cavp_shapes() == {key: published[key] for key in published if key.startswith("video_")}
-    assert len(convert.cavp_shapes()) == 320
+    keys = cavp_keys()
+    assert published.cavp_shapes() == {key: keys[key] for key in keys if key.startswith("video_")}
+    assert len(published.cavp_shapes()) == 320
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_base_is_imported_whole(tmp_path: Path) -> None:
 def test_paper_geometry_is_imported_with_stable_diffusion(tmp_path: Path) -> None:
     cavp_standin(tmp_path / "cavp.ckpt")
     transformer = mdsgen_standin(tmp_path / "mine.pt", "paper_T", (8, 32))
-    geometry = {**convert.STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
+    geometry = {**published.STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
     folder = tmp_path / "vae"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(geometry))
@@ -253,7 +253,7 @@ def test_every_difference_is_listed(tmp_path: Path) -> None:
     assert "1 unexpected: video_encoder.layer9.weight" in text
     assert "video_project_head.weight (512, 1024) instead of (512, 2048)" in text
     assert "cavp.pt" in text
-    assert convert.compare(hollow(convert.cavp_shapes()), convert.cavp_shapes()).ok
+    assert convert.compare(hollow(published.cavp_shapes()), published.cavp_shapes()).ok
 
 
 def test_wrong_grid_is_noticed(tmp_path: Path) -> None:

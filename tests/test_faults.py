@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from foleygen import atomic
-from foleygen.errors import ExitCode
+from foleygen.errors import ClipError, ExitCode
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -390,6 +390,15 @@ def ended_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def test_a_folder_that_cannot_be_written_is_named_on_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    destination = tmp_path / "file" / "two\nlines\x1b[2J\udcff.mp4"
+    with pytest.raises(ClipError, match="the folder cannot be written") as caught, atomic.publish(destination):
+        pass
+    assert str(caught.value).isprintable()
+    assert r"two\nlines\x1b[2J\udcff.mp4" in caught.value.message
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX says whether a process runs")

@@ -283,5 +283,5 @@ def test_the_notice_says_what_the_licences_allow() -> None:
 def test_a_catalogue_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     text = catalogue.CATALOGUE.read_text().replace("revision:", "revison:", 1)
     (tmp_path / "catalogue.yaml").write_text(text)
-    with pytest.raises(BundleError, match="'revison', did you mean 'revision'"):
+    with pytest.raises(BundleError, match="'revison'; did you mean 'revision'"):
         catalogue.load(tmp_path / "catalogue.yaml")

@@ -9,10 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from foleygen.audio.mel import FLOOR, MelConfig, MelSpectrogram, NonNegativeInverse, denormalise, mel_basis, normalise
+from foleygen.audio.mel import (
+    FLOOR,
+    MelConfig,
+    MelSpectrogram,
+    NonNegativeInverse,
+    Scaling,
+    denormalise,
+    mel_basis,
+    normalise,
+    to_decibels,
+)
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "mel_golden.npz")
 CONFIG = MelConfig()
+AUDIOLDM = MelConfig(16000, 1024, 160, 64, 0.0, 8000.0, "log")
 
 
 def golden_wave():
@@ -88,6 +99,31 @@ def test_six_decibels_are_a_difference_of_0_06():
 def test_denormalise_undoes_normalise(value):
     mel = torch.tensor([value], dtype=torch.float64)
     torch.testing.assert_close(normalise(denormalise(mel)), mel, atol=1e-9, rtol=0)
+    nepers = np.log(FLOOR) + 14 * mel
+    torch.testing.assert_close(normalise(denormalise(nepers, "log"), "log"), nepers, atol=1e-9, rtol=0)
+
+
+def test_a_window_of_the_released_model_is_librosas_natural_logarithm():
+    features = pytest.importorskip("librosa.feature")
+    wave = golden_wave()[:, :130560]
+    mel = MelSpectrogram(AUDIOLDM)(wave)
+    assert mel.shape == (1, 64, 816)
+    theirs = features.melspectrogram(
+        y=wave[0, :-1].numpy(), sr=16000, n_fft=1024, hop_length=160, n_mels=64, fmin=0, fmax=8000, power=1,
+        pad_mode="constant",
+    )  # fmt: skip
+    np.testing.assert_allclose(mel[0].exp(), np.maximum(theirs, FLOOR), rtol=1e-3, atol=1e-6)
+    assert mel.min() == pytest.approx(np.log(FLOOR), abs=1e-5)  # the hole of silence
+
+
+@pytest.mark.parametrize("scaling", ["decibel", "log"])
+def test_every_scale_is_heard_in_decibels(scaling: Scaling):
+    wave = golden_wave()[:, :32000]
+    config = MelConfig(scaling=scaling)
+    assert config.in_decibels == CONFIG
+    torch.testing.assert_close(
+        to_decibels(MelSpectrogram(config)(wave), scaling), MelSpectrogram(CONFIG)(wave), atol=1e-5, rtol=0
+    )
 
 
 def test_magnitudes_at_and_below_the_floor_are_black():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from foleygen.cli import app
-from foleygen.errors import ClipError, UsageError
+from foleygen.errors import ClipError, RetryableError, UsageError
 from foleygen.media import movie, own_sound, probe
 from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
@@ -167,6 +168,19 @@ def test_a_killed_run_leaves_nothing_that_counts(clips: Path, encoders: Encoders
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_memory_that_runs_out_stops_it_and_keeps_what_is_done(clips: Path, encoders: Encoders, tmp_path: Path) -> None:
+    paths = [clips / "a.mp4", clips / "sub" / "long.mp4"]
+    list(prepare.prepare(paths[:1], tmp_path, encoders))
+
+    def full(frames: torch.Tensor) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(RetryableError, match=r"long.mp4: memory ran out"):
+        list(prepare.prepare(paths, tmp_path, replace(encoders, encoder=full)))
+    assert len(Shards(tmp_path)) == 1
+    assert [done.skipped for done in prepare.prepare(paths, tmp_path, encoders)] == [True, False]
+
+
 def test_shards_divide_the_clips(clips: Path, encoders: Encoders, tmp_path: Path) -> None:
     paths = all_of(clips)
     seen = [result.clip for index in (1, 2) for result in prepare.prepare(paths, tmp_path, encoders, (index, 2))]
@@ -227,9 +241,7 @@ def test_fine_tuning_begins_with_the_bundle_and_ends_in_one(
     assert json.loads((tmp_path / "shards" / prepare.META).read_text())["bundle"] == "small"
 
 
-def test_fine_tuning_wants_the_encoder_that_prepared(
-    clips: Path, encoders: Encoders, tmp_path: Path
-) -> None:
+def test_fine_tuning_wants_the_encoder_that_prepared(clips: Path, encoders: Encoders, tmp_path: Path) -> None:
     list(prepare.prepare([clips / "a.mp4"], tmp_path / "shards", encoders))
     other = make_bundle(tmp_path / "other", seed=1)
     recipe = load("tiny-mdsgen", MdsgenRecipe)

@@ -12,10 +12,9 @@ import av
 import pytest
 from clips import HEIGHT, TICKS, WIDTH, pictures, remux, tone, turn, write_clip
 
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media import movie
 from foleygen.media.probe import MAX_DURATION, probe
-from foleygen.media.source import printable
 
 
 def test_constant_rate_with_b_frames(tmp_path: Path) -> None:

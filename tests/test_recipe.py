@@ -33,7 +33,7 @@ def test_packaged_recipes_survive_a_round_trip(name: str, tmp_path: Path) -> Non
 
 
 def test_the_packaged_recipes_by_kind() -> None:
-    assert recipe.names("mdsgen") == ["paper-B", "paper-L", "paper-S", "paper-T", "tiny-mdsgen"]
+    assert recipe.names("mdsgen") == ["paper-B", "paper-L", "paper-S", "paper-T", "release-B", "tiny-mdsgen"]
     assert recipe.names("cavp") == ["cavp", "cavp-small"]
 
 
@@ -51,6 +51,13 @@ def test_paper_recipes_are_the_papers(size: str) -> None:
     assert (loop.batch_size, loop.steps, loop.ema_decay) == (64, 500_000, 0.9999)
 
 
+def test_the_release_recipe_is_the_papers_on_the_released_grid() -> None:
+    found, paper = recipe.load("release-B", MdsgenRecipe), recipe.load("paper-B", MdsgenRecipe)
+    assert found.transformer == TransformerConfig.preset("B", "release", mask_ratio=0.3)
+    assert (found.objective, found.loop) == (paper.objective, paper.loop)
+    assert found.sampling.num_inference_steps == 50
+
+
 def test_tiny_and_cavp_recipes_have_their_geometry() -> None:
     tiny = recipe.load("tiny-mdsgen", MdsgenRecipe)
     eyes = recipe.load("tiny-encoder", EncoderRecipe).model
@@ -64,8 +71,8 @@ def test_tiny_and_cavp_recipes_have_their_geometry() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (SMALL + "modle: {}\n", "unknown key 'modle', did you mean 'model'"),
-        (SMALL.replace("batch_size", "batchsize"), "loop: has an unknown key 'batchsize', did you mean 'batch_size'"),
+        (SMALL + "modle: {}\n", "unknown key 'modle'; did you mean 'model'"),
+        (SMALL.replace("batch_size", "batchsize"), "loop: has an unknown key 'batchsize'; did you mean 'batch_size'"),
         (SMALL.replace("kind: vae", "kind: vea"), "kind is 'vea'; did you mean 'vae'"),
         (SMALL.replace("loop: {steps: 10, batch_size: 2}", ""), "the key 'loop' is missing"),
         (SMALL.replace("10", "ten"), "loop: steps is 'ten', not a whole number"),

@@ -23,6 +23,7 @@ from clips import write_clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foleygen.cli import app
 from foleygen.config import MAX_PIXELS, load
 from foleygen.errors import BundleError, ClipError, ExitCode, FoleygenError, UsageError
 from foleygen.media.probe import probe
@@ -412,12 +413,55 @@ def test_max_pixels_is_for_the_user_to_choose(tmp_path: Path) -> None:
         probe(clip, 64 * 48 - 1)
 
 
-def test_max_pixels_is_an_option(tmp_path: Path, random_bundle: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="ru_maxrss is POSIX")
+def test_max_pixels_holds_while_a_plan_reads_headers(tmp_path: Path) -> None:
+    code = """if True:
+        import resource, sys
+        from foleygen.cli.app import run
+        from foleygen.media import probe
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        code = run(["plan", sys.argv[1], "--max-pixels", "1000000"])
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, file=sys.stderr)
+        sys.exit(code)
+    """
+    clip = _png(tmp_path / "a.mov", 16_000, 16_000)
+    command = [sys.executable, "-c", code, str(clip)]
+    planned = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, cwd=ROOT)
+    assert planned.stdout.startswith(str(clip))
+    assert int(planned.stderr.split()[-1]) < 200, "MiB"
+
+
+def test_max_pixels_is_an_option_of_a_batch(tmp_path: Path, random_bundle: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", 5)
     refused = run(tmp_path, "add-sound", clip.name, "--model", str(random_bundle), "--max-pixels", "1000")
     assert refused.returncode == ExitCode.ALL_FAILED
     assert "raise --max-pixels" in " ".join(refused.stderr.split())
     assert not (tmp_path / "a.foley.mp4").exists()
+
+
+@pytest.mark.parametrize("source", ["flag", "environment", "file"])
+@pytest.mark.parametrize("command", ["preview", "bench", "train prepare"])
+def test_max_pixels_is_a_setting_of_what_decodes_pictures(
+    command: str,
+    source: str,
+    tmp_path: Path,
+    random_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 5, sound=(48000,))
+    arguments = [*command.split(), str(clip), "--model", str(random_bundle), "--device", "cpu"]
+    if command == "train prepare":
+        arguments += ["-o", str(tmp_path / "shards")]
+    if source == "flag":
+        arguments += ["--max-pixels", "1000"]
+    elif source == "environment":
+        monkeypatch.setenv("FOLEYGEN_MAX_PIXELS", "1000")
+    else:
+        (tmp_path / "mine.yaml").write_text("max_pixels: 1000\n")
+        arguments += ["--config", str(tmp_path / "mine.yaml")]
+    assert app.run(arguments) in (ExitCode.ALL_FAILED, ExitCode.NO_CLIPS)
+    assert "64x48 has more pixels than --max-pixels 1000" in " ".join(capfd.readouterr().err.split())
 
 
 def rebuilt(clip: Path, **tables: tuple[int, ...]) -> Path:

@@ -19,12 +19,12 @@ from foleygen.batch import run, sidecar, summary
 from foleygen.batch.discover import Clip, discover, listed
 from foleygen.batch.plan import Planned
 from foleygen.batch.report import ClipFailed, Event, Report
-from foleygen.batch.shard import Shard, deal, in_order, parse
+from foleygen.batch.shard import Shard, deal, in_order, parse, seconds_of
 from foleygen.batch.summary import Merged, Summary
 from foleygen.cli import app
 from foleygen.cli.plan import _entry
 from foleygen.config import Settings
-from foleygen.errors import ClipError, ExitCode, RetryableError, SetupError, UsageError
+from foleygen.errors import ClipError, ExitCode, FoleygenError, RetryableError, SetupError, UsageError
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -45,6 +45,7 @@ def planned(lengths: list[float]) -> list[Planned]:
 @example([b"a\t5.000"], False, None)
 @example([b"#a", b" ", b"\xff\xfe", b"a\t"], False, 2.0)
 @example([b"two\nlines", b"#a"], True, None)
+@example([b"\x1c", "\u2003".encode()], False, None)
 def test_a_list_gives_the_paths_that_went_in(names: list[bytes], null: bool, seconds: float | None) -> None:
     clips = [Clip(Path(os.fsdecode(name))) for name in names]
     try:
@@ -251,6 +252,16 @@ def test_two_workers_on_one_clip_leave_a_whole_output(tmp_path: Path, random_bun
     again = run.run([Clip(clip)], settings, lambda event: None)
     assert (again.done, len(again.skipped)) == ([], 1)
     assert sidecar.read(tmp_path / "a.foley.mp4") is not None
+
+
+def test_the_length_of_a_clip_is_the_lists_or_the_headers(tmp_path: Path, make_clip: MakeClip) -> None:
+    good, bad = Clip(make_clip(tmp_path / "a.mp4", 2.0)), Clip(tmp_path / "none.mp4")
+    said: list[FoleygenError] = []
+    assert seconds_of(good, on_error=said.append) == 2.0
+    assert seconds_of(replace(bad, seconds=7.5), on_error=said.append) == 7.5
+    assert not said
+    assert seconds_of(bad, on_error=said.append) is None
+    assert "no such file" in str(said[0])
 
 
 # foleygen plan

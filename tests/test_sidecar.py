@@ -158,6 +158,7 @@ def test_a_wav_that_was_never_asked_for_is_told(tmp_path: Path, random_bundle: P
         (Settings(takes=3, audio="mix", duck=6.0), "duck_db None -> 6.0"),
         (Settings(takes=3, seams="crossfade"), "seams joint -> crossfade"),
         (Settings(takes=3, cuts=False), "cuts True -> False"),
+        (Settings(takes=3, audio_delay=0.05), "audio_delay 0.0 -> 0.05"),
         (Settings(takes=3, seed=9), "seed 0 -> 9"),
     ],
 )

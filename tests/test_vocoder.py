@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mel import golden_wave
+from test_mel import AUDIOLDM, golden_wave
 
 from foleygen.audio.griffin_lim import GriffinLim, reconstruct
 from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
@@ -41,6 +41,14 @@ def test_the_golden_wave_comes_back(seed):
     assert (MelSpectrogram(CONFIG)(samples) - MEL).abs().mean() <= 0.0085
     original = golden_magnitude()
     assert (magnitude_of(samples[0]) - original).norm() / original.norm() <= 0.20
+
+
+def test_a_mel_on_audioldms_scale_is_inverted_on_it():
+    wave = golden_wave()[:, :65280]
+    samples = GriffinLim(AUDIOLDM)(MelSpectrogram(AUDIOLDM)(wave), generators(0))
+    assert samples.shape == wave.shape
+    listen = MelSpectrogram(AUDIOLDM.in_decibels)
+    assert (listen(samples) - listen(wave)).abs().mean() <= 0.015
 
 
 def test_pitches_come_back_where_they_were():

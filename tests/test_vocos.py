@@ -107,6 +107,11 @@ def test_the_clock_turns_with_its_period() -> None:
     assert not torch.allclose(phase[..., 7:17], later[..., 7:17])
 
 
+def test_a_mel_that_is_not_in_decibels_is_refused() -> None:
+    with pytest.raises(ValueError, match="'log'"):
+        VocosVocoder(MelConfig(scaling="log"))
+
+
 def test_a_hop_that_does_not_divide_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match="not a multiple"):
         VocosVocoder(MelConfig(hop_length=160))

@@ -18,7 +18,7 @@ _MIN_POWER = 0.05
 
 
 class GriffinLim(nn.Module):
-    """Vocoder for normalised mels in [0, 1] (``MelSpectrogram``), with random initial phase.
+    """Vocoder for mels as ``MelSpectrogram`` makes them, with random initial phase.
 
     Rows are made one by one: Griffin-Lim is chaotic, so the last bits that a batched kernel may round differently
     would be heard.
@@ -43,7 +43,7 @@ class GriffinLim(nn.Module):
             return mel.new_zeros(len(mel), mel.shape[-1] * self.hop_length)
         rows = []
         for row, generator in zip(mel.float(), generators, strict=True):
-            magnitude = self.inverse(denormalise(row)[None])[0]  # (F, T)
+            magnitude = self.inverse(denormalise(row, self.config.scaling)[None])[0]  # (F, T)
             turns = torch.rand(magnitude.shape, generator=generator).to(magnitude.device)
             phase = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
             rows.append(

@@ -1,16 +1,20 @@
-"""Mel spectrograms in [0, 1], after Diff-Foley: the picture of a sound that the autoencoder compresses.
+"""Mel spectrograms: the picture of a sound that the autoencoder compresses, on the scale that it was trained with.
 
 N batch, S samples, F linear frequency bins (n_fft // 2 + 1), M mel bands, T frames.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+Scaling = Literal["decibel", "log"]
+"""``decibel`` puts 100 dB on [0, 1], as Diff-Foley does; ``log`` is the natural logarithm of AudioLDM."""
 
 FLOOR = 1e-5
 """Smallest magnitude that enters the logarithm."""
@@ -23,7 +27,8 @@ _LOG_STEP = np.log(6.4) / 27.0
 @dataclass(frozen=True)
 class MelConfig:
     """Short-time Fourier transform (periodic Hann window of ``n_fft``) and mel bands; frequencies in Hz, lengths in
-    samples. The defaults are those of Diff-Foley and of the MDSGen paper."""
+    samples. The defaults are those of Diff-Foley and of the MDSGen paper. AudioLDM, and so the released MDSGen, has a
+    hop of 160, 64 bands from 0 to 8000 Hz, and the scaling ``log``."""
 
     sample_rate: int = 16000
     n_fft: int = 1024
@@ -31,6 +36,7 @@ class MelConfig:
     num_mels: int = 128
     f_min: float = 125.0
     f_max: float = 7600.0
+    scaling: Scaling = "decibel"
 
     def __post_init__(self) -> None:
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
@@ -47,6 +53,11 @@ class MelConfig:
     def frame_rate(self) -> float:
         """Frames per second."""
         return self.sample_rate / self.hop_length
+
+    @property
+    def in_decibels(self) -> MelConfig:
+        """The same bands and frames on the scale of decibels, which everything that judges a mel expects."""
+        return replace(self, scaling="decibel")
 
 
 def mel_basis(config: MelConfig) -> NDArray[np.float32]:
@@ -65,21 +76,32 @@ def mel_basis(config: MelConfig) -> NDArray[np.float32]:
     return basis
 
 
-def normalise(magnitude: Tensor) -> Tensor:
-    """Mel magnitude, any shape, to [0, 1]: 100 dB of range, 0.01 is 1 dB, 1 is a magnitude of 10 or more."""
+def normalise(magnitude: Tensor, scaling: Scaling = "decibel") -> Tensor:
+    """Mel magnitude, any shape, on a scale.
+
+    ``decibel``: [0, 1] for 100 dB, where 0.01 is 1 dB and 1 a magnitude of 10 or more. ``log``: nepers, from -11.5.
+    """
+    if scaling == "log":
+        return magnitude.clamp(min=FLOOR).log()
     return (0.2 * torch.log10(magnitude.clamp(min=FLOOR)) + 0.8).clamp(0.0, 1.0)
 
 
-def denormalise(mel: Tensor) -> Tensor:
-    """Mel in [0, 1], any shape, back to mel magnitude; silence comes back as 1e-4. Values outside are not clipped."""
-    return torch.pow(10.0, 5.0 * mel - 4.0)
+def denormalise(mel: Tensor, scaling: Scaling = "decibel") -> Tensor:
+    """Mel, any shape, back to mel magnitude; silence comes back as 1e-4 (``decibel``) or FLOOR. Nothing is clipped."""
+    return mel.exp() if scaling == "log" else torch.pow(10.0, 5.0 * mel - 4.0)
+
+
+def to_decibels(mel: Tensor, scaling: Scaling) -> Tensor:
+    """Mel of any shape and ``scaling`` in [0, 1], where 0.01 is 1 dB; one that is on that scale stays as it is."""
+    return mel if scaling == "decibel" else normalise(denormalise(mel, scaling))
 
 
 class MelSpectrogram(nn.Module):
-    """Samples (N, S) in [-1, 1] to normalised mel (N, M, S // hop_length); band 0 is the lowest.
+    """Samples (N, S) in [-1, 1] to mel (N, M, S // hop_length) in the configuration's scaling; band 0 is the lowest.
 
     Frames are centred on multiples of the hop and padded with zeros outside. As in Diff-Foley the last sample is
-    dropped first, so that a window of whole hops has exactly its hops as frames.
+    dropped first, so that a window of whole hops has exactly its hops as frames. (AudioLDM mirrors the sound at its
+    ends and brings its peak to 0.5 first; the released MDSGen does not say whether it did. Neither is done here.)
     """
 
     window: Tensor
@@ -100,7 +122,7 @@ class MelSpectrogram(nn.Module):
             samples[..., :-1], n_fft, hop, window=self.window, center=True, pad_mode="constant", return_complex=True
         )
         magnitude = stft[..., :frames].abs()  # (N, F, T)
-        return normalise(self.basis @ magnitude)  # (N, M, T)
+        return normalise(self.basis @ magnitude, self.config.scaling)  # (N, M, T)
 
 
 class NonNegativeInverse(nn.Module):

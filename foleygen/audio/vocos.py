@@ -23,7 +23,9 @@ _MOST_NATS = 3.0
 
 
 def vocos_config(mel: MelConfig, hidden_size: int, depth: int, expansion: int) -> VocosConfig:
-    """The network for a mel. Raises ValueError where the hop does not divide the window."""
+    """The network for a mel. Raises ValueError where it is not in decibels or the hop does not divide the window."""
+    if mel.scaling != "decibel":
+        raise ValueError(f"it is for mels in decibels, and these have the scaling {mel.scaling!r}")
     if mel.n_fft % mel.hop_length:
         raise ValueError(f"n_fft {mel.n_fft} is not a multiple of hop_length {mel.hop_length}")
     return VocosConfig(

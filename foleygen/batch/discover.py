@@ -57,7 +57,7 @@ def listed(listing: bytes) -> Iterator[Clip]:
     null = b"\0" in listing
     for entry in listing.split(b"\0" if null else b"\n"):
         text = os.fsdecode(entry if null else entry.rstrip(b"\r"))
-        if text if null else text.strip() and not text.startswith("#"):
+        if entry if null else entry.strip() and not entry.startswith(b"#"):
             name, seconds = _timed(text)
             path = Path(name)
             inside = not path.is_absolute() and ".." not in path.parts

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from foleygen import __version__
 from foleygen.batch.shots import Shot, Sound
-from foleygen.media.source import printable
+from foleygen.errors import printable
 
 VERSION = "1.10"
 ROLE = "effects"

@@ -10,8 +10,9 @@ from string import Formatter
 
 from foleygen.batch import sidecar
 from foleygen.batch.discover import Clip
-from foleygen.config import RenderSettings, Settings, did_you_mean
+from foleygen.config import RenderSettings, Settings
 from foleygen.errors import ClipError, UsageError
+from foleygen.strict import did_you_mean
 
 FIELDS = ("stem", "ext", "seed", "take", "model")
 FALLBACK = ".mkv"

@@ -85,7 +85,7 @@ def choose(clips: Sequence[Clip], settings: Settings) -> Choice:
     planned = whole = plan(clips if own is None else in_order(clips), settings)
     if own is not None:
         by_seconds = settings.balance == "duration"
-        planned = deal(timed(whole) if by_seconds else whole, own, by_seconds)
+        planned = deal(timed(whole, settings.max_pixels) if by_seconds else whole, own, by_seconds)
     if settings.retry_failed:
         planned = [item for item in planned if failures.read(item.output) is not None]
     if own is None:

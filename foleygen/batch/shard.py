@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from foleygen.batch.discover import Clip
 from foleygen.batch.plan import Planned
+from foleygen.config import MAX_PIXELS
 from foleygen.errors import FoleygenError, UsageError
 
 
@@ -50,9 +51,27 @@ def deal(planned: Sequence[Planned], shard: Shard, by_seconds: bool = False) -> 
     return [item for number, item in enumerate(planned) if owners[number] == shard.index - 1]
 
 
-def timed(planned: Iterable[Planned]) -> list[Planned]:
+def timed(planned: Iterable[Planned], max_pixels: int = MAX_PIXELS) -> list[Planned]:
     """``planned`` with the seconds that no list has told, read from the files' headers; 0 for what cannot be read."""
-    return [item if item.clip.seconds is not None else replace(item, clip=_measured(item.clip)) for item in planned]
+    return [
+        replace(item, clip=replace(item.clip, seconds=seconds_of(item.clip, max_pixels) or 0.0)) for item in planned
+    ]
+
+
+def seconds_of(
+    clip: Clip, max_pixels: int = MAX_PIXELS, on_error: Callable[[FoleygenError], None] | None = None
+) -> float | None:
+    """What a list told of the clip's length, else what its header announces; None, and ``on_error``, if it has none."""
+    if clip.seconds is not None:
+        return clip.seconds
+    from foleygen.media.length import header_seconds
+
+    try:
+        return header_seconds(clip.path, max_pixels)
+    except FoleygenError as error:
+        if on_error is not None:
+            on_error(error)
+        return None
 
 
 def fingerprint(planned: Iterable[Planned]) -> str:
@@ -61,15 +80,6 @@ def fingerprint(planned: Iterable[Planned]) -> str:
     for item in planned:
         digest.update(os.fsencode(item.clip.path) + b"\0")
     return digest.hexdigest()
-
-
-def _measured(clip: Clip) -> Clip:
-    from foleygen.media.length import header_seconds
-
-    try:
-        return replace(clip, seconds=header_seconds(clip.path))
-    except FoleygenError:
-        return replace(clip, seconds=0.0)
 
 
 def _is_number(text: str) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen import __version__, atomic
 from foleygen.config import AudioPolicy, Bandwidth, Seams
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.strict import Reader, plain
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class SoundSettings:
     overlap: float
     seams: Seams
     cuts: bool
+    audio_delay: float
     precision: str
     audio: AudioPolicy
     duck_db: float | None
@@ -187,7 +188,6 @@ def read(output: Path) -> dict[str, Any] | None:
 
 def load(output: Path) -> Sidecar:
     """The sidecar of ``output``, checked. Raises ClipError."""
-    from foleygen.media.source import printable
 
     document, again = read(output), "run 'foleygen add-sound' again"
     if document is None:
@@ -341,6 +341,7 @@ def _settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle | Non
         overlap=settings.overlap,
         seams=settings.seams,
         cuts=settings.cuts,
+        audio_delay=settings.audio_delay,
         precision=settings.precision,
         audio=settings.audio,
         duck_db=settings.duck if settings.audio == "mix" else None,

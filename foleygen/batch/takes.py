@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from foleygen.batch import markers, sidecar
 from foleygen.batch.sidecar import Sidecar, SoundSettings
-from foleygen.errors import ClipError, UsageError
-from foleygen.media.source import printable
+from foleygen.errors import ClipError, UsageError, printable
 from foleygen.strict import plain
 
 if TYPE_CHECKING:

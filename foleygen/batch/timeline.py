@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from foleygen import __version__, atomic
 from foleygen.batch import fcpxml
 from foleygen.batch.shots import Shot, Sound, shot
-from foleygen.errors import SetupError, UsageError
-from foleygen.media.source import printable
+from foleygen.errors import SetupError, UsageError, printable
 
 if TYPE_CHECKING:
     import opentimelineio as otio

@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from foleygen import __version__
-from foleygen.errors import ExitCode, FoleygenError, Interrupted
+from foleygen.errors import ExitCode, FoleygenError, Interrupted, printable
 
 COMMANDS = {
     "add-sound": "foleygen.cli.add_sound:add_sound",
@@ -131,5 +131,5 @@ def _explained(error: click.ClickException) -> str:
 
 
 def _complain(sentence: str, code: ExitCode) -> ExitCode:
-    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    print(f"error: {printable(sentence)}", file=sys.stderr, flush=True)
     return code

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from foleygen.batch import report as events
 from foleygen.cli.console import View, write_result
-from foleygen.cli.reading import readable, speed
+from foleygen.cli.reading import speed
+from foleygen.errors import printable
 
 if TYPE_CHECKING:
     from foleygen.batch.report import Event
@@ -87,7 +88,7 @@ class BarView(View):
         if event.clip != first:
             return
         elapsed = self._clock() - self._began.setdefault(event.clip, self._clock())
-        label = readable(event.clip.name)
+        label = printable(event.clip.name)
         if len(label) > NAME_WIDTH:
             label = f"{label[: NAME_WIDTH - 1]}…"
         self._bars.update(

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     help=f"Time the clips of DIR, one by one and together; without any, {COUNT} samples are drawn there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@settings_options(*ENGINE, "batch_size", *TALK)
+@settings_options(*ENGINE, "batch_size", "max_pixels", *TALK)
 @click.pass_obj
 def bench(
     invocation: Invocation,
@@ -112,7 +112,7 @@ def _measure(settings: Settings, clip: Path, folder: Path) -> dict[str, Any]:
     engine = load_engine(settings, bundle)
     loading = time.monotonic() - began
     began = time.monotonic()
-    info = probe(clip)
+    info = probe(clip, settings.max_pixels)
     probing = time.monotonic() - began
     size = batch_size(settings, engine.device)
     cache = FeatureCache(folder / "cache")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from foleygen.config import MAX_SEED
-from foleygen.errors import FoleygenError, UsageError
+from foleygen.errors import FoleygenError, UsageError, printable
 
 if TYPE_CHECKING:
     from foleygen.ambience.composer import Composer, Samples
@@ -98,7 +98,6 @@ def same_suffix(source: Path, output: Path) -> None:
 
 def named(source: Path, work: Callable[[], Written]) -> Written:
     """What ``work`` gives; its errors say which file they are about."""
-    from foleygen.media.source import printable
 
     try:
         return work()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from foleygen.batch import report as events
 from foleygen.cli.events import document_of
-from foleygen.cli.reading import clock_time, readable, real_time, speed
+from foleygen.cli.reading import clock_time, real_time, speed
+from foleygen.errors import printable
 
 if TYPE_CHECKING:
     from foleygen.batch.report import Event, Report
@@ -148,14 +149,14 @@ class LineView(View):
             position = list(self._began).index(event.clip) + 1 if event.clip in self._began else len(self._began) + 1
             self._began[event.clip] = self._last = now
             length = clock_time(event.seconds)
-            self.message(f"[{position}/{self._total}] {readable(event.clip)}: {length} of picture")
+            self.message(f"[{position}/{self._total}] {printable(event.clip)}: {length} of picture")
         elif isinstance(event, events.ClipProgress) and now - self._last >= LINE_INTERVAL_S:
             self._last = now
             pace = speed(event.done, event.seconds, now - self._began.get(event.clip, now))
-            self.message(f"  {readable(event.clip)}: {event.stage} {event.done:.0%}{pace}")
+            self.message(f"  {printable(event.clip)}: {event.stage} {event.done:.0%}{pace}")
         elif isinstance(event, events.ClipDone):
             taken = f"{clock_time(event.seconds)}, {real_time(event.duration, event.seconds)}"
-            self.message(f"  {readable(event.output)}: done in {taken}{levels(event)}")
+            self.message(f"  {printable(event.output)}: done in {taken}{levels(event)}")
 
 
 class EventView(View):
@@ -199,19 +200,19 @@ class Console:
         self._view.show(event)
         if isinstance(event, events.ClipDone):
             for warning in event.warnings:
-                self._talk(f"warning: {readable(event.clip)}: {warning}")
+                self._talk(f"warning: {printable(event.clip)}: {warning}")
             self._view.result(event.output)
         elif isinstance(event, events.ClipPlanned):
-            self._talk(f"would do: {readable(event.output)}{_because(event.reason)}", level=0)
+            self._talk(f"would do: {printable(event.output)}{_because(event.reason)}", level=0)
             self._view.result(event.output)
         elif isinstance(event, events.ClipSkipped):
-            self._talk(f"skipped: {readable(event.output)}: {event.reason}", level=0 if self._settings.dry_run else 1)
+            self._talk(f"skipped: {printable(event.output)}: {event.reason}", level=0 if self._settings.dry_run else 1)
         elif isinstance(event, events.ClipStarted) and event.reason is not None:
-            self._talk(f"redone: {readable(event.output)}{_because(event.reason)}", level=1)
+            self._talk(f"redone: {printable(event.output)}{_because(event.reason)}", level=1)
         elif isinstance(event, events.ClipFailed):
-            self._view.message(f"error: {readable(str(event.error))}")
+            self._view.message(f"error: {printable(str(event.error))}")
             for line in event.trace.splitlines():
-                self._talk(readable(line), level=2)
+                self._talk(printable(line), level=2)
         elif isinstance(event, events.Finished):
             self._view.close()
             for line in summary(event.report):
@@ -219,16 +220,16 @@ class Console:
 
     def left_out(self, path: Path, reason: str) -> None:
         """Say at ``-v`` that the walk leaves ``path`` out."""
-        self._talk(f"left out: {readable(path)}: {reason}", level=1)
+        self._talk(f"left out: {printable(path)}: {reason}", level=1)
 
     def warn(self, text: str) -> None:
         """Say what is not as it should be."""
-        self._talk(f"warning: {readable(text)}")
+        self._talk(f"warning: {printable(text)}")
 
     def log(self, record: logging.LogRecord, text: str) -> None:
         """What a module of foleygen logged; below a warning only at ``-vv``."""
         for line in text.splitlines():
-            self._talk(f"{record.levelname.lower()}: {readable(line)}")
+            self._talk(f"{record.levelname.lower()}: {printable(line)}")
 
     def _talk(self, text: str, level: int = 0) -> None:
         if not self._settings.quiet and self._settings.verbose >= level:
@@ -257,7 +258,7 @@ def summary(report: Report) -> list[str]:
     if report.untried and report.fatal is None and not report.interrupted:
         lines.append(f"stopped after {len(report.failed)} failed; {report.untried} not tried")
     if report.timeline is not None:
-        lines.append(f"timeline: {readable(report.timeline)}")
+        lines.append(f"timeline: {printable(report.timeline)}")
     if report.non_commercial is not None and report.done:
         lines.append(f"these weights are for non-commercial use only ({report.non_commercial}), and so is this sound")
     return lines

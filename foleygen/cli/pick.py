@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from foleygen.errors import printable
+
 
 @click.command(short_help="Put another take in a finished clip.")
 @click.argument("clip", type=click.Path(path_type=Path))
@@ -23,9 +25,8 @@ def pick(clip: Path, take: int) -> None:
     """
     from foleygen.batch import takes
     from foleygen.cli.console import write_note, write_result
-    from foleygen.cli.reading import readable
 
     output, warnings = takes.pick(clip, take)
     for warning in warnings:
-        write_note(f"warning: {readable(warning)}")
+        write_note(f"warning: {printable(warning)}")
     write_result(str(output))

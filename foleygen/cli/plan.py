@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,17 @@ import click
 
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import TALK, load_settings, settings_options
-from foleygen.errors import ClipError, ExitCode, NoClipsError, UsageError
+from foleygen.errors import ExitCode, NoClipsError, UsageError
 
 if TYPE_CHECKING:
     from foleygen.batch.discover import Clip
-    from foleygen.cli.console import Console
 
 
 @click.command(short_help="Write the sorted list of clips that shards share.")
 @click.argument("inputs", metavar="[INPUT]...", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("-0", "--null", is_flag=True, help="End each path with a NUL byte: for names with line breaks.")
 @click.option("--seconds/--no-seconds", default=True, help="Tell each clip's length, as its header has it.")
-@settings_options("from_file", "output", *TALK)
+@settings_options("from_file", "output", "max_pixels", *TALK)
 @click.pass_obj
 def plan(
     invocation: Invocation,
@@ -46,7 +44,7 @@ def plan(
       foleygen plan "$PWD/clips" --no-seconds > clips.txt
       foleygen add-sound --from-file clips.txt -o finished/ --shard 1/8 --balance duration
     """
-    from foleygen.batch.shard import in_order
+    from foleygen.batch.shard import in_order, seconds_of
     from foleygen.cli.console import open_console, write_bytes
     from foleygen.cli.lists import clips_of, named
 
@@ -55,24 +53,12 @@ def plan(
         clips = in_order(clips_of(inputs, settings, console.left_out))
         if not clips:
             raise NoClipsError(f"{named(inputs, settings)}: no clip found", "name a video file, or a folder with some")
-        write_bytes(_list(clips, null, seconds, console))
+
+        def length(clip: Clip) -> float | None:
+            return seconds_of(clip, settings.max_pixels, lambda error: console.warn(str(error)))
+
+        write_bytes(b"".join(_entry(clip, null, length(clip) if seconds else None) for clip in clips))
     return ExitCode.OK
-
-
-def _list(clips: Iterable[Clip], null: bool, seconds: bool, console: Console) -> bytes:
-    return b"".join(_entry(clip, null, _seconds(clip, console) if seconds else None) for clip in clips)
-
-
-def _seconds(clip: Clip, console: Console) -> float | None:
-    if clip.seconds is not None:
-        return clip.seconds
-    from foleygen.media.length import header_seconds
-
-    try:
-        return header_seconds(clip.path)
-    except ClipError as error:
-        console.warn(str(error))
-        return None
 
 
 def _entry(clip: Clip, null: bool, seconds: float | None) -> bytes:

@@ -43,7 +43,7 @@ PLAYERS = (
 )
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *TALK)
+@settings_options(*ENGINE, "audio_delay", "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -75,7 +75,7 @@ def preview(
     from foleygen.pipeline import render_window
 
     settings = load_settings(invocation, config_file, values)
-    info = probe(clip)
+    info = probe(clip, settings.max_pixels)
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
     bundle = load_bundle(settings)

@@ -1,15 +1,6 @@
-"""Times, speeds and names as a person reads them."""
+"""Times, sizes and speeds as a person reads them."""
 
 from __future__ import annotations
-
-from pathlib import Path
-
-
-def readable(text: str | Path) -> str:
-    """``text`` with control characters and undecodable bytes escaped, so that a name cannot steer the terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in str(text)
-    )
 
 
 def clock_time(seconds: float) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foleygen.cli.reading import clock_time, readable
-from foleygen.errors import ExitCode
+from foleygen.cli.reading import clock_time
+from foleygen.errors import ExitCode, printable
 
 if TYPE_CHECKING:
     from foleygen.batch.summary import Merged, Summary
@@ -37,7 +37,7 @@ def report(folder: Path, as_json: bool) -> ExitCode:
     else:
         _print(merged)
         for failure in merged.failed:
-            write_note(f"error: {readable(failure.message)}; {readable(failure.remedy)}")
+            write_note(f"error: {printable(failure.message)}; {printable(failure.remedy)}")
         for number in merged.missing:
             write_note(f"missing: shard {number}/{merged.summaries[0].shards}")
     return merged.exit_code

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from foleygen.errors import printable
+
 if TYPE_CHECKING:
     from foleygen.batch.takes import Finished
 
@@ -46,14 +48,13 @@ def takes(clip: Path, as_json: bool) -> None:
 
 
 def _rows(finished: Finished) -> list[tuple[str, ...]]:
-    from foleygen.cli.reading import readable
 
     found = finished.sidecar
     loudest = max((peak for take in found.takes for peak in take.peaks), default=0.0)
     rows: list[tuple[str, ...]] = []
     for take in found.takes:
         path = finished.wav(take.number)
-        file = "-" if take.file is None else "missing" if path is None else readable(path.name)
+        file = "-" if take.file is None else "missing" if path is None else printable(path.name)
         mark = "*" if take.number == found.picked else " "
         levels = (_decibels(take.loudness_lufs, "LUFS"), _decibels(take.true_peak_dbtp, "dBTP"))
         shape = waveform(take.peaks, loudest, _blocks())

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import click
 
-from foleygen.cli import train_ambience, train_judges
-from foleygen.cli.reading import readable
+from foleygen.cli import train_ambience, train_data, train_judges
 from foleygen.cli.training import (
-    DEVICE,
     OUTPUT,
     PATH,
-    QUIET,
     changed,
     computing,
     data_option,
+    open_bundle,
     run_loop,
     run_options,
     text_of,
 )
-from foleygen.errors import ExitCode, NoClipsError, UsageError
-
-if TYPE_CHECKING:
-    from foleygen.training.prepare import Prepared
-    from foleygen.weights.bundle import Bundle
-
-STYLES = ("train", "clean", "foreign")
+from foleygen.errors import UsageError
 
 
 @click.group()
@@ -47,53 +39,6 @@ def train() -> None:
       foleygen train bundle --mdsgen runs/mdsgen --encoder runs/encoder --vae runs/vae --pairs pairs/ \\
           --name mine --licence CC0-1.0 -o mine/
     """
-
-
-@train.command()
-@OUTPUT
-@click.option("--count", type=click.IntRange(1), required=True, metavar="N", help="How many clips.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first clip.")
-@click.option("--style", type=click.Choice(STYLES), default="train", show_default=True, help="How clips are drawn.")
-@click.option("--recordings", type=PATH, metavar="DIR", help="Recordings to play, with a manifest.tsv.")
-@click.option("--footage", type=PATH, metavar="DIR", help="Clips to put behind the scenes.")
-@click.option("--for", "purpose", type=click.Choice(("tiny", "cavp")), default="tiny", show_default=True,
-              help="The recipe family whose pictures and mels are made.")  # fmt: skip
-@click.option("--pictures/--no-pictures", default=True, help="Make the pictures too; a vae needs none.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; else one per core.")
-@QUIET
-def scenes(
-    output: Path,
-    purpose: Literal["tiny", "cavp"],
-    recordings: Path | None,
-    footage: Path | None,
-    quiet: bool,
-    **made: Any,
-) -> None:
-    """Make a dataset of made-up clips with sound and exact event times.
-
-    Resumable: the same command makes the clips that are missing. Seeds from 1000000 on are kept for tests.
-
-    \b
-    Example:
-      foleygen train scenes --count 2000 --recordings sounds/ -o data/
-    """
-    from foleygen.cli.console import write_result
-    from foleygen.cli.steps import open_steps
-    from foleygen.training import dataset
-
-    geometry, mel = dataset.geometry_for(purpose)
-    config = dataset.DatasetConfig(
-        count=made["count"],
-        first_seed=made["seed"],
-        style=made["style"],
-        pictures=made["pictures"],
-        recordings=str(recordings) if recordings else None,
-        footage=str(footage) if footage else None,
-        **geometry,
-    )
-    with open_steps("clips", quiet) as steps:
-        dataset.make(output, config, made["workers"], steps.advance, mel)
-    write_result(str(output))
 
 
 @train.command()
@@ -144,7 +89,7 @@ def vocoder(
     from foleygen.training.recipe import VocoderRecipe, load
 
     chosen = load(recipe, VocoderRecipe)
-    bundle = _bundle(decoder) if decoder is not None else None
+    bundle = open_bundle(decoder) if decoder is not None else None
     with computing(loop) as (device, changes):
         with open_steps("sounds", quiet) as steps:
             prepared = runs.vocoder_loop(
@@ -191,33 +136,6 @@ def cavp(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> Non
         run_loop(runs.cavp_loop(changed(chosen, changes), data, output, device), "cavp", quiet)
 
 
-@train.command()
-@data_option("Dataset of scenes with pictures.")
-@click.option("--encoder", "encoder_run", type=PATH, required=True, metavar="RUN", help="A run of train encoder.")
-@click.option("--vae", "vae_run", type=PATH, required=True, metavar="RUN", help="A run of train vae.")
-@click.option("--views", type=click.IntRange(1, 64), default=2, show_default=True, help="Cameras per clip.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the cameras.")
-@OUTPUT
-@QUIET
-def pairs(data: Path, encoder_run: Path, vae_run: Path, views: int, seed: int, output: Path, quiet: bool) -> None:
-    """Encode a dataset of scenes once, for train mdsgen.
-
-    \b
-    Example:
-      foleygen train pairs --data data/ --encoder runs/encoder --vae runs/vae -o pairs/
-    """
-    from foleygen.cli.console import write_result
-    from foleygen.cli.steps import open_steps
-    from foleygen.training import mdsgen, runs
-    from foleygen.training.recipe import EncoderRecipe, VaeRecipe, recorded
-
-    eyes = runs.trained_encoder(encoder_run, recorded(encoder_run, EncoderRecipe))
-    ears = runs.trained_autoencoder(vae_run, recorded(vae_run, VaeRecipe))
-    with open_steps("clips", quiet) as steps:
-        mdsgen.pair(runs.with_pictures(runs.open_scenes(data)), eyes, ears, views, seed, steps.advance).save(output)
-    write_result(str(output))
-
-
 @train.command("mdsgen")
 @data_option("What train pairs or train prepare wrote.")
 @click.option("--init", metavar="NAME|BUNDLE", help="Fine-tune the transformer of this bundle.")
@@ -235,71 +153,9 @@ def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quie
     from foleygen.training.recipe import MdsgenRecipe, load
 
     chosen = load(recipe, MdsgenRecipe)
-    bundle = _bundle(init) if init else None
+    bundle = open_bundle(init) if init else None
     with computing(loop) as (device, changes):
         run_loop(runs.mdsgen_loop(changed(chosen, changes), data, bundle, output, device), "mdsgen", quiet)
-
-
-def parse_shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
-    """``I/N``, 1 to N."""
-    index, _, count = value.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise click.BadParameter(f"{value!r} is not I/N with I from 1 to N", context, parameter)
-    return int(index), int(count)
-
-
-@train.command()
-@click.argument("clips", nargs=-1, required=True, type=PATH, metavar="CLIPS...")
-@OUTPUT
-@click.option("--model", default="tiny", show_default=True, metavar="NAME|DIR", help="Bundle with the encoders.")
-@click.option("--shard", callback=parse_shard, default="1/1", show_default=True, metavar="I/N", help="A part of them.")
-@DEVICE
-@QUIET
-def prepare(
-    clips: tuple[Path, ...], output: Path, model: str, shard: tuple[int, int], device: str, quiet: bool
-) -> ExitCode:
-    """Encode clips that have sound once, for train mdsgen.
-
-    Each clip is cut into windows; short ones are padded. The same command again goes on with what is missing, and tries
-    bad clips again. Machines that share DIR take a shard each.
-
-    \b
-    Examples:
-      foleygen train prepare clips/ -o shards/
-      foleygen train prepare vggsound/ -o shards/ --model paper --shard 3/8 --device cuda
-    """
-    from foleygen.batch.discover import discover
-    from foleygen.cli.console import write_note, write_result
-    from foleygen.cli.steps import open_steps
-    from foleygen.engine import choose_device
-    from foleygen.training.prepare import Encoders
-    from foleygen.training.prepare import prepare as run
-
-    found = [clip.path for clip in discover(clips, output=output)]
-    named = ", ".join(map(readable, clips))
-    if not found:
-        raise NoClipsError(f"{named}: no clip found", "name a folder with clips that have sound")
-    encoders = Encoders.load(_bundle(model), choose_device(device))
-    results: list[Prepared] = []
-    with open_steps("clips", quiet) as steps:
-        for result in run(found, output, encoders, shard):
-            results.append(result)
-            if result.error is not None:
-                steps.message(f"error: {readable(str(result.error))}")
-            steps.advance(len(results), len(range(shard[0] - 1, len(found), shard[1])), f"{readable(result.clip.name)}")
-    bad = [result for result in results if result.error is not None]
-    if results and len(bad) == len(results):
-        first = bad[0].error
-        assert first is not None
-        raise NoClipsError(
-            f"{named}: no clip to learn from among {len(results)} (the first: {readable(first.message)})",
-            "name a folder with clips that have sound",
-        )
-    if not quiet:
-        before = sum(result.skipped for result in results)
-        write_note(f"{len(results) - len(bad) - before} prepared, {before} done before, {len(bad)} left out")
-    write_result(str(output))
-    return ExitCode.SOME_FAILED if bad else ExitCode.OK
 
 
 @train.command()
@@ -341,7 +197,7 @@ def bundle(
     text = text_of(card) if card else None
     if mdsgen_run is None and (base is None or vocoder_run is None):
         raise UsageError("--mdsgen: not given", "give it, or --vocoder and --base")
-    made = _bundle(base) if base is not None else None
+    made = open_bundle(base) if base is not None else None
     if made is not None and mdsgen_run is not None:
         made = packing.pack_transformer(output, made, mdsgen_run, name, text)
     elif mdsgen_run is not None:
@@ -369,12 +225,5 @@ def bundle(
 _KEYS = {"encoder": "encoder_run", "vae": "vae_run", "pairs": "pairs_dir"}
 
 
-for _command in (*train_ambience.COMMANDS, *train_judges.COMMANDS):
+for _command in (*train_data.COMMANDS, *train_ambience.COMMANDS, *train_judges.COMMANDS):
     train.add_command(_command)
-
-
-def _bundle(model: str) -> Bundle:
-    from foleygen.weights import bundle as bundles
-    from foleygen.weights import store
-
-    return bundles.load(store.resolve(model))

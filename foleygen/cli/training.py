@@ -13,6 +13,7 @@ from foleygen.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
     from foleygen.training.loop import Loop
+    from foleygen.weights.bundle import Bundle
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,6 +64,14 @@ def computing(loop: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     changes = {name: loop[name] for name in ("steps", "seed", "precision")}
     with process_group(choose_device(loop["device"])) as device:
         yield device, changes
+
+
+def open_bundle(model: str) -> Bundle:
+    """The bundle with this name or in this folder. Raises BundleError."""
+    from foleygen.weights import bundle as bundles
+    from foleygen.weights import store
+
+    return bundles.load(store.resolve(model))
 
 
 def text_of(path: Path) -> str:

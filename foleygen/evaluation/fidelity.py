@@ -188,7 +188,8 @@ def of_scenes(tower: SoundTower, results: Sequence[Generated], engine: Engine, s
     if true.shape[1] != tower.config.num_mels:
         fact = f"{engine.bundle.path}: mels of {true.shape[1]} bands, the tower hears {tower.config.num_mels}"
         raise UsageError(fact, "train a tower on mels of this bundle")
-    noise = noise_mels(MelSpectrogram(mel_config(engine.bundle)), len(results), engine.bundle.window_samples)
+    listen = MelSpectrogram(mel_config(engine.bundle).in_decibels)
+    noise = noise_mels(listen, len(results), engine.bundle.window_samples)
     families = [FAMILIES.index(result.record.family) for result in results]
     return compare(tower, true, made, families, noise, source)
 

@@ -32,7 +32,7 @@ def evaluate(
 
     Clips without a readable picture or sound are reported to ``on_skip``. Raises UsageError if none is left.
     """
-    mel = MelSpectrogram(mel_config(engine.bundle))
+    mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     names: list[str] = []
     signals: list[NDArray[np.float64]] = []
     onsets: list[NDArray[np.float64]] = []

@@ -121,7 +121,7 @@ def reconstruction_reports(
     engine: Engine, dataset: SceneDataset, batch_size: int = 8
 ) -> dict[str, reconstruction.ReconstructionReport]:
     """True mels through the autoencoder, and through the vocoder as well."""
-    mel = MelSpectrogram(mel_config(engine.bundle))
+    mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     decoded: list[NDArray[np.float32]] = []
     voiced: list[NDArray[np.float32]] = []
     for start in range(0, len(dataset.clips), batch_size):
@@ -157,7 +157,7 @@ def _heard(
     guidance: float | None,
     seed: int,
 ) -> list[Generated]:
-    mel = MelSpectrogram(mel_config(engine.bundle))
+    mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     keys = [WindowKey(seed, f"scene/{clip.seed}", 0, 1) for clip in clips]
     sounds = engine.sounds(engine.mels(engine.latents(features, keys, steps, guidance)), keys)
     with torch.inference_mode():

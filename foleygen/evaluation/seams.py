@@ -146,7 +146,7 @@ def soundtracks(clip: LongClip, engine: Engine, seed: int) -> dict[Seam, NDArray
 def measure(samples: NDArray[np.float32], clip: LongClip, engine: Engine) -> Seams:
     """Level, rise and onsets of a sound (total,) at the joints of its clip and away from them."""
     rate = engine.bundle.sample_rate
-    mel = MelSpectrogram(mel_config(engine.bundle))
+    mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     with torch.inference_mode():
         picture = mel(torch.from_numpy(samples)[None])[0].numpy()
     parted = [(joint(a, b) / rate, (a.end - b.start) / 2 / rate) for a, b in pairwise(clip.windows) if not b.on_cut]
@@ -271,7 +271,7 @@ def _repaired(
     from foleygen.ambience import repair
     from foleygen.ambience.inpaint import Ask
 
-    listen = MelSpectrogram(mel_config(engine.bundle))
+    listen = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     with torch.inference_mode():
         onsets = detect(listen(torch.from_numpy(samples)[None])[0].numpy(), listen.config.frame_rate)
     rate, samples = engine.bundle.sample_rate, samples.copy()

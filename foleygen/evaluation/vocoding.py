@@ -1,6 +1,7 @@
 """Vocoders side by side: what each makes of the same mels, and what it costs.
 
-Mels are normalised, (M, T) in [0, 1], where 0.01 is 1 dB; samples are (S,) in [-1, 1].
+The vocoders are given mels (M, T) on their own scale, and judged on that of decibels, [0, 1] where 0.01 is 1 dB.
+Samples are (S,) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from foleygen.audio.griffin_lim import GriffinLim
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.audio.vocoder import Vocoder
 from foleygen.engine import mel_config, vocoder_of
-from foleygen.errors import BundleError, UsageError
+from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.scenes import TEST_SEEDS
@@ -38,7 +39,10 @@ AUDIBLE = 1e-3
 """Least magnitude that counts for roughness."""
 
 WINDOW_S = 8.192
-"""Length of a compared sound."""
+"""Length of a compared sound, about."""
+
+COLUMN = 8
+"""A sound has a multiple of this many mel frames, so that autoencoders, which shrink by 4 or 8, keep its length."""
 
 Floats = NDArray[np.float32]
 
@@ -129,21 +133,19 @@ def compare(
         voicings.append(Voicing(sound, found))
         if on_sound is not None:
             on_sound(number + 1, len(sounds))
-    scores = {name: _score(name, voicings, mel, times[name]) for name in vocoders}
+    judge = MelSpectrogram(mel.config.in_decibels)
+    scores = {name: _score(name, voicings, judge, times[name]) for name in vocoders}
     return VocodingReport(len(sounds), len(sounds[0]) / mel.config.sample_rate, scores), voicings
 
 
 def contenders(runs: Sequence[Path], bundle: Bundle | None) -> tuple[MelConfig, dict[str, Vocoder]]:
     """Griffin-Lim, the bundle's vocoder if it is another, and the vocoders of ``runs``, and the mel that all speak.
 
-    Raises UsageError where nothing is given or the mels differ, BundleError for a mel that cannot be made.
+    Raises UsageError where nothing is given or the mels differ.
     """
     found: dict[str, Vocoder] = {}
     mels = []
     if bundle is not None:
-        if bundle.mel.scaling != "decibel":
-            fact = f"{bundle.path}: mels with the scaling {bundle.mel.scaling!r} cannot be made"
-            raise BundleError(fact, "use a bundle with decibel mels")
         mels.append(mel_config(bundle))
         if bundle.vocoder.kind != "griffin_lim":
             found[bundle.name] = vocoder_of(bundle)
@@ -162,7 +164,7 @@ def held_out(
 ) -> dict[str, list[Floats]]:
     """Sounds that no training has heard, in windows of about ``WINDOW_S``: ``count`` scenes from the seeds kept for
     tests, and the test fold of the ``recordings``."""
-    length = int(WINDOW_S * mel.sample_rate / mel.hop_length) * mel.hop_length
+    length = int(WINDOW_S * mel.sample_rate / mel.hop_length) // COLUMN * COLUMN * mel.hop_length
     config = DatasetConfig(
         count=count,
         first_seed=TEST_SEEDS.start,
@@ -210,6 +212,7 @@ def draw_spectrograms(voicings: Mapping[str, Voicing], mel: MelSpectrogram, path
     from foleygen.atomic import publish
     from foleygen.evaluation.report import figure
 
+    judge = MelSpectrogram(mel.config.in_decibels)
     colours = 48  # noise does not compress: a small palette does half of what can be done
 
     columns = ["true", *next(iter(voicings.values())).found]
@@ -220,7 +223,7 @@ def draw_spectrograms(voicings: Mapping[str, Voicing], mel: MelSpectrogram, path
             for column, title in enumerate(columns):
                 sound = voicing.true if title == "true" else voicing.found[title]
                 cell = axes[row][column]
-                cell.imshow(mel_of(sound, mel).numpy(), origin="lower", aspect="auto", vmin=0, vmax=1, cmap="magma")
+                cell.imshow(mel_of(sound, judge).numpy(), origin="lower", aspect="auto", vmin=0, vmax=1, cmap="magma")
                 cell.set(xticks=[], yticks=[])
                 if row == 0:
                     cell.set_title(title, fontsize=9)

@@ -50,7 +50,7 @@ def default_root() -> Path:
     """``$FOLEYGEN_CACHE_DIR/features``, or the same below the platform's cache folder for the user."""
     chosen = os.environ.get("FOLEYGEN_CACHE_DIR")
     if chosen:
-        return Path(chosen).expanduser() / "features"
+        return Path(os.path.expanduser(chosen)) / "features"
     from platformdirs import user_cache_path
 
     return user_cache_path("foleygen") / "features"

@@ -11,8 +11,7 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 
-from foleygen.errors import ClipError
-from foleygen.media.source import printable
+from foleygen.errors import ClipError, printable
 
 
 @dataclass(frozen=True)

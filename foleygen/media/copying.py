@@ -11,10 +11,9 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media.containers import Container, suggestion
 from foleygen.media.probe import ClipInfo
-from foleygen.media.source import printable
 
 _STALE_TAGS = frozenset({"encoder", "duration", "timecode", "vendor_id"})
 _EVEN = Fraction(1, 8)

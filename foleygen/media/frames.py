@@ -17,10 +17,10 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media.orientation import orientation_of
 from foleygen.media.probe import ClipInfo
-from foleygen.media.source import opened, printable
+from foleygen.media.source import opened
 
 Picture = NDArray[np.uint8]
 Warn = Callable[[str], None]

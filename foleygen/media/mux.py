@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from foleygen.atomic import publish
 from foleygen.config import AudioPolicy, RenderSettings
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media.containers import Container, container_for, created, disk_errors, suggestion
 from foleygen.media.copying import StreamCopies
 from foleygen.media.loudness import Loudness
@@ -25,7 +25,7 @@ from foleygen.media.mixdown import Level, Mixdown, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import SAMPLE_RATE, Soundtrack
-from foleygen.media.source import opened, packets, printable
+from foleygen.media.source import opened, packets
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 _MAX_TIMESCALE = 1_000_000

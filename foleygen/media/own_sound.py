@@ -16,9 +16,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media.probe import ClipInfo
-from foleygen.media.source import opened, packets, printable
+from foleygen.media.source import opened, packets
 
 GAP_S = 0.1
 """Time stamps that jump by more than this are a gap (or an overlap), not the resampler's delay."""

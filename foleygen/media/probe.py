@@ -16,9 +16,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from foleygen.config import MAX_PIXELS
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media.orientation import Orientation, orientation_of
-from foleygen.media.source import opened, packets, picture_stream, printable
+from foleygen.media.source import opened, packets, picture_stream
 
 MAX_DURATION = Fraction(24 * 3600)
 """Seconds beyond which the time stamps, not the clip, are thought to be at fault."""

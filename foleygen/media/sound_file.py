@@ -20,8 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
-from foleygen.errors import ClipError
-from foleygen.media.source import printable
+from foleygen.errors import ClipError, printable
 
 EXACT = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 """Subtypes whose samples come back from a file as they went in."""

@@ -15,7 +15,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from foleygen.config import MAX_PIXELS
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.media import boxes
 
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
@@ -23,12 +23,6 @@ _LOCAL_ONLY = {"protocol_whitelist": "file"}
 _NOT_CLIPS = frozenset({"image2", "image2pipe", "tty", "hls", "dash", "concat", "ffmetadata", "lavfi", "sdp", "rtsp"})
 MAX_SAMPLES = 2**24
 """Packets of a clip that are listed in memory, at about 60 bytes: a day of sound at 48 kHz and of 120 pictures/s."""
-
-
-def printable(path: Path | str) -> str:
-    """The name with line breaks, control characters and undecodable bytes escaped."""
-    text = os.fspath(path)
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @contextmanager

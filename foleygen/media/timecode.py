@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from foleygen.errors import printable
 from foleygen.media.probe import ClipInfo
-from foleygen.media.source import printable
 
 _LABEL = re.compile(r"([0-9]{2})[:;]([0-9]{2})[:;]([0-9]{2})([:;.,])([0-9]{2,3})")
 _NTSC = Fraction(1000, 1001)

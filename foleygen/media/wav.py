@@ -13,8 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
-from foleygen.errors import ClipError
-from foleygen.media.source import printable
+from foleygen.errors import ClipError, printable
 
 _BLOCK = 1 << 16
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from os import SEEK_END
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from foleygen import __version__
 from foleygen.audio import level
+from foleygen.audio.delay import delayed
 from foleygen.audio.level import LoudnessTarget
 from foleygen.config import RenderSettings
 from foleygen.engine import Engine
@@ -33,15 +35,18 @@ BED_PEAK_DBTP = -1.0
 
 
 class Spooled:
-    """The samples of a take in chunks (n,), from the beginning at each iteration; ends with Stopped if the batch does.
+    """The samples of a spool in chunks (n,), from the beginning at each iteration; ends with Stopped if the batch does.
 
-    One iteration at a time.
+    They come ``late`` samples later, within as many samples. One iteration at a time.
     """
 
-    def __init__(self, spool: IO[bytes], stopped: Event) -> None:
-        self._spool, self._stopped = spool, stopped
+    def __init__(self, spool: IO[bytes], stopped: Event, late: int = 0) -> None:
+        self._spool, self._stopped, self._late = spool, stopped, late
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return delayed(self._read(), self._late, self._spool.seek(0, SEEK_END) // 4) if self._late else self._read()
+
+    def _read(self) -> Iterator[NDArray[np.float32]]:
         self._spool.seek(0)
         while block := self._spool.read(CHUNK * 4):
             if self._stopped.is_set():
@@ -62,6 +67,11 @@ def stem_path(output: Path, number: int) -> Path:
 def bed_path(output: Path) -> Path:
     """The wav file of the ambience beside the finished clip."""
     return output.with_name(f"{output.stem}.bed.wav")
+
+
+def _spooled(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> Spooled:
+    """A take as it is delivered."""
+    return Spooled(take.spool, stopped, round(settings.audio_delay_s * track.spool_rate))
 
 
 def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Event, tell: Report) -> None:
@@ -85,17 +95,18 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
     meter = Meter(track.spool_rate)
 
     def heard() -> Iterator[NDArray[np.float32]]:
-        for chunk in Spooled(take.spool, stopped):
+        for chunk in _spooled(track, take, settings, stopped):
             meter.push(chunk)
             yield chunk
 
     peaks = waveform.peaks(heard(), track_samples(track.job.info, track.spool_rate))
     loudness, target = meter.result(), loudness_target(settings)
+    delayed_onsets = (onset + settings.audio_delay_s for onset in take.onsets)
     return Take(
         number=take.number,
         loudness=loudness,
         gain_db=level.gain_db(loudness, target)[0] if target is not None else 0.0,
-        onsets=tuple(take.onsets),
+        onsets=tuple(onset for onset in delayed_onsets if 0 <= onset < track.job.info.duration),
         peaks=peaks,
         stem=stem_path(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
     )
@@ -130,7 +141,7 @@ def _stems(
             facts.append(f"not for commercial use ({bundle.licence})")
         bwf.write(
             take.stem,
-            Spooled(grown.spool, stopped),
+            _spooled(track, grown, settings, stopped),
             track.spool_rate,
             round(info.duration * SAMPLE_RATE),
             time_reference=reference,
@@ -157,7 +168,7 @@ def _mux(track: Track, take: Take, bed: Bed | None, engine: Engine, settings: Re
     target = loudness_target(settings)
     report = mux(
         track.job.info,
-        Spooled(track.takes[0].spool, stopped),
+        _spooled(track, track.takes[0], settings, stopped),
         track.spool_rate,
         track.job.output,
         audio=settings.audio,

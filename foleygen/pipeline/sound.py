@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from foleygen.audio import onsets
+from foleygen.audio.mel import to_decibels
 from foleygen.audio.stitch import Window, joint
 from foleygen.config import RenderSettings
 from foleygen.engine import Engine, WindowKey, out_of_memory
-from foleygen.errors import SetupError
-from foleygen.media.source import printable
+from foleygen.errors import SetupError, printable
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.pictures import overlap
 from foleygen.pipeline.tracks import TakeTrack, Track, failing, window_key
@@ -171,7 +171,8 @@ class Sampler:
 
     def _soundings(self, rows: Sequence[Row], sounds: torch.Tensor, mels: torch.Tensor) -> list[Sounding]:
         rate = self._engine.bundle.sample_rate / self._engine.bundle.mel.hop_length
-        heard = zip(rows, sounds, mels.cpu(), strict=True)
+        pictures = to_decibels(mels, self._engine.bundle.mel.scaling).cpu()
+        heard = zip(rows, sounds, pictures, strict=True)
         return [Sounding(row, samples.numpy(), mel.numpy(), rate) for row, samples, mel in heard]
 
 

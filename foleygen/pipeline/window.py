@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foleygen.audio.delay import delayed
+from foleygen.audio.mel import to_decibels
 from foleygen.config import RenderSettings
 from foleygen.engine import Engine, WindowKey
 from foleygen.features.cache import FeatureCache
@@ -46,13 +48,15 @@ def render_window(
     mels = engine.mels(latents)
     wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
     count = max(1, round(wanted * bundle.sample_rate))
+    late = round(settings.audio_delay_s * bundle.sample_rate)
+    mel = to_decibels(mels[0], bundle.mel.scaling).cpu().numpy()
     columns = -(-count // bundle.mel.hop_length)
     motion = np.abs(np.diff(frames.astype(np.float32).mean(axis=3), axis=0, prepend=frames[:1].mean(axis=3)))
     shown = max(1, round(wanted * float(bundle.encoder.frame_rate)))
     return WindowResult(
-        samples=engine.sounds(mels, keys)[0].numpy()[:count],
+        samples=np.concatenate(list(delayed([engine.sounds(mels, keys)[0].numpy()], late, count))),
         sample_rate=bundle.sample_rate,
-        mel=mels[0].cpu().numpy()[:, :columns],
+        mel=_later(mel, round(late / bundle.mel.hop_length))[:, :columns],
         motion=motion.mean(axis=(1, 2))[:shown].astype(np.float32),
         motion_rate=float(bundle.encoder.frame_rate),
     )
@@ -77,7 +81,17 @@ def soundtrack(
     track.close()
     if track.failed is not None:
         raise track.failed
-    return np.concatenate(parts)
+    late = round(settings.audio_delay_s * track.sample_rate)
+    return np.concatenate(list(delayed(parts, late, sum(map(len, parts)))))
+
+
+def _later(mel: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
+    """A mel (mels, frames) that comes ``columns`` later, as long as it was."""
+    moved = np.zeros_like(mel)
+    frames = mel.shape[1]
+    first, last = min(frames, max(0, columns)), max(0, min(frames, frames + columns))
+    moved[:, first:last] = mel[:, first - columns : last - columns]
+    return moved
 
 
 def _unheard(progress: Progress) -> None:

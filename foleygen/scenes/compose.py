@@ -23,14 +23,22 @@ from foleygen.scenes.catalogue import (
 from foleygen.scenes.families import BUILDERS
 from foleygen.scenes.footage import Footage
 from foleygen.scenes.foreign import Ink, Solids, painter
+from foleygen.scenes.physics.perform import perform
+from foleygen.scenes.physics.pictures import Film
+from foleygen.scenes.physics.setups import SETUPS
 from foleygen.scenes.recordings import RecordingBank
 from foleygen.scenes.render import Canvas, Light, View, draw_item
 from foleygen.scenes.shapes import Array, Rng, sample
 from foleygen.scenes.sound import Bed, Hit, Room, SoundPlan
 from foleygen.scenes.stage import Item, Stage
 
-STYLES = ("train", "clean", "foreign")
+STYLES = ("train", "clean", "foreign", "physics")
 PIXELS_AT_ONCE = 1_200_000
+UNDAMAGED = 0.2
+"""Share of the physics scenes that a perfect camera films."""
+
+NOWHERE = Backdrop(np.zeros((1, 1, 3), np.float32), 0)
+"""The backdrop of scenes whose model holds their own."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Scene:
     light: Light = field(repr=False)
     plan: SoundPlan = field(repr=False)
     level: Array = field(repr=False)
-    painter: Ink | Solids | None = field(default=None, repr=False)
+    painter: Ink | Solids | Film | None = field(default=None, repr=False)
 
     def intensity(self, times_s: NDArray[np.float64]) -> Array:
         """Loudness envelope to expect at ``times_s``, 0..1 order, same shape."""
@@ -126,17 +134,24 @@ def compose(
 ) -> Scene:  # fmt: skip
     """The clip that ``seed`` stands for. Without ``family`` and ``material`` they are drawn from the training ones.
 
-    Raises UsageError for an unknown family, material or style, or a material that the family cannot have.
+    Raises UsageError for an unknown family, material or style, or a material that the family cannot have; SetupError
+    for the style ``physics`` without MuJoCo.
     """
     if style not in STYLES:
         raise UsageError(f"{style}: no such style", f"use one of {', '.join(STYLES)}")
     rng = np.random.default_rng([seed, VERSION, STYLES.index(style)])
-    family, material = _choose(rng, family, material)
-    stage = Stage(np.random.default_rng([seed, VERSION, 11]), family, material, duration_s)
-    BUILDERS[family](stage)
+    family, material = _choose(rng, family, material, tuple(SETUPS) if style == "physics" else FAMILIES)
+    film: Film | None = None
+    if style == "physics":
+        stage, film = perform((seed, VERSION, 13), family, material, duration_s, footage)
+    else:
+        stage = Stage(np.random.default_rng([seed, VERSION, 11]), family, material, duration_s)
+        BUILDERS[family](stage)
     hits = sorted(_record(stage, rng, bank), key=lambda hit: hit.time_s)
-    camera = still(duration_s, 30.0, seed) if style == "clean" else handheld(rng, stage.times, stage.focus)
-    backdrop, items = dress(rng, stage, footage if style == "train" else None, plain=style != "train")
+    camera = _camera(rng, stage, style, seed)
+    backdrop, items = NOWHERE, list[Item]()
+    if film is None:
+        backdrop, items = dress(rng, stage, footage if style == "train" else None, plain=style != "train")
     plan = SoundPlan(
         duration_s, tuple(stage.voices), tuple(hits), _beds(stage, rng, bank), _room(rng, style),
         float(rng.uniform(0.3, 0.95)),
@@ -146,19 +161,27 @@ def compose(
     )
     return Scene(
         seed, family, material, style, duration_s, events, camera.rate, tuple(items), backdrop, camera, stage.light,
-        plan, _level(stage, hits), painter(rng, items, stage.times) if style == "foreign" else None,
+        plan, _level(stage, hits), painter(rng, items, stage.times) if style == "foreign" else film,
     )  # fmt: skip
 
 
-def _choose(rng: Rng, family: str | None, material: str | None) -> tuple[str, str]:
+def _camera(rng: Rng, stage: Stage, style: str, seed: int) -> Camera:
+    undamaged = style == "clean" or (style == "physics" and rng.random() < UNDAMAGED)
+    return still(stage.duration_s, 30.0, seed) if undamaged else handheld(rng, stage.times, stage.focus)
+
+
+def _choose(rng: Rng, family: str | None, material: str | None, families: tuple[str, ...]) -> tuple[str, str]:
     if family is None:
-        names = [name for name in TRAINING_FAMILIES if material is None or material in FAMILY_MATERIALS[name]]
+        names = [
+            name for name in TRAINING_FAMILIES
+            if name in families and (material is None or material in FAMILY_MATERIALS[name])
+        ]  # fmt: skip
         if not names:
             raise UsageError(f"{material}: no family has this material", "see foleygen.scenes.MATERIALS")
         weights = np.array([DRAW_WEIGHTS.get(name, 1.0) for name in names])
         family = str(rng.choice(names, p=weights / weights.sum()))
-    if family not in FAMILIES:
-        raise UsageError(f"{family}: no such family of scenes", f"use one of {', '.join(FAMILIES)}")
+    if family not in families:
+        raise UsageError(f"{family}: no such family of scenes", f"use one of {', '.join(families)}")
     if material is None:
         material = str(rng.choice(training_materials(family)))
     if material not in FAMILY_MATERIALS[family]:

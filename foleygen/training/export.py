@@ -146,7 +146,7 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
 
     Raises BundleError when the vocoder is for another mel than that of ``base``.
     """
-    if base.mel.scaling != "decibel" or mel_config(base) != vocoder.config:
+    if mel_config(base) != vocoder.config:
         fact = f"{base.path}: its mel is not the vocoder's"
         raise BundleError(fact, "train the vocoder with a recipe for this mel")
     spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})

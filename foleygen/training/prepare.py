@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from foleygen import strict
 from foleygen.atomic import publish
 from foleygen.audio.mel import MelSpectrogram
-from foleygen.audio.stitch import plan_windows
-from foleygen.engine import autoencoder_of, encoder_of, mel_config
-from foleygen.errors import BundleError, ClipError, FoleygenError, UsageError
+from foleygen.config import MAX_PIXELS
+from foleygen.engine import autoencoder_of, encoder_of, explained, mel_config
+from foleygen.errors import BundleError, ClipError, FoleygenError, UsageError, printable
 from foleygen.features.extract import Encoder, extract
 from foleygen.media import frames, own_sound, probe
 from foleygen.models.autoencoder import KLAutoencoder
@@ -33,6 +33,8 @@ from foleygen.training import journal
 from foleygen.training.loop import Batch, DrawBatch
 from foleygen.weights.bundle import Bundle
 
+Halves = NDArray[np.float16]
+
 META = "shards.json"
 SILENCE = 1e-4
 """Peak below which a track is no sound to learn from."""
@@ -40,7 +42,8 @@ SILENCE = 1e-4
 
 @dataclass(frozen=True)
 class ShardsMeta:
-    """What the arrays hold: shapes of a row, how latents were standardised (per channel), and the bundle's hashes."""
+    """What the arrays hold: shapes of a row, how latents were standardised (per channel), and the bundle's hashes;
+    that of the autoencoder is of its settings and its mel too."""
 
     bundle: str
     encoder_hash: str
@@ -73,21 +76,24 @@ class Encoders:
 
     @classmethod
     def load(cls, bundle: Bundle, device: str) -> Encoders:
-        """Raises BundleError where the bundle's mel is not one that we can make."""
-        if bundle.mel.scaling != "decibel":
-            fact = f"{bundle.path}: mels with the scaling {bundle.mel.scaling!r} cannot be made"
-            raise BundleError(fact, "use a bundle with decibel mels")
+        """The encoders on ``device``. Raises BundleError."""
         encoder, autoencoder = encoder_of(bundle, device), autoencoder_of(bundle).to(device)
         return cls(bundle, encoder, autoencoder, MelSpectrogram(mel_config(bundle)), device)
 
 
 def prepare(
-    clips: Sequence[Path], folder: Path, encoders: Encoders, shard: tuple[int, int] = (1, 1)
+    clips: Sequence[Path],
+    folder: Path,
+    encoders: Encoders,
+    shard: tuple[int, int] = (1, 1),
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Prepared]:
     """Encode the clips of shard I of N (dealt round-robin) that ``folder`` does not hold yet; yields one result each.
 
     A clip is cut into windows side by side; one shorter than a window is padded with its last picture and silence, and
-    so is the rest of a longer one if it fills half a window. Bad clips are reported and tried again next time.
+    so is the rest of a longer one if it fills half a window. Bad clips are reported and tried again next time; clips
+    with pictures of more than ``max_pixels`` are bad. One window of sound and one of pictures are in memory at a time.
+    Raises RetryableError when memory or space runs out, UsageError and BundleError.
     """
     index, count = shard
     if not 1 <= index <= count:
@@ -101,8 +107,11 @@ def prepare(
             yield Prepared(clip, 0, skipped=True)
             continue
         try:
-            windows = _encode(clip, encoders)
-        except ClipError as error:
+            windows = _encode(clip, encoders, max_pixels)
+        except Exception as failure:
+            error = explained(failure, clip)
+            if not isinstance(error, ClipError):
+                raise error from error.__cause__
             writer.refuse(identity, error)
             yield Prepared(clip, 0, error)
             continue
@@ -115,8 +124,8 @@ class Shards:
 
     def __init__(self, folder: Path) -> None:
         self.meta = read_meta(folder)
-        self._features: list[NDArray[np.float16]] = []
-        self._latents: list[NDArray[np.float16]] = []
+        self._features: list[Halves] = []
+        self._latents: list[Halves] = []
         rows = []
         for number, part in enumerate(sorted(folder.glob("shard-*-of-*"))):
             newest = {line["clip"]: line for line in journal.read(part / "clips.jsonl")}
@@ -131,7 +140,7 @@ class Shards:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def window(self, index: int) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    def window(self, index: int) -> tuple[Halves, Halves]:
         """(latents (Z, H, W), features (K, C)) of one window."""
         part, row = self._rows[index]
         return self._latents[part][row], self._features[part][row]
@@ -178,7 +187,7 @@ class _Writer:
         if self.done.get(identity["clip"]) != line:
             journal.append(self.log, line)
 
-    def add(self, identity: dict[str, Any], windows: Sequence[tuple[NDArray[np.float16], NDArray[np.float16]]]) -> None:
+    def add(self, identity: dict[str, Any], windows: Sequence[tuple[Halves, Halves]]) -> None:
         for name, index in (("features.f2", 0), ("latents.f2", 1)):
             path = self.part / name
             with journal.room_for(path), open(path, "ab") as handle:
@@ -190,34 +199,50 @@ class _Writer:
         self.rows += len(windows)
 
 
-def _encode(clip: Path, encoders: Encoders) -> list[tuple[NDArray[np.float16], NDArray[np.float16]]]:
+def _encode(clip: Path, encoders: Encoders, max_pixels: int) -> list[tuple[Halves, Halves]]:
     """(features, standardised latents) of every window."""
-    bundle = encoders.bundle
-    info = probe.probe(clip)
-    samples = own_sound.read(info, bundle.sample_rate)
-    if float(np.abs(samples).max(initial=0.0)) < SILENCE:
-        raise ClipError(f"{clip}: its sound is silent", "give a clip with its sound")
-    length = bundle.window_samples
-    plan = plan_windows(max(1, len(samples)), length, 0)
-    kept = [window for window in plan if window.index == 0 or len(samples) - window.start >= length / 2]
-    spec = bundle.encoder
-    starts = [Fraction(window.start, bundle.sample_rate) for window in kept]
+    bundle, spec = encoders.bundle, encoders.bundle.encoder
+    info = probe.probe(clip, max_pixels)
+    if all(np.abs(block).max() < SILENCE for block in own_sound.blocks(info, bundle.sample_rate, 1)):
+        raise ClipError(f"{printable(clip)}: its sound is silent", "give a clip with its sound")
+    latents = [_latents(sound, encoders) for sound in _sounds(info, bundle.sample_rate, bundle.window_samples)]
+    starts = (Fraction(index * bundle.window_samples, bundle.sample_rate) for index in range(len(latents)))
     requests = [frames.FrameRequest(index, start, spec.num_frames) for index, start in enumerate(starts)]
     pictures = frames.read(info, requests, spec.frame_rate, spec.frame_size, frames.FrameRule(spec.frame_rule))
-    features = [found for _, found in extract(pictures, encoders.encoder, encoders.device)]
-    padded = np.pad(samples, (0, max(0, kept[-1].start + length - len(samples))))
-    sounds = np.stack([padded[window.start : window.start + length] for window in kept])
-    latents = _latents(sounds, encoders)
-    return [(found.astype(np.float16), latent) for found, latent in zip(features, latents, strict=True)]
+    features = [found.astype(np.float16) for _, found in extract(pictures, encoders.encoder, encoders.device)]
+    return list(zip(features, latents, strict=True))
+
+
+def _sounds(info: probe.ClipInfo, sample_rate: int, length: int) -> Iterator[NDArray[np.float32]]:
+    """The clip's sound in windows (S,) side by side.
+
+    Silence fills the last one; it is left out where it would be more than half of it, unless it is the only one.
+    """
+    window, filled, whole = np.zeros(length, np.float32), 0, 0
+    for block in own_sound.blocks(info, sample_rate, 1):
+        samples = block[0]
+        while samples.size:
+            part = samples[: length - filled]
+            window[filled : filled + part.size] = part
+            filled, samples = filled + part.size, samples[part.size :]
+            if filled == length:
+                yield window
+                window, filled, whole = np.zeros(length, np.float32), 0, whole + 1
+    if not whole or filled >= length / 2:
+        yield window
 
 
 @torch.inference_mode()
-def _latents(sounds: NDArray[np.float32], encoders: Encoders) -> NDArray[np.float16]:
-    mels = encoders.mel(torch.from_numpy(sounds))
-    encode = encoders.autoencoder.encode
-    found = np.concatenate([encode(mel[None].to(encoders.device)).float().cpu().numpy() for mel in mels])
-    mean, std = _standard(encoders.bundle)
-    standardised: NDArray[np.float16] = ((found - mean[:, None, None]) / std[:, None, None]).astype(np.float16)
+def _latents(sound: NDArray[np.float32], encoders: Encoders) -> Halves:
+    """Standardised latents (Z, H, W) of one window (S,): what the engine decodes to the window's mel."""
+    bundle = encoders.bundle
+    mel = encoders.mel(torch.from_numpy(sound)[None])
+    found = encoders.autoencoder.encode(mel.to(encoders.device))[0].float().cpu().numpy()
+    if list(found.shape) != list(bundle.transformer["latent_shape"]):
+        fact = f"{bundle.path}: a window's latents are {found.shape}, its transformer is for others"
+        raise BundleError(fact, "export it again")
+    mean, std = _standard(bundle)
+    standardised: Halves = ((found - mean[:, None, None]) / std[:, None, None]).astype(np.float16)
     return standardised
 
 
@@ -236,7 +261,7 @@ def _meta_of(folder: Path, encoders: Encoders) -> ShardsMeta:
     meta = ShardsMeta(
         bundle=bundle.name,
         encoder_hash=bundle.encoder_hash,
-        autoencoder_hash=bundle.parts["autoencoder"].sha256,
+        autoencoder_hash=bundle.autoencoder_hash,
         features=(bundle.encoder.num_features, bundle.encoder.feature_dim),
         latents=(channels, height, width),
         latent_mean=tuple(mean.tolist()),
@@ -259,12 +284,10 @@ def _identity(clip: Path) -> dict[str, Any]:
         return {"clip": str(clip.absolute())}
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+def _mapped(path: Path, shape: tuple[int, ...]) -> Halves:
     row = int(np.prod(shape)) * 2
     count = path.stat().st_size // row
     if not count:
         return np.zeros((0, *shape), np.float16)
-    mapped: NDArray[np.float16] = np.memmap(path, np.float16, "r", shape=(count, *shape))
+    mapped: Halves = np.memmap(path, np.float16, "r", shape=(count, *shape))
     return mapped
-
-

@@ -5,18 +5,18 @@ The packaged recipes are in ``recipes/``; ``kind`` says which of the models a re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from foleygen.audio.mel import MelConfig
-from foleygen.config import did_you_mean
 from foleygen.errors import UsageError
 from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
-from foleygen.strict import Reader, plain
+from foleygen.strict import Reader, did_you_mean, plain
 from foleygen.training.ambience_recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
 from foleygen.training.contrast import ContrastConfig
 from foleygen.training.discriminators import AdversaryConfig
@@ -269,7 +269,7 @@ def _find(name_or_file: str) -> Path:
     packaged = FOLDER / f"{name_or_file}.yaml"
     if Path(name_or_file).name == name_or_file and packaged.is_file():
         return packaged
-    path = Path(name_or_file).expanduser()
+    path = Path(os.path.expanduser(name_or_file))
     if not path.exists() and path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{name_or_file}: no such recipe or file", did_you_mean(name_or_file, names()))
     return path

@@ -293,11 +293,12 @@ def _fill(model: MDSGen, init: Bundle) -> None:
 
 def _fine_tuning(recipe: MdsgenRecipe, init: Bundle, pairs: Pairs | Shards) -> MdsgenRecipe:
     """The recipe with the bundle's transformer; the rest of the recipe must fit it."""
-    if isinstance(pairs, Shards) and pairs.meta.encoder_hash != init.encoder_hash:
-        raise UsageError(
-            f"{init.path}: its encoder is not the one that prepared the clips ({pairs.meta.bundle})",
-            "prepare them with this bundle",
-        )
+    if isinstance(pairs, Shards):
+        meta = pairs.meta
+        other = "encoder" if meta.encoder_hash != init.encoder_hash else "autoencoder"
+        if (meta.encoder_hash, meta.autoencoder_hash) != (init.encoder_hash, init.autoencoder_hash):
+            fact = f"{init.path}: its {other} is not the one that prepared the clips ({meta.bundle})"
+            raise UsageError(fact, "prepare them with this bundle")
     if init.sampling.prediction_type != recipe.objective.prediction_type:
         raise UsageError(
             f"{init.path}: predicts {init.sampling.prediction_type}, the recipe {recipe.objective.prediction_type}",

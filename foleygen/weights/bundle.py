@@ -146,6 +146,13 @@ class Bundle(BundleSpec):
         weights = self.parts["encoder"].sha256 if "encoder" in self.parts else ""
         return digest({"encoder": plain(self.encoder), "weights": weights})
 
+    @property
+    def autoencoder_hash(self) -> str:
+        """16 hex digits that change with the autoencoder's settings and weights and with the mel (for latents)."""
+        weights = self.parts["autoencoder"].sha256 if "autoencoder" in self.parts else ""
+        settings = {"mel": plain(self.mel), "autoencoder": plain(self.autoencoder), "sample_rate": self.sample_rate}
+        return digest({**settings, "weights": weights})
+
 
 class Weights(Protocol):
     """A bundle of any kind, as far as its files go."""
@@ -194,7 +201,7 @@ def opened(
     parts = {str(name): READER.section(Part, value, f"{manifest}: parts.{name}") for name, value in listed.items()}
     for name, part in parts.items():
         if name not in known:
-            raise BundleError(f"{manifest}: parts has an unknown key {name!r}{did_you_mean(name, known)}", "correct it")
+            raise BundleError(f"{manifest}: parts has an unknown key {name!r}", did_you_mean(name, known))
         _check_part(path, part, verify)
     return content, parts
 

@@ -83,8 +83,7 @@ def model(name: str) -> CatalogueModel:
     """The model called ``name``. Raises UsageError."""
     known = {item.name: item for item in load()}
     if name not in known:
-        hint = did_you_mean(name, known)
-        raise UsageError(f"no model {name!r} can be fetched{hint}", f"use one of {', '.join(known)}")
+        raise UsageError(f"no model {name!r} can be fetched", did_you_mean(name, known))
     return known[name]
 
 

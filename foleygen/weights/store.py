@@ -20,7 +20,7 @@ def data_root() -> Path:
     """``$FOLEYGEN_DATA_DIR``, or the platform's data folder for the user."""
     chosen = os.environ.get("FOLEYGEN_DATA_DIR")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
     from platformdirs import user_data_path
 
     return user_data_path("foleygen")
@@ -41,7 +41,7 @@ def resolve(model: str) -> Path:
     for folder in _named(model):
         if (folder / bundle.MANIFEST).is_file():
             return folder
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))
     if (path / bundle.MANIFEST).is_file():
         return path
     fetchable = [entry.name for entry in catalogue.load()]
@@ -50,9 +50,8 @@ def resolve(model: str) -> Path:
         raise BundleError(f"the model {model!r} is not installed", remedy)
     if path.exists():
         raise BundleError(f"{path}: is not a bundle, it has no {bundle.MANIFEST}", "name a bundle's folder")
-    known = [item.name for item in installed()] + fetchable
-    hint = did_you_mean(model, known)
-    raise BundleError(f"{model}: no such model or folder{hint}", "see 'foleygen models list'")
+    known = {item.name for item in installed()} | set(fetchable)
+    raise BundleError(f"{model}: no such model or folder", did_you_mean(model, known))
 
 
 def installed() -> list[Path]:
