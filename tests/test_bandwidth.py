@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from ambience_bundles import MEL, load_composer, write_ambience
 from scipy.signal import firwin, oaconvolve
 
-from foleygen.ambience.bandwidth import OVERLAP, _Bands, _Feed, widened
+from foleygen.ambience.bandwidth import OVERLAP, _Bands, _Feed, _settled, _silenced, widened
 from foleygen.ambience.composer import Composer
 from foleygen.ambience.inpaint import Ask
 
@@ -90,3 +91,26 @@ def test_a_feed_forgets_and_pads() -> None:
     feed.forget(10)
     assert np.array_equal(feed.take(10, 14), [11, 12, 13, 14])
     assert np.array_equal(feed.take(98, 103), [99, 100, 0, 0, 0])
+
+
+def test_one_draw_is_heard_as_loud_as_the_median() -> None:
+    rng = np.random.default_rng(0)
+    noises = 0.05 * rng.standard_normal((4, 8, 400)) + np.array([0.5, 0.2, 0.3, 0.9])[:, None, None]
+    made = torch.from_numpy(noises)
+    settled = _settled(made)
+    assert settled.shape == (1, 8, 400)
+    assert float(settled.mean()) == pytest.approx(0.3, abs=0.02)
+    assert float(settled.std()) == pytest.approx(0.05, rel=0.15)
+    assert torch.equal(_settled(made[:1]), made[:1])
+
+
+def test_what_the_mel_has_nothing_of_is_silenced() -> None:
+    hiss = 0.01 * np.random.default_rng(0).standard_normal(4 * 8192).astype(np.float32)
+    mel = torch.full((128, 64), 0.5)
+    assert np.allclose(_silenced(hiss, mel, MEL), hiss, atol=1e-5)
+    mel[100:] = 0
+    quiet = _silenced(hiss, mel, MEL)
+    spectrum, own = (np.abs(np.fft.rfft(each)) ** 2 for each in (quiet, hiss))
+    hertz = np.fft.rfftfreq(len(hiss), 1 / RATE)
+    assert spectrum[hertz > 12000].sum() < 1e-4 * own[hertz > 12000].sum()
+    assert spectrum[hertz < 6000].sum() == pytest.approx(own[hertz < 6000].sum(), rel=0.01)

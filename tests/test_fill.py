@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from ambience_bundles import MEL, load_composer, write_ambience
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foleygen.ambience import fill
 from foleygen.ambience.composer import Composer
-from foleygen.ambience.inpaint import Ask
+from foleygen.ambience.inpaint import Ask, _likened, _reached
 from foleygen.errors import ClipError, FoleygenError, UsageError
 from foleygen.media.sound_file import extended, opened, replaced
 
@@ -101,6 +102,28 @@ def test_holes_too_long_or_without_surroundings_are_refused(composer: Composer) 
         fill.plan(composer, 48000, 48000 * 60, 48000, 48000 * 10)
     with pytest.raises(UsageError, match="sound around the hole"):
         fill.plan(composer, 48000, 48000, 100, 47900)
+
+
+def test_a_hole_is_as_loud_and_as_varied_as_what_is_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    beside = torch.from_numpy(0.4 + 0.05 * rng.standard_normal((1, 8, 400)))
+    flat = torch.from_numpy(0.2 + 0.02 * rng.standard_normal((1, 8, 400)))
+    masked = torch.zeros(400, dtype=torch.bool)
+    masked[150:250] = True
+    likened = _likened(beside, flat, masked)
+    assert torch.equal(likened[..., ~masked], flat[..., ~masked])
+    inside = likened[..., masked]
+    assert float(inside.mean()) == pytest.approx(0.4, abs=0.01)
+    assert float(inside.std()) == pytest.approx(0.05, rel=0.1)
+
+
+def test_frames_out_of_reach_of_the_hole_keep_their_own_mel(composer: Composer) -> None:
+    mask = np.array([False, True, True, False])
+    hop, half = MEL.hop_length, MEL.n_fft // 2
+    assert np.array_equal(_reached(composer, mask, None), np.repeat(mask, 16))
+    reached = np.flatnonzero(_reached(composer, mask, (20 * hop, 30 * hop)))
+    assert reached[0] == 20 - half // hop + 1
+    assert reached[-1] == 30 + half // hop - 1
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])

@@ -8,17 +8,21 @@ M mel bands, T frames, R rows and W columns of tokens; samples at the composer's
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from math import ceil
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool1d
 
 from foleygen.ambience.composer import Composer, Samples, generator
 from foleygen.ambience.inpaint import Ask, ramp
 from foleygen.audio.mel import MelConfig, mel_basis
+from foleygen.audio.vocos import guess_of
 from foleygen.models.vqgan import PATCH
-from foleygen.sampling.parallel_decode import rows_mask
+from foleygen.sampling.parallel_decode import DecodeConfig, rows_mask
 
 OVERLAP = 8
 """Columns (1.5 s) that a window shares with the one before it."""
@@ -29,6 +33,14 @@ EASE = 1024
 STOPBAND_DB = 80.0
 """What is added is below the cut-off by this much less."""
 MOST_GAIN_DB = 12.0
+DRAWS = 4
+"""Bands that are composed for a window: one is heard, as loud as the median of them."""
+_LEVEL_FRAMES = 33
+"""Frames (0.4 s) over which that is taken."""
+_SILENT = 0.03
+"""Mels below this (3 dB above all that they can tell) fade away."""
+_SILENT_DB = 60.0
+"""How far, where they are 0."""
 _KNOWN_SHARE = 0.75
 """A row with fewer of its bands below the cut-off is composed as a whole."""
 
@@ -43,7 +55,7 @@ def widened(composer: Composer, chunks: Iterable[Samples], total: int, cutoff_hz
     if bands.first_row >= composer.grid[0]:
         yield from feed.rest(total)
         return
-    taps = _high_pass(cutoff_hz, composer.sample_rate)
+    taps = high_pass(cutoff_hz, composer.sample_rate)
     hop = (composer.columns - OVERLAP) * composer.column
     fade = slice((OVERLAP // 2) * composer.column, (OVERLAP // 2 + 1) * composer.column)
     share = ((np.arange(composer.column) + 0.5) / composer.column).astype(np.float32)
@@ -155,19 +167,50 @@ def _high(
     if not heard.any():
         return np.zeros(length, np.float32), None
     own = composer.hear(heard[None])[..., PATCH:-PATCH]
-    tokens = composer.encode(own).clone()
-    mask = rows_mask((tokens.shape[1], tokens.shape[2]), bands.first_row)[None].to(tokens.device)
+    tokens = composer.encode(own).repeat(DRAWS, 1, 1)
+    mask = rows_mask((tokens.shape[1], tokens.shape[2]), bands.first_row).to(tokens.device).repeat(DRAWS, 1, 1)
     if before is not None:
         shared = min(OVERLAP, tokens.shape[2])
         tokens[:, bands.first_row :, :shared] = before[:, bands.first_row :, -OVERLAP:][..., :shared]
         mask[:, :, :shared] = False
-    found = composer.compose(tokens, mask, [generator("band", *ask.key, number)], ask.condition, ask.decoding)
-    sound = composer.sound(bands.joined(own, composer.decode(found)))[0]
+    rows = [generator("band", *ask.key, number, draw) for draw in range(DRAWS)]
+    found = composer.compose(tokens, mask, rows, ask.condition, _hurried(ask.decoding))
+    mel = bands.joined(own, _settled(composer.decode(found)))
+    sound = _silenced(composer.sound(mel)[0], mel[0], composer.mel_config)
     gain = _matched(heard[column:-column], sound, bands.cutoff_hz, composer.sample_rate)
     from scipy.signal import oaconvolve
 
     high = oaconvolve(sound * gain, taps, mode="same")
     return np.asarray(high, np.float32), found
+
+
+def _hurried(decoding: DecodeConfig) -> DecodeConfig:
+    """The steps of one decoding, dealt out to all draws."""
+    return replace(decoding, steps=ceil(decoding.steps / DRAWS))
+
+
+def _settled(made: Tensor) -> Tensor:
+    """The first of several mels (N, M, T), (1, M, T), as loud in each band as their (lower) median is.
+
+    How loud a band is can only be guessed, and a median is nearer than a guess; but the median of noises is no noise.
+    """
+    missing = made.median(0, keepdim=True).values - made[:1]
+    frames = min(_LEVEL_FRAMES, made.shape[-1] // 2 * 2 - 1)
+    return made[:1] + avg_pool1d(missing, frames, 1, frames // 2, count_include_pad=False)
+
+
+def _silenced(sound: Samples, mel: Tensor, config: MelConfig) -> Samples:
+    """A sound (S,) without what its mel (M, T) has nothing of: a vocoder hisses where a mel can tell no lower level."""
+    shares, _ = guess_of(config)  # bins by bands
+    missing = (1 - mel / _SILENT).clamp_min(0)
+    gain = 10 ** (-_SILENT_DB / 20 * (shares.to(mel.device) @ missing))
+    window = torch.hann_window(config.n_fft, device=mel.device)
+    samples = torch.from_numpy(sound).to(mel.device)
+    spectrum = torch.stft(samples, config.n_fft, config.hop_length, window=window, return_complex=True)
+    gain = torch.cat([gain, gain[:, -1:]], dim=1)
+    quiet = torch.istft(spectrum * gain, config.n_fft, config.hop_length, window=window, length=len(sound))
+    silenced: Samples = quiet.cpu().numpy()
+    return silenced
 
 
 def _eased(added: Samples) -> None:
@@ -186,7 +229,7 @@ def _matched(own: Samples, made: Samples, cutoff_hz: float, rate: int) -> float:
     return float(np.clip(np.sqrt(powers[0] / powers[1]), 1 / most, most))
 
 
-def _high_pass(cutoff_hz: float, rate: int) -> NDArray[np.float64]:
+def high_pass(cutoff_hz: float, rate: int) -> NDArray[np.float64]:
     """A linear-phase filter (Kaiser) that is down by STOPBAND_DB at the cut-off."""
     from scipy.signal import firwin, kaiserord
 

@@ -93,7 +93,7 @@ def fill(composer: Composer, samples: Samples, rate: int, hole: Hole, ask: Ask) 
     scale = composer.sample_rate / rate
     edges = round(first * scale), round(last * scale)
     stands: list[tuple[float, Samples]] = []
-    for found in candidates(composer, stretch, hole.mask, ask):
+    for found in candidates(composer, stretch, hole.mask, ask, edges):
         found[~heard.any(axis=1)] = 0
         stands.append((_prominence(composer, stretch, found, edges), found))
     best, chosen = min(stands, key=lambda pair: pair[0])

@@ -21,10 +21,15 @@ FADE_S = 0.05
 """Equal-power fade on each side of what is composed."""
 _BESIDE = 8
 """Frames beside a hole whose mel stands in for what is in it, until that is found."""
-_NEAR = 4 * PATCH
-"""Frames beside a hole that say how loud each band is."""
+_NEAR = (PATCH, 8 * PATCH)
+"""Least and most frames on each side of a hole that say how loud each band is and how much it varies; in between it is
+half as many again as are missing."""
 MOST_CHANGE = 0.1
-"""Most by which a band of what was found is raised or lowered to that: 10 dB."""
+"""Most by which a band of what goes on without an end is raised or lowered: 10 dB."""
+_MOST_LEVEL = 0.3
+"""Most by which a band in a hole is raised or lowered to what is beside it: 30 dB."""
+_MOST_VARIED = 3.0
+"""Most by which its changes in time are stretched or flattened."""
 _EMPTY = 0.05
 """A band that stays below this (95 dB down) on both sides is not filled."""
 _WORKING_PEAK = 0.5
@@ -41,12 +46,15 @@ class Ask:
     candidates: int
 
 
-def candidates(composer: Composer, samples: Samples, mask: NDArray[np.bool_], ask: Ask) -> Iterator[Samples]:
+def candidates(
+    composer: Composer, samples: Samples, mask: NDArray[np.bool_], ask: Ask, hole: tuple[int, int] | None = None
+) -> Iterator[Samples]:
     """The stretch (N, W * column) with its columns under ``mask`` (W,) composed anew, time and again.
 
-    All of it has been through the vocoder; what is not masked has its own mel. Channels that are alike stay alike.
+    All of it has been through the vocoder; what is not masked has its own mel, and with a ``hole`` (first and last
+    sample) so has what is masked and out of its reach. Channels that are alike stay alike.
     """
-    frames = torch.from_numpy(np.repeat(mask, PATCH)).to(composer.device)
+    frames = torch.from_numpy(_reached(composer, mask, hole)).to(composer.device)
     mel = _bridged(composer.hear(samples), frames)
     tokens = composer.encode(mel)
     empty = mel[..., ~frames].amax(-1, keepdim=True) < _EMPTY  # above half the rate of the file
@@ -54,7 +62,7 @@ def candidates(composer: Composer, samples: Samples, mask: NDArray[np.bool_], as
     for number in range(ask.candidates):
         rows = [generator("fill", *ask.key, number) for _ in samples]
         found = composer.decode(composer.compose(tokens, wanted, rows, ask.condition, ask.decoding))
-        found = _levelled(mel, found, frames).clamp(0, 1).masked_fill(empty, 0)
+        found = _likened(mel, found, frames).clamp(0, 1).masked_fill(empty, 0)
         yield composer.sound(torch.where(frames, found, mel))
 
 
@@ -106,14 +114,38 @@ def _bridged(mel: Tensor, masked: Tensor) -> Tensor:
     return bridged
 
 
-def _levelled(mel: Tensor, found: Tensor, masked: Tensor) -> Tensor:
-    """``found`` (N, M, T) with each band of each hole as loud, on the whole, as it is beside the hole."""
-    levelled = found.clone()
+def _reached(composer: Composer, mask: NDArray[np.bool_], hole: tuple[int, int] | None) -> NDArray[np.bool_]:
+    """(T,): the frames of masked columns whose analysis hears something of the hole; without one, all of them."""
+    frames = np.repeat(mask, PATCH)
+    if hole is None:
+        return frames
+    middle = np.arange(len(frames)) * composer.mel_config.hop_length
+    half = composer.mel_config.n_fft // 2
+    reached: NDArray[np.bool_] = frames & (middle + half > hole[0]) & (middle - half < hole[1])
+    return reached
+
+
+def _likened(mel: Tensor, found: Tensor, masked: Tensor) -> Tensor:
+    """``found`` (N, M, T) with each band of each hole as loud, and as varied, as it is on the whole beside the hole.
+
+    Tokens keep less of the changes in time than there are, and guess at levels that the neighbours know.
+    """
+    likened = found.clone()
     for first, last in runs(masked.cpu().numpy()):
-        sides = [mel[..., max(0, first - _NEAR) : first], mel[..., last : last + _NEAR]]
-        means = [side.mean(-1, keepdim=True) for side in sides if side.shape[-1]]
-        if means:
-            beside = sum(means[1:], means[0]) / len(means)
-            missing = beside - found[..., first:last].mean(-1, keepdim=True)
-            levelled[..., first:last] += missing.clamp(-MOST_CHANGE, MOST_CHANGE)
-    return levelled
+        near = min(max(3 * (last - first) // 2, _NEAR[0]), _NEAR[1])
+        around = (mel[..., max(0, first - near) : first], mel[..., last : last + near])
+        sides = [side for side in around if side.shape[-1] > 1]
+        if not sides:
+            continue
+        inside = found[..., first:last]
+        mean = inside.mean(-1, keepdim=True)
+        beside, varied = (torch.stack(values).mean(0) for values in zip(*map(_statistics, sides), strict=True))
+        ratio = varied / inside.std(-1, keepdim=True, correction=0).clamp_min(1e-3)
+        level = mean + (beside - mean).clamp(-_MOST_LEVEL, _MOST_LEVEL)
+        likened[..., first:last] = level + (inside - mean) * ratio.clamp(1 / _MOST_VARIED, _MOST_VARIED)
+    return likened
+
+
+def _statistics(mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation in time of mel (N, M, T), (N, M, 1) each."""
+    return mel.mean(-1, keepdim=True), mel.std(-1, keepdim=True, correction=0)

@@ -12,6 +12,7 @@ import click
 from foleygen.cli import evaluate_judges
 from foleygen.cli.app import Invocation
 from foleygen.cli.evaluate_ablations import ablations
+from foleygen.cli.evaluate_ambience import ambience
 from foleygen.cli.measuring import ENGINE, Chosen, counter, data_options, note, open_dataset, open_engine, show, teller
 from foleygen.cli.options import load_settings, settings_options
 
@@ -32,6 +33,7 @@ def evaluate() -> None:
       foleygen evaluate scenes --data held-out/         sync, loudness, timbre and names, in one go
       foleygen evaluate fidelity --tower runs/tower     FID, IS and KL against true sounds
       foleygen evaluate alignment runs/alignment        is it in time, for a classifier that learnt to tell
+      foleygen evaluate ambience --recordings sounds/   the second engine: holes, bandwidth, tags
     """
 
 
@@ -254,7 +256,7 @@ def seams(
     show(as_json, reports)
 
 
-for _command in (ablations, *evaluate_judges.COMMANDS):
+for _command in (ablations, ambience, *evaluate_judges.COMMANDS):
     evaluate.add_command(_command)
 
 
