@@ -156,7 +156,7 @@ class TestRetrieval:
 
     def test_a_run_is_measured_on_other_videos(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = tiny_training.write_dataset(tmp_path / "data")
-        runs.cavp_loop(tiny_training.cavp(), data, tmp_path / "run", "cpu").run()
+        runs.cavp_loop(tiny_training.cavp(), [data], tmp_path / "run", "cpu").run()
         command = ["evaluate", "retrieval", str(tmp_path / "run"), "--data", str(data), "--json"]
         assert app.run([*command, "--batch-size", "2"]) == 0
         first = json.loads(capsys.readouterr().out)["retrieval"]

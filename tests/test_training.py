@@ -51,11 +51,11 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_loop(name: str, data: Path, pairs: Path, folder: Path, **changes: object) -> Loop:
     torch.set_num_threads(1)
     if name == "vae":
-        return runs.vae_loop(tiny_training.vae(**changes), data, None, folder, "cpu")
+        return runs.vae_loop(tiny_training.vae(**changes), [data], None, folder, "cpu")
     if name == "encoder":
-        return runs.encoder_loop(tiny_training.encoder(**changes), data, folder, "cpu")
+        return runs.encoder_loop(tiny_training.encoder(**changes), [data], folder, "cpu")
     if name == "cavp":
-        return runs.cavp_loop(tiny_training.cavp(**changes), data, folder, "cpu")
+        return runs.cavp_loop(tiny_training.cavp(**changes), [data], folder, "cpu")
     if name == "paper":
         recipe = tiny_training.mdsgen(optimiser="adan", ema_decay=0.9999, **changes)
     else:

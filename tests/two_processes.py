@@ -17,8 +17,8 @@ def gradients(data: Path, pairs: Path, folder: Path) -> dict[str, torch.Tensor]:
     torch.set_num_threads(1)
     loops: dict[str, Loop] = {
         "mdsgen": runs.mdsgen_loop(tiny_training.mdsgen(steps=1), pairs, None, folder / "mdsgen", "cpu"),
-        "cavp": runs.cavp_loop(tiny_training.cavp(steps=1), data, folder / "cavp", "cpu"),
-        "vae": runs.vae_loop(tiny_training.vae(steps=1), data, None, folder / "vae", "cpu"),
+        "cavp": runs.cavp_loop(tiny_training.cavp(steps=1), [data], folder / "cavp", "cpu"),
+        "vae": runs.vae_loop(tiny_training.vae(steps=1), [data], None, folder / "vae", "cpu"),
     }
     found = {}
     for name, loop in loops.items():

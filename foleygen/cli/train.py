@@ -11,12 +11,15 @@ from foleygen.cli import train_ambience, train_data, train_judges
 from foleygen.cli.training import (
     OUTPUT,
     PATH,
+    SHARE,
     changed,
     computing,
     data_option,
+    datasets_option,
     open_bundle,
     run_loop,
     run_options,
+    shared,
     text_of,
 )
 from foleygen.errors import UsageError
@@ -42,11 +45,22 @@ def train() -> None:
 
 
 @train.command()
-@data_option("Dataset of scenes.")
+@datasets_option("Dataset of scenes")
+@SHARE
 @click.option("--recordings", type=PATH, metavar="DIR", help="Recordings to add, with a manifest.tsv.")
 @run_options("tiny-vae")
-def vae(data: Path, recordings: Path | None, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+def vae(
+    data: tuple[Path, ...],
+    shares: tuple[float, ...],
+    recordings: Path | None,
+    recipe: str,
+    output: Path,
+    quiet: bool,
+    **loop: Any,
+) -> None:
     """Train the mel autoencoder.
+
+    Recordings are as likely as clips of scenes, whatever the shares.
 
     \b
     Example:
@@ -55,19 +69,21 @@ def vae(data: Path, recordings: Path | None, recipe: str, output: Path, quiet: b
     from foleygen.training import runs
     from foleygen.training.recipe import VaeRecipe, load
 
-    chosen = load(recipe, VaeRecipe)
+    chosen = shared(load(recipe, VaeRecipe), shares)
     with computing(loop) as (device, changes):
         run_loop(runs.vae_loop(changed(chosen, changes), data, recordings, output, device), "vae", quiet)
 
 
 @train.command()
-@data_option("Dataset of scenes, whose sounds are made again.")
+@datasets_option("Dataset of scenes, whose sounds are made again")
+@SHARE
 @click.option("--recordings", type=PATH, metavar="DIR", help="Recordings to add, with a manifest.tsv.")
 @click.option("--decoder", metavar="NAME|BUNDLE", help="Learn from what this bundle's autoencoder decodes too.")
 @click.option("--init", type=PATH, metavar="RUN", help="Begin with the vocoder of this run.")
 @run_options("vocoder-16k")
 def vocoder(
-    data: Path,
+    data: tuple[Path, ...],
+    shares: tuple[float, ...],
     recordings: Path | None,
     decoder: str | None,
     init: Path | None,
@@ -88,7 +104,7 @@ def vocoder(
     from foleygen.training import runs
     from foleygen.training.recipe import VocoderRecipe, load
 
-    chosen = load(recipe, VocoderRecipe)
+    chosen = shared(load(recipe, VocoderRecipe), shares)
     bundle = open_bundle(decoder) if decoder is not None else None
     with computing(loop) as (device, changes):
         with open_steps("sounds", quiet) as steps:
@@ -100,27 +116,34 @@ def vocoder(
 
 
 @train.command()
-@data_option("Dataset of scenes with pictures.")
+@datasets_option("Dataset of scenes with pictures")
+@SHARE
 @run_options("tiny-encoder")
-def encoder(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+def encoder(
+    data: tuple[Path, ...], shares: tuple[float, ...], recipe: str, output: Path, quiet: bool, **loop: Any
+) -> None:
     """Train the small video encoder to hear what it sees.
 
     \b
-    Example:
+    Examples:
       foleygen train encoder --data data/ -o runs/encoder
+      foleygen train encoder --data data/ --share 0.7 --data physics/ --share 0.3 -o runs/encoder
     """
     from foleygen.training import runs
     from foleygen.training.recipe import EncoderRecipe, load
 
-    chosen = load(recipe, EncoderRecipe)
+    chosen = shared(load(recipe, EncoderRecipe), shares)
     with computing(loop) as (device, changes):
         run_loop(runs.encoder_loop(changed(chosen, changes), data, output, device), "encoder", quiet)
 
 
 @train.command()
-@data_option("Dataset of scenes with pictures; made --for cavp for the published towers.")
+@datasets_option("Dataset of scenes with pictures, made --for cavp for the published towers")
+@SHARE
 @run_options("cavp-small")
-def cavp(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+def cavp(
+    data: tuple[Path, ...], shares: tuple[float, ...], recipe: str, output: Path, quiet: bool, **loop: Any
+) -> None:
     """Train encoders of picture and sound by contrast, within and across clips.
 
     \b
@@ -131,7 +154,7 @@ def cavp(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> Non
     from foleygen.training import runs
     from foleygen.training.recipe import CavpRecipe, load
 
-    chosen = load(recipe, CavpRecipe)
+    chosen = shared(load(recipe, CavpRecipe), shares)
     with computing(loop) as (device, changes):
         run_loop(runs.cavp_loop(changed(chosen, changes), data, output, device), "cavp", quiet)
 

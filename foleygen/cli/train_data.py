@@ -9,7 +9,7 @@ import click
 
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import load_settings, settings_options
-from foleygen.cli.training import DEVICE, OUTPUT, PATH, QUIET, data_option, open_bundle
+from foleygen.cli.training import DEVICE, OUTPUT, PATH, QUIET, datasets_option, open_bundle
 from foleygen.errors import ExitCode, NoClipsError, printable
 
 if TYPE_CHECKING:
@@ -66,15 +66,17 @@ def scenes(
 
 
 @click.command()
-@data_option("Dataset of scenes with pictures.")
+@datasets_option("Dataset of scenes with pictures")
 @click.option("--encoder", "encoder_run", type=PATH, required=True, metavar="RUN", help="A run of train encoder.")
 @click.option("--vae", "vae_run", type=PATH, required=True, metavar="RUN", help="A run of train vae.")
 @click.option("--views", type=click.IntRange(1, 64), default=2, show_default=True, help="Cameras per clip.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the cameras.")
 @OUTPUT
 @QUIET
-def pairs(data: Path, encoder_run: Path, vae_run: Path, views: int, seed: int, output: Path, quiet: bool) -> None:
-    """Encode a dataset of scenes once, for train mdsgen.
+def pairs(
+    data: tuple[Path, ...], encoder_run: Path, vae_run: Path, views: int, seed: int, output: Path, quiet: bool
+) -> None:
+    """Encode datasets of scenes once, one after the other, for train mdsgen.
 
     \b
     Example:
@@ -85,10 +87,11 @@ def pairs(data: Path, encoder_run: Path, vae_run: Path, views: int, seed: int, o
     from foleygen.training import mdsgen, runs
     from foleygen.training.recipe import EncoderRecipe, VaeRecipe, recorded
 
+    datasets = runs.open_alike(data, pictures=True)
     eyes = runs.trained_encoder(encoder_run, recorded(encoder_run, EncoderRecipe))
     ears = runs.trained_autoencoder(vae_run, recorded(vae_run, VaeRecipe))
     with open_steps("clips", quiet) as steps:
-        mdsgen.pair(runs.with_pictures(runs.open_scenes(data)), eyes, ears, views, seed, steps.advance).save(output)
+        mdsgen.pair(datasets, eyes, ears, views, seed, steps.advance).save(output)
     write_result(str(output))
 
 

@@ -7,13 +7,11 @@ from typing import Any
 
 import click
 
-from foleygen.cli.training import PATH, changed, computing, run_loop, run_options
-
-DATA = click.option("--data", type=PATH, required=True, multiple=True, metavar="DIR", help="Dataset of scenes; repeat.")
+from foleygen.cli.training import PATH, changed, computing, datasets_option, run_loop, run_options
 
 
 @click.command()
-@DATA
+@datasets_option("Dataset of scenes")
 @click.option("--pairs", type=PATH, required=True, metavar="DIR", help="What train pairs made of the datasets.")
 @run_options("alignment")
 def alignment(data: tuple[Path, ...], pairs: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
@@ -36,7 +34,7 @@ def alignment(data: tuple[Path, ...], pairs: Path, recipe: str, output: Path, qu
 
 
 @click.command()
-@DATA
+@datasets_option("Dataset of scenes")
 @run_options("sound-tower")
 def tower(data: tuple[Path, ...], recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
     """Train the classifier of sounds that FID, IS and KL are taken from.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,21 @@ DEVICE = click.option(
 def data_option(text: str) -> Callable[[Command], Command]:
     """``--data`` with its help."""
     return click.option("--data", type=PATH, required=True, metavar="DIR", help=text)
+
+
+def datasets_option(text: str) -> Callable[[Command], Command]:
+    """``--data`` that may be repeated."""
+    return click.option("--data", type=PATH, required=True, multiple=True, metavar="DIR", help=f"{text}; repeat.")
+
+
+SHARE = click.option(
+    "--share",
+    "shares",
+    type=click.FloatRange(0, min_open=True),
+    multiple=True,
+    metavar="X",
+    help="Share of the batches, once for each --data; else by number of clips.",
+)
 
 
 def run_options(default: str) -> Callable[[Command], Command]:
@@ -87,6 +103,11 @@ def changed(recipe: Any, changes: dict[str, Any]) -> Any:
     from foleygen.training.recipe import with_loop
 
     return with_loop(recipe, **changes)
+
+
+def shared(recipe: Any, shares: tuple[float, ...]) -> Any:
+    """The recipe with the shares that were typed, if any."""
+    return replace(recipe, shares=shares) if shares else recipe
 
 
 def run_loop(loop: Loop, label: str, quiet: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,24 +47,25 @@ class Pairs:
 
 @torch.inference_mode()
 def pair(
-    dataset: SceneDataset,
+    datasets: Sequence[SceneDataset],
     encoder: MotionEncoder,
     autoencoder: PatchAutoencoder,
     views: int = 2,
     seed: int = 0,
     on_clip: Callable[[int, int], None] | None = None,
 ) -> Pairs:
-    """Encode every clip of a dataset: view 0 as it is, the others through another camera."""
-    assert dataset.frames is not None, "the dataset has no pictures"
-    rate = float(dataset.config["frame_rate"])
-    rows = [clip.row for clip in dataset.clips]
-    features, latents = [], []
-    for number, row in enumerate(rows, 1):
-        cameras = [step_generator(seed, row, view) if view else None for view in range(views)]
-        features.append([_encoded(encoder, dataset.frames[row], rate, camera) for camera in cameras])
-        latents.append(_latents(autoencoder, dataset.mels[row]))
-        if on_clip is not None:
-            on_clip(number, len(rows))
+    """Encode every clip of datasets, one after the other: view 0 as it is, the others through another camera."""
+    total, features, latents, before = sum(map(len, datasets)), [], [], 0
+    for dataset in datasets:
+        assert dataset.frames is not None, "the dataset has no pictures"
+        rate = float(dataset.config["frame_rate"])
+        for row in (clip.row for clip in dataset.clips):
+            cameras = [step_generator(seed, before + row, view) if view else None for view in range(views)]
+            features.append([_encoded(encoder, dataset.frames[row], rate, camera) for camera in cameras])
+            latents.append(_latents(autoencoder, dataset.mels[row]))
+            if on_clip is not None:
+                on_clip(len(latents), total)
+        before += int(dataset.config["count"])
     return standardised(np.array(features, np.float16).swapaxes(0, 1), np.stack(latents))
 
 

@@ -5,6 +5,7 @@ The packaged recipes are in ``recipes/``; ``kind`` says which of the models a re
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,18 @@ _reader = Reader(UsageError)
 
 
 @dataclass(frozen=True, kw_only=True)
-class VaeRecipe:
+class SceneMixture:
+    """``shares`` of the batches that come from each dataset of scenes, relative to their sum; else by their clips."""
+
+    shares: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 < share < math.inf for share in self.shares):
+            raise UsageError(f"shares are {list(self.shares)}", "give every dataset a share above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeRecipe(SceneMixture):
     """The mel autoencoder: ``weights`` of level, change in time, change along frequency, of the mean, and detail."""
 
     kind: Literal["vae"]
@@ -54,7 +66,7 @@ class HearingWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderRecipe:
+class EncoderRecipe(SceneMixture):
     """The small video encoder, on 1/``parts`` of a clip at a time; ``augmented``: through another camera each time."""
 
     kind: Literal["encoder"]
@@ -94,7 +106,7 @@ class MdsgenRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CavpRecipe:
+class CavpRecipe(SceneMixture):
     """Contrast of picture and sound; a batch is ``loop.batch_size`` videos with ``contrast.clips_per_video`` clips.
 
     ``clip_frames`` and ``least_shift`` count pictures at ``frame_rate``. ``event_weight`` adds the onset loss of the
@@ -114,6 +126,7 @@ class CavpRecipe:
     augmented: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.event_weight and self.tower == "published":
             raise UsageError("event_weight needs the tower 'motion', which has an onset head", "set it to 0")
 
@@ -132,12 +145,12 @@ class VocoderModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VocoderRecipe:
+class VocoderRecipe(SceneMixture):
     """The vocoder of one mel, on crops of ``crop_frames`` mel frames.
 
-    ``scenes`` sounds of a dataset are used. ``struck_share`` of the crops are of struck tones, ``recordings_share`` of
-    recordings where there are any, the others of scenes; ``decoded`` of the mels have been through an autoencoder if
-    one is given. Training runs through at most ``trained_corrections``. ``sizes`` are the windows of the spectral
+    ``scenes`` sounds of each dataset are used. ``struck_share`` of the crops are of struck tones, ``recordings_share``
+    of recordings where there are any, the others of scenes; ``decoded`` of the mels have been through an autoencoder
+    if one is given. Training runs through at most ``trained_corrections``. ``sizes`` are the windows of the spectral
     distance in samples. Without an ``adversary`` the distances alone decide.
     """
 
@@ -156,6 +169,7 @@ class VocoderRecipe:
     adversary: AdversaryConfig | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.crop_frames < 8 or self.crop_frames % 8:
             raise UsageError(f"crop_frames is {self.crop_frames}", "make it a multiple of 8")
         shares = (self.struck_share, self.recordings_share, self.decoded)

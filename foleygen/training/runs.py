@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from foleygen.training import autoencoder, cavp, encoder, mdsgen, objectives, pr
 from foleygen.training.dataset import DatasetConfig, SceneDataset
 from foleygen.training.loop import CHECKPOINT, DrawBatch, Loop, Loss, load_checkpoint
 from foleygen.training.mdsgen import Pairs
+from foleygen.training.mixture import check_alike, mixed, shares_of
 from foleygen.training.prepare import Shards
 from foleygen.training.recipe import (
     CavpRecipe,
@@ -31,35 +32,51 @@ from foleygen.training.recipe import (
     record,
     recorded,
 )
-from foleygen.training.sounds import Crops, recording_sounds, scene_sounds, struck_sounds
+from foleygen.training.sounds import Crops, recording_sounds, sounds_of_scenes, struck_sounds
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
 
 
-def vae_loop(recipe: VaeRecipe, data: Path, recordings: Path | None, folder: Path, device: str) -> Loop:
-    """The autoencoder on the mels of a dataset of scenes, and of recordings if given."""
-    dataset = open_scenes(data)
-    sources = [dataset.mels[: len(dataset)]]
+def vae_loop(recipe: VaeRecipe, data: Sequence[Path], recordings: Path | None, folder: Path, device: str) -> Loop:
+    """The autoencoder on the mels of datasets of scenes, and of recordings if given.
+
+    Recordings are as likely as clips of scenes, whatever the datasets' shares are.
+    """
+    datasets = open_alike(data)
+    clips = [len(dataset) for dataset in datasets]
+    recipe = replace(recipe, shares=shares_of(recipe.shares, clips))
+    sources = [[dataset.mels[: len(dataset)]] for dataset in datasets]
+    weights = [sum(clips) * share / sum(recipe.shares) for share in recipe.shares]
     if recordings is not None:
         from foleygen.audio.mel import MelSpectrogram
         from foleygen.training.material import recording_mels
 
-        sources.append(recording_mels(str(recordings), "train", dataset.mels.shape[2], MelSpectrogram()))
+        heard = recording_mels(str(recordings), "train", datasets[0].mels.shape[2], MelSpectrogram())
+        if len(datasets) == 1:
+            sources[0].append(heard)
+        else:
+            sources, weights = [*sources, [heard]], [*weights, len(heard)]
     torch.manual_seed(recipe.loop.seed)
     model = PatchAutoencoder(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = autoencoder.make_loss(recipe.kl_weight, recipe.weights)
-    return started(recipe, model, loss, autoencoder.make_draw(sources, device), folder, device)
+    draw = mixed([autoencoder.make_draw(source, device) for source in sources], weights)
+    return started(recipe, model, loss, draw, folder, device)
 
 
-def encoder_loop(recipe: EncoderRecipe, data: Path, folder: Path, device: str) -> Loop:
-    """The small encoder on the pictures of a dataset of scenes."""
-    dataset = with_pictures(open_scenes(data))
-    _same_pictures(dataset, recipe.model.frame_size, recipe.model.num_frames)
+def encoder_loop(recipe: EncoderRecipe, data: Sequence[Path], folder: Path, device: str) -> Loop:
+    """The small encoder on the pictures of datasets of scenes."""
+    datasets = open_alike(data, pictures=True)
+    recipe = replace(recipe, shares=shares_of(recipe.shares, [len(dataset) for dataset in datasets]))
+    _same_pictures(datasets[0], recipe.model.frame_size, recipe.model.num_frames)
     torch.manual_seed(recipe.loop.seed)
     listener = MotionEncoder(listener_config(recipe)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = encoder.Listener(listener)
-    draw = encoder.make_draw(dataset, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts)
-    return started(recipe, model, encoder.make_loss(asdict(recipe.weights)), _on(draw, device), folder, device)
+    draws = [
+        encoder.make_draw(dataset, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts)
+        for dataset in datasets
+    ]
+    draw, loss = _on(mixed(draws, recipe.shares), device), encoder.make_loss(asdict(recipe.weights))
+    return started(recipe, model, loss, draw, folder, device)
 
 
 def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:
@@ -67,14 +84,15 @@ def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:
     return replace(recipe.model, num_families=len(scenes.FAMILIES), num_materials=len(scenes.MATERIALS))
 
 
-def cavp_loop(recipe: CavpRecipe, data: Path, folder: Path, device: str) -> Loop:
-    """Contrast of pictures and mels of a dataset of scenes."""
-    dataset = with_pictures(open_scenes(data))
-    geometry = cavp_geometry(recipe, dataset)
+def cavp_loop(recipe: CavpRecipe, data: Sequence[Path], folder: Path, device: str) -> Loop:
+    """Contrast of pictures and mels of datasets of scenes."""
+    datasets = open_alike(data, pictures=True)
+    recipe = replace(recipe, shares=shares_of(recipe.shares, [len(dataset) for dataset in datasets]))
+    geometry = cavp_geometry(recipe, datasets[0])
     torch.manual_seed(recipe.loop.seed)
-    draw = cavp.make_draw(dataset, geometry, recipe.contrast, recipe.augmented, device)
+    draws = [cavp.make_draw(dataset, geometry, recipe.contrast, recipe.augmented, device) for dataset in datasets]
     loss = cavp.make_loss(recipe.contrast, recipe.event_weight)
-    return started(recipe, _towers(recipe), loss, draw, folder, device)
+    return started(recipe, _towers(recipe), loss, mixed(draws, recipe.shares), folder, device)
 
 
 def cavp_geometry(recipe: CavpRecipe, dataset: SceneDataset) -> cavp.ClipGeometry:
@@ -113,7 +131,7 @@ def mdsgen_loop(recipe: MdsgenRecipe, data: Path, init: Bundle | None, folder: P
 
 def vocoder_loop(
     recipe: VocoderRecipe,
-    data: Path,
+    data: Sequence[Path],
     recordings: Path | None,
     folder: Path,
     device: str,
@@ -122,19 +140,22 @@ def vocoder_loop(
     decoder: Bundle | None = None,
     on_sound: Callable[[int, int], None] | None = None,
 ) -> Loop:
-    """The vocoder on the sounds of a dataset's scenes, on struck tones, and on recordings if given.
+    """The vocoder on the sounds of datasets' scenes, on struck tones, and on recordings if given.
 
     ``init`` is a run whose vocoder is the beginning; ``decoder`` a bundle whose autoencoder spoils a share of the mels.
     ``on_sound`` counts the scenes that are composed, which is done once per run.
     """
-    config = scene_config(data)
+    configs = [scene_config(path) for path in data]
+    recipe = replace(recipe, shares=shares_of(recipe.shares, [config.count for config in configs]))
     rate, mel = recipe.mel.sample_rate, recipe.mel
-    sources = [scene_sounds(config, recipe.scenes, rate, folder / f"scenes-{rate}.npy", on_sound)]
+    sources = sounds_of_scenes(configs, recipe.scenes, rate, folder, on_sound)
     sources.append(struck_sounds(recipe.scenes // 2 + 1, rate, recipe.loop.seed))
-    shares = [1 - recipe.struck_share, recipe.struck_share]
+    composed, weights = 1 - recipe.struck_share, [recipe.struck_share]
     if recordings is not None:
         sources.append(recording_sounds(recordings, "train", rate, without=scenes.HELD_OUT_MATERIAL))
-        shares = [shares[0] - recipe.recordings_share, recipe.struck_share, recipe.recordings_share]
+        composed, weights = composed - recipe.recordings_share, [*weights, recipe.recordings_share]
+    shares = recipe.shares or (1.0,)
+    weights = [*(composed * share / sum(shares) for share in shares), *weights]
     ears = None
     if decoder is not None:
         if mel_config(decoder) != mel:
@@ -145,7 +166,7 @@ def vocoder_loop(
     model.vocoder.corrections = min(recipe.model.corrections, recipe.trained_corrections)
     if init is not None:
         model.vocoder.network.load_state_dict(vocoder_weights(init, recipe))
-    crops = Crops(sources, shares, recipe.crop_frames * mel.hop_length)
+    crops = Crops(sources, weights, recipe.crop_frames * mel.hop_length)
     draw = vocoder.make_draw(crops, mel, ears, recipe.decoded, device)
     loss = vocoder.make_loss(mel, recipe.weights, recipe.sizes, recipe.adversary, device)
     return started(recipe, model, loss, draw, folder, device)
@@ -195,6 +216,15 @@ def open_scenes(folder: Path) -> SceneDataset:
         fact = f"{folder}: holds {len(dataset)} of its {dataset.config['count']} clips"
         raise UsageError(fact, "run the same foleygen train scenes again to finish it")
     return dataset
+
+
+def open_alike(folders: Sequence[Path], pictures: bool = False) -> list[SceneDataset]:
+    """Datasets whose clips fit one batch. Raises UsageError where they do not, or have no ``pictures``."""
+    datasets = [open_scenes(folder) for folder in folders]
+    if pictures:
+        datasets = [with_pictures(dataset) for dataset in datasets]
+    check_alike(datasets, pictures)
+    return datasets
 
 
 def with_pictures(dataset: SceneDataset) -> SceneDataset:

@@ -89,6 +89,23 @@ def scene_sounds(
     return list(made)
 
 
+def sounds_of_scenes(
+    configs: Sequence[DatasetConfig], count: int, rate: int, folder: Path,
+    on_clip: Callable[[int, int], None] | None = None,
+) -> list[list[Sound]]:  # fmt: skip
+    """``scene_sounds`` of each dataset, kept in ``folder``; ``on_clip`` counts through all of them."""
+    counts, sources = [min(count, config.count) for config in configs], []
+    for index, config in enumerate(configs):
+
+        def counted(done: int, _: int, before: int = sum(counts[:index])) -> None:
+            if on_clip is not None:
+                on_clip(before + done, sum(counts))
+
+        cache = folder / (f"scenes-{rate}-{index + 1}.npy" if index else f"scenes-{rate}.npy")
+        sources.append(scene_sounds(config, count, rate, cache, counted))
+    return sources
+
+
 def struck_sounds(count: int, rate: int, seed: int = 0, seconds: float = 3.0) -> list[Sound]:
     """Strikes of a few clean partials that ring on, at ``rate`` Hz: the steady tones that noises and clicks lack.
 
