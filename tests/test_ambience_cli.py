@@ -63,6 +63,16 @@ def test_words_become_a_wav_of_the_length_asked_for(tmp_path: Path, beds: Path) 
     assert output.read_bytes() == first
 
 
+def test_bf16_is_another_sound_of_the_same_length(tmp_path: Path) -> None:
+    exact, rounded = (tmp_path / f"{precision}.wav" for precision in ("fp32", "bf16"))
+    for output in (exact, rounded):
+        called("ambience", "rain", "--seconds", "1", "--steps", "3", "-o", output, "--precision", output.stem)
+    first, second = (soundfile.read(output)[0] for output in (exact, rounded))
+    assert len(first) == len(second) == 48000
+    assert second.std() > 0
+    assert not np.array_equal(first, second)
+
+
 def test_the_tags_are_listed(beds: Path) -> None:
     out, _ = called("ambience", "--list", "--model", beds)
     assert [line.split()[0] for line in out.splitlines()[1:]] == list(TAGS)

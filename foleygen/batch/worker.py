@@ -152,9 +152,10 @@ class Worker:
             tell(Loading(done=False))
             self._engine = load_engine(self._settings, self._bundle)
             if self._ambience is not None:
-                from foleygen.ambience.composer import Composer
+                from foleygen.ambience.composer import Composer, Precision
 
-                self._composer = Composer.load(self._ambience, self._settings.device)
+                precision: Precision = "bf16" if self._settings.precision == "bf16" else "fp32"
+                self._composer = Composer.load(self._ambience, self._settings.device, precision)
             tell(Loading(done=True))
         return self._engine
 

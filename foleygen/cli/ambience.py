@@ -11,6 +11,7 @@ from foleygen.cli.composing import PATH, Clock, composing_options, counted, expl
 from foleygen.errors import UsageError
 
 if TYPE_CHECKING:
+    from foleygen.ambience.composer import Precision
     from foleygen.weights.ambience import AmbienceBundle
 
 LONGEST_S = 6 * 3600.0
@@ -39,6 +40,7 @@ def ambience(
     steps: int | None,
     guidance: float | None,
     device: str,
+    precision: Precision,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -77,7 +79,9 @@ def ambience(
         write_note(f"heard {words}")
         if not bundle.commercial:
             write_note(f"these weights are for non-commercial use only ({bundle.licence}), and so is this sound")
-    explained(lambda: _write(target, prompt, words.prompt, seconds, model, seed, steps, guidance, device, quiet))
+    explained(
+        lambda: _write(target, prompt, words.prompt, seconds, model, seed, steps, guidance, device, precision, quiet)
+    )
     write_result(str(target))
 
 
@@ -91,6 +95,7 @@ def _write(
     steps: int | None,
     guidance: float | None,
     device: str,
+    precision: Precision,
     quiet: bool,
 ) -> None:
     from foleygen import __version__
@@ -101,7 +106,7 @@ def _write(
     from foleygen.media import bwf
     from foleygen.media.soundtrack import SAMPLE_RATE
 
-    composer = load_composer(model, device)
+    composer = load_composer(model, device, precision)
     words = understand(prompt, composer.bundle)
     ask = Ask((seed, title), composer.condition(words), composer.decoding(steps, guidance), 1)
     rate = composer.sample_rate

@@ -32,6 +32,7 @@ COMMANDS = {
     "models": "foleygen.cli.models:models",
     "cache": "foleygen.cli.cache:cache",
     "bench": "foleygen.cli.bench:bench",
+    "bench-ambience": "foleygen.cli.bench_ambience:bench_ambience",
     "evaluate": "foleygen.cli.evaluate:evaluate",
     "train": "foleygen.cli.train:train",
 }

@@ -14,7 +14,7 @@ from foleygen.config import MAX_SEED
 from foleygen.errors import FoleygenError, UsageError, printable
 
 if TYPE_CHECKING:
-    from foleygen.ambience.composer import Composer, Samples
+    from foleygen.ambience.composer import Composer, Precision, Samples
     from foleygen.ambience.inpaint import Ask
     from foleygen.cli.steps import Steps
 
@@ -43,7 +43,7 @@ class Clock(click.ParamType[float]):
 
 
 def composing_options(command: Command) -> Command:
-    """--model, --seed, --steps, --device, --overwrite and --quiet."""
+    """--model, --seed, --steps, --device, --precision, --overwrite and --quiet."""
     options = (
         click.option("--model", default="ambience", show_default=True, metavar="NAME|DIR", help="Bundle for ambience."),
         click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, metavar="N",
@@ -52,6 +52,8 @@ def composing_options(command: Command) -> Command:
                      help="Steps in which a window is found; else the bundle's."),
         click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
                      help="Where to compute."),
+        click.option("--precision", type=click.Choice(("fp32", "bf16")), default="fp32", show_default=True,
+                     help="Arithmetic of the transformer; bf16 is faster, and other sound."),
         click.option("--overwrite", is_flag=True, help="Overwrite the output if it is there."),
         click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
     )  # fmt: skip
@@ -60,11 +62,11 @@ def composing_options(command: Command) -> Command:
     return command
 
 
-def load_composer(model: str, device: str) -> Composer:
+def load_composer(model: str, device: str, precision: Precision = "fp32") -> Composer:
     """The verified bundle on its device."""
     from foleygen.ambience.composer import Composer, load_bundle
 
-    return Composer.load(load_bundle(model), device)
+    return Composer.load(load_bundle(model), device, precision)
 
 
 def asked(composer: Composer, key: tuple[object, ...], steps: int | None, candidates: int = 1) -> Ask:

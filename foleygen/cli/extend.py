@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from foleygen.cli.composing import (
 )
 from foleygen.errors import UsageError
 
+if TYPE_CHECKING:
+    from foleygen.ambience.composer import Precision
+
 LONGEST_S = 3600.0
 
 
@@ -37,6 +41,7 @@ def extend(
     seed: int,
     steps: int | None,
     device: str,
+    precision: Precision,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -56,7 +61,7 @@ def extend(
         raise UsageError(f"--seconds: {seconds:g} is not from 0 to {LONGEST_S:g}", "correct it")
     target = output_for(output, source.with_name(f"{source.stem}.extended{source.suffix}"), overwrite)
     same_suffix(source, target)
-    explained(lambda: _extend(source, target, seconds, model, seed, steps, device, quiet))
+    explained(lambda: _extend(source, target, seconds, model, seed, steps, device, precision, quiet))
     write_result(str(target))
 
 
@@ -68,6 +73,7 @@ def _extend(
     seed: int,
     steps: int | None,
     device: str,
+    precision: Precision,
     quiet: bool,
 ) -> None:
     from foleygen.cli.steps import open_steps
@@ -76,7 +82,7 @@ def _extend(
     sound = opened(source)
     from foleygen.ambience import extend as module
 
-    composer = load_composer(model, device)
+    composer = load_composer(model, device, precision)
     end = named(source, lambda: module.plan(composer, sound.rate, sound.frames))
     samples = sound.read(end.begin, sound.frames)
     ask = asked(composer, (seed, content_key(samples)), steps)

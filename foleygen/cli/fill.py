@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from foleygen.cli.composing import (
     same_suffix,
 )
 from foleygen.errors import UsageError
+
+if TYPE_CHECKING:
+    from foleygen.ambience.composer import Precision
 
 
 @click.command(short_help="Compose a hole in a sound file anew.")
@@ -39,6 +43,7 @@ def fill(
     seed: int,
     steps: int | None,
     device: str,
+    precision: Precision,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -57,7 +62,9 @@ def fill(
 
     target = output_for(output, source.with_name(f"{source.stem}.filled{source.suffix}"), overwrite)
     same_suffix(source, target)
-    prominence = explained(lambda: _fill(source, target, (start, stop), candidates, model, seed, steps, device))
+    prominence = explained(
+        lambda: _fill(source, target, (start, stop), candidates, model, seed, steps, device, precision)
+    )
     if not quiet:
         write_note(f"filled {stop - start:.2f} s; its edges stand out by {prominence:.1f} dB")
     write_result(str(target))
@@ -72,6 +79,7 @@ def _fill(
     seed: int,
     steps: int | None,
     device: str,
+    precision: Precision,
 ) -> float:
     """How much the edges of what was filled stand out, dB."""
     from foleygen.media.sound_file import opened, replaced
@@ -85,7 +93,7 @@ def _fill(
         raise UsageError(fact, "correct --to")
     from foleygen.ambience import fill as module
 
-    composer = load_composer(model, device)
+    composer = load_composer(model, device, precision)
     hole = named(source, lambda: module.plan(composer, sound.rate, sound.frames, first, last))
     samples = sound.read(hole.begin, min(hole.end, sound.frames))
     ask = asked(composer, (seed, content_key(samples), first, last), steps, candidates)

@@ -164,7 +164,7 @@ class SpecMaskGIT(nn.Module):
         plain = self.mask_embedding.expand(batch, -1)
         if condition is None:
             return plain
-        told: Tensor = self.condition(condition)
+        told: Tensor = self.condition(condition.to(self.condition.weight.dtype))
         return told if given is None else torch.where(given[:, None], told.to(plain.dtype), plain)
 
 

@@ -59,20 +59,27 @@ class DecodeConfig:
 
 
 class TokenModel(Protocol):
-    """What decodes: ``SpecMaskGIT``, or anything called alike."""
+    """What decodes: ``SpecMaskGIT``, or anything called alike. ``given`` (N,) says which rows have the condition."""
 
-    def __call__(self, tokens: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor: ...
+    def __call__(
+        self, tokens: Tensor, mask: Tensor, condition: Tensor | None, given: Tensor | None = None
+    ) -> Tensor: ...
 
 
 def guided(model: TokenModel, condition: Tensor | None, config: DecodeConfig) -> Logits:
-    """Logits of ``model`` with classifier-free guidance; ``condition`` (N, C), or None for what it finds likely."""
+    """Logits of ``model`` with classifier-free guidance; ``condition`` (N, C), or None for what it finds likely.
+
+    Both branches are one batch, which is faster than two calls by some percent.
+    """
 
     def logits(tokens: Tensor, mask: Tensor, step: int) -> Tensor:
         scale = config.guidance_at(step)
         if condition is None or scale == 1:
             return model(tokens, mask, condition).float()
-        told = model(tokens, mask, condition).float()
-        free = model(tokens, mask, None).float()
+        rows = len(tokens)
+        given = torch.arange(2 * rows, device=tokens.device) < rows
+        both = model(tokens.repeat(2, 1, 1), mask.repeat(2, 1, 1), condition.repeat(2, 1), given)
+        told, free = both.float().chunk(2)
         return free + scale * (told - free)
 
     return logits
@@ -96,7 +103,7 @@ def decode(
     wanted = mask.flatten(1).sum(1)
     tokens, mask = tokens.clone(), mask.clone()
     for step in range(config.steps):
-        drawn, confidence = _draw(logits(tokens, mask, step), generators, config.noise(step))
+        drawn, confidence = draw(logits(tokens, mask, step), generators, config.noise(step))
         tokens = torch.where(mask, drawn.view_as(tokens), tokens)
         staying = (wanted * config.masked_share(step)).floor().long()
         open_now = mask.flatten(1).sum(1)
@@ -125,8 +132,8 @@ def rows_mask(grid: tuple[int, int], first: int) -> Tensor:
     return mask
 
 
-def _draw(logits: Tensor, generators: Sequence[torch.Generator], temperature: float) -> tuple[Tensor, Tensor]:
-    """A token of each distribution, (N, L), and the noisy logarithm of its probability."""
+def draw(logits: Tensor, generators: Sequence[torch.Generator], temperature: float) -> tuple[Tensor, Tensor]:
+    """A token of each distribution of ``logits`` (N, L, K), (N, L), and the noisy logarithm of its probability."""
     log_probabilities = logits.log_softmax(-1)
     batch, length, _ = logits.shape
     uniform = torch.stack([torch.rand(2, length, generator=generator) for generator in generators]).to(logits.device)
