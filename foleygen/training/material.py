@@ -65,16 +65,21 @@ def footage_in(folder: str) -> Footage:
 def recording_mels(folder: str, fold: str, columns: int, mel: MelSpectrogram) -> NDArray[np.float16]:
     """Mels (clips, M, columns) of the recordings of one fold, end to end in the manifest's order.
 
-    Short recordings are repeated up to two seconds, so that hits are not drowned by ambiences.
+    Short recordings are repeated up to two seconds, so that hits are not drowned by ambiences; all of them together up
+    to one clip. Raises UsageError for a fold without recordings, and for a recording that is not there.
     """
     from foleygen.media import wav
 
     rate, hop = mel.config.sample_rate, mel.config.hop_length
     with open(Path(folder) / "manifest.tsv", newline="", encoding="utf-8") as handle:
         rows = [row for row in csv.DictReader(handle, delimiter="\t") if row["fold"] == fold]
+    if not rows:
+        raise UsageError(f"{folder}: its manifest has no recording of the fold {fold}", "mark some so")
     sounds = []
     for row in rows:
-        path = next(Path(folder).rglob(row["file"]))
+        path = next(Path(folder).rglob(row["file"]), None)
+        if path is None:
+            raise UsageError(f"{folder}: the recording {row['file']} is not there", "get it, or unlist it")
         samples, source_rate = wav.read(path)
         ratio = Fraction(rate, source_rate)
         sound = resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32)
@@ -82,6 +87,7 @@ def recording_mels(folder: str, fold: str, columns: int, mel: MelSpectrogram) ->
         sounds.append(np.tile(sound * gain, max(1, round(2 * rate / len(sound)))))
     joined = np.concatenate(sounds)
     length = columns * hop
+    joined = np.tile(joined, -(-length // len(joined))) if len(joined) < length else joined
     joined = joined[: len(joined) // length * length].reshape(-1, length)
     with torch.inference_mode():
         return np.concatenate([mel(torch.from_numpy(clip)[None]).numpy().astype(np.float16) for clip in joined])
