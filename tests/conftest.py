@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before torch is imported: the models of the tests are so small that a second thread only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from foleygen.engine import Engine
 
 RATE = Fraction(125, 4)
 FRAMES = 32
@@ -33,6 +37,16 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("NO_COLOR", raising=False)
     return home
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The smallest bundle that runs, loaded anew for each module."""
+    from bundles import load_engine, write_bundle
+
+    folder = tmp_path_factory.mktemp("bundles") / "small"
+    write_bundle(folder)
+    return load_engine(folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from bundles import SAMPLE_RATE, load_engine, write_bundle
+from bundles import SAMPLE_RATE
 from clips import write_clip
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,13 +30,6 @@ def test_every_sample_moves_by_as_much_whatever_the_chunks(total: int, late: int
     moved = np.concatenate([*delayed(np.split(sound, sorted(min(cut, total) for cut in cuts)), late, total), sound[:0]])
     expected = [sound[place - late] if 0 <= place - late < total else 0 for place in range(total)]
     assert moved.tolist() == expected
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    folder = tmp_path_factory.mktemp("bundles") / "small"
-    write_bundle(folder)
-    return load_engine(folder)
 
 
 @pytest.fixture(scope="module")

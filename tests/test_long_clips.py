@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import SAMPLE_RATE, WINDOW, load_engine, write_bundle
+from bundles import SAMPLE_RATE, WINDOW
 from clips import decoded_sound, write_clip
 
 from foleygen.audio.stitch import plan_windows
@@ -30,13 +30,6 @@ COLUMN = 2048
 JOINT = RenderSettings(overlap_s=0.25, seams="joint", batch_size=1)
 OVERLAP = 4096
 """0.25 s in whole columns."""
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    folder = tmp_path_factory.mktemp("bundles") / "small"
-    write_bundle(folder)
-    return load_engine(folder)
 
 
 @pytest.fixture(scope="module")

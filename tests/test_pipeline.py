@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import SAMPLE_RATE, WINDOW, load_engine, write_bundle
+from bundles import SAMPLE_RATE, WINDOW
 from clips import decoded_sound, packets_of, remux, write_clip
 from numpy.typing import NDArray
 from torch import Tensor
@@ -35,13 +35,6 @@ HOP = WINDOW - round(OVERLAP_S * SAMPLE_RATE)
 def settings(**changes: Any) -> RenderSettings:
     """Windows on their grid: the red of the clips starts anew after 40 pictures, which would be a shot change."""
     return RenderSettings(**{"overlap_s": OVERLAP_S, "seams": "crossfade", "cuts": False, **changes})
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    folder = tmp_path_factory.mktemp("bundles") / "small"
-    write_bundle(folder)
-    return load_engine(folder)
 
 
 @pytest.fixture(scope="module")

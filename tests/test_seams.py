@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundles import SAMPLE_RATE, load_engine, write_bundle
+from bundles import SAMPLE_RATE, write_bundle
 from click.testing import CliRunner
 from clips import write_clip
 
@@ -22,13 +22,6 @@ from foleygen.evaluation.seams import LongClip, SeamReport, measure, pooled
 
 TOTAL = 40 * SAMPLE_RATE
 OVERLAP = SAMPLE_RATE
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    folder = tmp_path_factory.mktemp("bundles") / "small"
-    write_bundle(folder)
-    return load_engine(folder)
 
 
 def clip_of(events: np.ndarray | None = None, cuts: tuple[int, ...] = ()) -> LongClip:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -105,6 +104,7 @@ def _drawn(folder: Path, *options: str) -> list[Path]:
 def _measure(settings: Settings, clip: Path, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     from foleygen.batch.worker import batch_size, load_bundle, load_engine
+    from foleygen.evaluation.memory import peak_memory
     from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import probe
 
@@ -150,12 +150,6 @@ def _row(probing: float, stages: Mapping[str, float], total: float) -> dict[str,
     known = {"probing": probing, **stages}
     rest = max(0.0, total - sum(stages.values()))
     return {name: round(seconds, 4) for name, seconds in {**known, "other": rest, "total": probing + total}.items()}
-
-
-def peak_memory() -> int:
-    """Bytes of the largest resident set that this process had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _peak_device_memory(device: str) -> int | None:

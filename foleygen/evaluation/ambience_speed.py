@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import resource
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -27,6 +24,7 @@ from foleygen.ambience.composer import DEFAULT, Composer, generator, load_bundle
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocos import VocosVocoder
 from foleygen.errors import SetupError
+from foleygen.evaluation.memory import peak_memory
 from foleygen.models.specmaskgit import SpecMaskGIT, SpecMaskGITConfig
 from foleygen.models.vqgan import VQGAN, VQGANConfig
 from foleygen.sampling.parallel_decode import DecodeConfig, decode, guided
@@ -204,12 +202,7 @@ def peak(model: str, size: Size, precision: Precision, threads: int) -> int:
     torch.set_num_threads(threads)
     system = load_system(model, size)
     turn(converted(system.transformer, precision), system, 0, 1)
-    status = Path("/proc/self/status")
-    if status.is_file():  # ru_maxrss would remember the process that started this one
-        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == "darwin" else largest * 1024
+    return peak_memory()
 
 
 def _peak_elsewhere(model: str, size: Size, precision: Precision) -> int:
