@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from foleygen.ambience.composer import Composer
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocos import VocosVocoder
+from foleygen.engines.composer import Composer
 from foleygen.models.specmaskgit import SpecMaskGIT, SpecMaskGITConfig
 from foleygen.models.vqgan import VQGAN, VQGANConfig
 from foleygen.weights import ambience
 from foleygen.weights.ambience import AmbienceBundle, AmbienceSpec, DecodingSpec
-from foleygen.weights.bundle import MelSpec, VocoderSpec
+from foleygen.weights.spec import MelSpec, VocoderSpec
 
 TAGS = ("rain", "wind", "fire", "clock")
 MEL = MelConfig(44100, 2048, 512, 128, 0.0, 22050.0)

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from standins import fill_module
 
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.training.export import Trained, export
 from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
-from foleygen.weights.bundle import Bundle, SamplingSpec, VocoderSpec
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.spec import SamplingSpec, VocoderSpec
 
 SAMPLE_RATE = 16000
 WINDOW = 16384

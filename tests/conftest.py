@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
+
 # Before torch is imported: the models of the tests are so small that a second thread only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from foleygen.engine import Engine
+    from foleygen.engines.foley import Engine
 
 RATE = Fraction(125, 4)
 FRAMES = 32
@@ -87,14 +89,14 @@ def save_random_bundle(folder: Path, commercial: bool, seed: int = 0) -> None:
             "autoencoder": PatchAutoencoder(autoencoder),
             "transformer": MDSGen(transformer),
         }
-    spec = bundle.BundleSpec(
+    spec = BundleSpec(
         name=folder.name,
         licence="CC0-1.0" if commercial else "CC-BY-NC-4.0",
         commercial=commercial,
         sample_rate=SAMPLE_RATE,
         window_samples=WINDOW,
-        mel=bundle.MelSpec(n_fft=1024, hop_length=HOP, num_mels=128, f_min=125, f_max=7600),
-        encoder=bundle.EncoderSpec(
+        mel=MelSpec(n_fft=1024, hop_length=HOP, num_mels=128, f_min=125, f_max=7600),
+        encoder=EncoderSpec(
             kind="motion",
             frame_rate=RATE,
             frame_size=64,
@@ -105,9 +107,9 @@ def save_random_bundle(folder: Path, commercial: bool, seed: int = 0) -> None:
             options={"frame_size": 64, "num_frames": FRAMES, "feature_dim": 16, **widths},
         ),
         transformer=asdict(transformer),
-        autoencoder=bundle.AutoencoderSpec(kind="patch", config=asdict(autoencoder)),
-        vocoder=bundle.VocoderSpec(kind="griffin_lim", options={"iterations": 2}),
-        sampling=bundle.SamplingSpec(
+        autoencoder=AutoencoderSpec(kind="patch", config=asdict(autoencoder)),
+        vocoder=VocoderSpec(kind="griffin_lim", options={"iterations": 2}),
+        sampling=SamplingSpec(
             prediction_type="v_prediction", num_inference_steps=2, guidance_scale=2.0, guidance_power=1.0
         ),
     )

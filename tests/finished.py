@@ -13,16 +13,15 @@ from clips import write_clip
 from numpy.typing import NDArray
 
 from foleygen.audio.level import gain_db, target
-from foleygen.batch import sidecar
-from foleygen.batch.discover import Clip
-from foleygen.config import Settings
+from foleygen.facts import Take, WindowFact, take_file
 from foleygen.media import bwf, timecode
 from foleygen.media.loudness import measure
 from foleygen.media.mux import mux
 from foleygen.media.probe import probe
 from foleygen.media.waveform import peaks
 from foleygen.pipeline import Job, Outcome
-from foleygen.pipeline.jobs import Take, WindowFact
+from foleygen.record import sidecar
+from foleygen.settings import Settings
 from foleygen.weights import bundle
 
 RATE = 48000
@@ -87,12 +86,12 @@ def finish(
         takes=tuple(made),
         window_facts=(WindowFact(0.0, 1.024, 2**63 + 1),),
     )
-    sidecar.write(output, sidecar.document(outcome, Clip(source), settings, bundle.load(weights)))
+    sidecar.write(output, sidecar.document(outcome, source, settings, bundle.load(weights)))
     return Made(source, output, tuple(sounds))
 
 
 def _take(output: Path, number: int, sound, settings: Settings, info) -> Take:  # type: ignore[no-untyped-def]
-    wav = sidecar.take_file(output, number) if settings.stems or settings.takes > 1 else None
+    wav = take_file(output, number) if settings.stems or settings.takes > 1 else None
     if wav is not None:
         reference, _ = timecode.time_reference(info)
         facts = {"originator": "foleygen", "description": "", "coding_history": ""}

@@ -23,7 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
-from foleygen.config import AudioPolicy
+from foleygen.settings import AudioPolicy
 
 PATIENCE_S = 60
 """Longest that a clip may take."""

@@ -13,7 +13,7 @@ from judging import write_scenes
 from foleygen.errors import UsageError
 from foleygen.evaluation import ablation
 from foleygen.evaluation.ablation import VARIANTS, Judge, Variant
-from foleygen.training.dataset import SceneDataset
+from foleygen.training.data.dataset import SceneDataset
 from foleygen.training.loop import LoopConfig
 from foleygen.training.mdsgen import Pairs
 

@@ -17,10 +17,10 @@ from foleygen.evaluation import alignment
 from foleygen.evaluation.alignment import Judge
 from foleygen.evaluation.report import to_json
 from foleygen.models.alignment import AlignmentClassifier, AlignmentConfig, MelAlignment, MelAlignmentConfig
-from foleygen.training.alignment import PairedSounds, Stretch, alignment_loop, make_draw, trained_alignment
 from foleygen.training.contrast import alignment_loss
-from foleygen.training.dataset import SceneDataset
-from foleygen.training.judges import AlignmentRecipe, PairDraw
+from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.judges.alignment import PairedSounds, Stretch, alignment_loop, make_draw, trained_alignment
+from foleygen.training.judges.recipes import AlignmentRecipe, PairDraw
 from foleygen.training.loop import LoopConfig
 
 GOLDEN = Path(__file__).parent / "golden"

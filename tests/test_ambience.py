@@ -16,16 +16,17 @@ from safetensors.torch import save_file
 
 from foleygen.ambience import extend, repair
 from foleygen.ambience.bed import bed
-from foleygen.ambience.composer import Composer
 from foleygen.ambience.inpaint import Ask, ramp, runs, spliced
 from foleygen.ambience.outpaint import PREFIX, continued
-from foleygen.ambience.words import understand
 from foleygen.audio import seams
 from foleygen.audio.mel import MelSpectrogram
+from foleygen.engines.composer import Composer
+from foleygen.engines.words import understand
 from foleygen.errors import BundleError, UsageError
-from foleygen.training.ambience_packing import VOCODER_WEIGHTS, Sources, pack_ambience
+from foleygen.training.ambience.packing import VOCODER_WEIGHTS, Sources, pack_ambience
 from foleygen.training.packing import Terms
 from foleygen.weights import ambience, bundle, parts, store
+from foleygen.weights.files import MANIFEST, tensors
 
 RATE = MEL.sample_rate
 
@@ -69,7 +70,7 @@ def test_the_kinds_of_bundles_are_not_mistaken_for_each_other(tmp_path: Path, ra
 
 def test_settings_that_would_take_all_memory_are_refused(tmp_path: Path) -> None:
     saved = write_ambience(tmp_path / "b")
-    manifest = saved.path / bundle.MANIFEST
+    manifest = saved.path / MANIFEST
     manifest.write_text(re.sub(r"codebook_size: \d+", "codebook_size: 99999999", manifest.read_text()))
     with pytest.raises(BundleError, match="codebook_size"):
         ambience.load(saved.path)
@@ -77,7 +78,7 @@ def test_settings_that_would_take_all_memory_are_refused(tmp_path: Path) -> None
 
 def test_parts_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
     saved = write_ambience(tmp_path / "b")
-    manifest = saved.path / bundle.MANIFEST
+    manifest = saved.path / MANIFEST
     manifest.write_text(manifest.read_text().replace("- clock\n", ""))
     with pytest.raises(BundleError, match="do not fit"):
         load_composer(saved.path)
@@ -277,10 +278,10 @@ def test_finished_parts_become_a_bundle(tmp_path: Path, composer: Composer) -> N
         },
     }
     for name, config in kinds.items():
-        parts.save(tmp_path / name, config, bundle.tensors(source, name))
+        parts.save(tmp_path / name, config, tensors(source, name))
     vocoder = tmp_path / "vocoder"
     vocoder.mkdir()
-    save_file(bundle.tensors(source, "vocoder"), vocoder / VOCODER_WEIGHTS)
+    save_file(tensors(source, "vocoder"), vocoder / VOCODER_WEIGHTS)
     told = {"vocoder": {"kind": "vocos", "options": dict(source.vocoder.options)}, "mel": mel}
     (vocoder / "config.yaml").write_text(yaml.safe_dump(told))
     sources = Sources(tmp_path / "tokenizer", tmp_path / "transformer", vocoder)
@@ -290,7 +291,7 @@ def test_finished_parts_become_a_bundle(tmp_path: Path, composer: Composer) -> N
     assert (packed.path / "LICENSE").read_text() == "Free.\n"
     assert (packed.path / "README.md").read_text().endswith("Thanks.\n")
     for part in ambience.PARTS:
-        stored, true = bundle.tensors(packed, part), bundle.tensors(source, part)
+        stored, true = tensors(packed, part), tensors(source, part)
         assert stored.keys() == true.keys()
         assert all(value.dtype == torch.float16 for value in stored.values())
     assert load_composer(packed.path).columns == composer.columns

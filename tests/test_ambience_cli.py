@@ -16,12 +16,12 @@ from ambience_bundles import TAGS, load_composer, write_ambience
 from click.testing import CliRunner
 from clips import packets_of
 
-from foleygen.batch import takes
 from foleygen.batch.discover import Clip
 from foleygen.batch.run import run
 from foleygen.cli.app import Invocation, cli
-from foleygen.config import Settings
 from foleygen.errors import ClipError, FoleygenError, UsageError
+from foleygen.record import takes
+from foleygen.settings import Settings
 from foleygen.weights import catalogue, store
 
 MakeClip = Callable[..., Path]

@@ -19,13 +19,22 @@ from foleygen.media import wav
 from foleygen.models.specmaskgit import SpecMaskGITConfig, load_specmaskgit
 from foleygen.models.tagger import load_tagger
 from foleygen.models.vqgan import VQGANConfig, load_vqgan
-from foleygen.training import ambience, recipe, specmaskgit, tagger, tokens, windows
-from foleygen.training.ambience_recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
+from foleygen.training import recipe
+from foleygen.training.ambience import specmaskgit, tagger, tokens, windows
+from foleygen.training.ambience.recipes import (
+    MaskMixture,
+    SpecMaskGITRecipe,
+    TaggerRecipe,
+    TokenizerObjective,
+    TokenizerRecipe,
+    TokenObjective,
+)
+from foleygen.training.ambience.specmaskgit import draw_mask, export_specmaskgit, specmaskgit_loop
+from foleygen.training.ambience.tagger import export_tagger, tagger_config, tagger_loop
+from foleygen.training.ambience.tokenizer import export_tokenizer, tokenizer_loop
+from foleygen.training.ambience.tokens import TokenSet
+from foleygen.training.ambience.windows import Studio, Windows, WindowsConfig, tags_of
 from foleygen.training.loop import LoopConfig, load_checkpoint, step_generator
-from foleygen.training.specmaskgit import MaskMixture, TokenObjective, draw_mask
-from foleygen.training.tokens import TokenSet
-from foleygen.training.vqgan import TokenizerObjective
-from foleygen.training.windows import Studio, Windows, WindowsConfig
 from foleygen.weights import parts
 
 RATE = 8000
@@ -95,7 +104,7 @@ def test_windows_are_sounds_of_their_tags(sounds: Windows) -> None:
     assert all(0 < float(mel.mean()) < 1 for mel in sounds.mels.astype(np.float32))
     assert {len(record.tags) for record in sounds.records} == {1, 2}
     assert all(len(record.sources) == len(record.tags) for record in sounds.records)
-    names = ambience.tags_of(sounds)
+    names = tags_of(sounds)
     weights = sounds.tag_weights(names)
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-6)
     assert (weights > 0).sum(1).tolist() == [len(record.tags) for record in sounds.records]
@@ -262,12 +271,12 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(
 
     def start(folder: Path, steps: int) -> None:
         if kind == "tokenizer":
-            made = ambience.tokenizer_loop(tokenizer_recipe(steps=steps), sounds.folder, folder, "cpu")
+            made = tokenizer_loop(tokenizer_recipe(steps=steps), sounds.folder, folder, "cpu")
         elif kind == "specmaskgit":
-            made = ambience.specmaskgit_loop(specmaskgit_recipe(steps=steps), tmp_path / "tokens", folder, "cpu")
+            made = specmaskgit_loop(specmaskgit_recipe(steps=steps), tmp_path / "tokens", folder, "cpu")
         else:
             chosen = TaggerRecipe(kind="tagger", loop=loop(steps), widths=(8, 8), crop=32)
-            made = ambience.tagger_loop(chosen, sounds.folder, None, folder, "cpu")
+            made = tagger_loop(chosen, sounds.folder, None, folder, "cpu")
         made.run()
 
     start(tmp_path / "once", 4)
@@ -301,9 +310,9 @@ def test_the_transformer_learns_what_a_tag_sounds_like() -> None:
 
 def test_the_tagger_learns_tags_and_is_judged_beside_chance(sounds: Windows) -> None:
     torch.manual_seed(0)
-    names = ambience.tags_of(sounds)
+    names = tags_of(sounds)
     chosen = TaggerRecipe(kind="tagger", loop=loop(), widths=(16, 16), crop=64)
-    model = load_tagger(ambience.tagger_config(chosen, sounds))
+    model = load_tagger(tagger_config(chosen, sounds))
     weights = sounds.tag_weights(names)
     before = tagger.judge(model, sounds.mels, weights)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
@@ -322,11 +331,11 @@ def test_the_tagger_learns_tags_and_is_judged_beside_chance(sounds: Windows) -> 
 def test_what_does_not_go_together_is_said(sounds: Windows, encoded: TokenSet, tmp_path: Path) -> None:
     wide = replace(tokenizer_recipe(), model=replace(TOKENIZER, num_mels=64))
     with pytest.raises(UsageError, match="has mels of 32 x 96, the recipe wants 64 x 96"):
-        ambience.tokenizer_loop(wide, sounds.folder, tmp_path / "run", "cpu")
+        tokenizer_loop(wide, sounds.folder, tmp_path / "run", "cpu")
     encoded.save(tmp_path)
     tall = replace(specmaskgit_recipe(), model=replace(TRANSFORMER, grid=(3, 6)))
     with pytest.raises(UsageError, match="has tokens of 2 x 6"):
-        ambience.specmaskgit_loop(tall, tmp_path, tmp_path / "run", "cpu")
+        specmaskgit_loop(tall, tmp_path, tmp_path / "run", "cpu")
 
 
 def test_packaged_recipes_are_what_they_say() -> None:
@@ -365,9 +374,9 @@ def test_the_commands_lead_from_recordings_to_parts(
     run("tagger", "--data", data, "--tokenizer", out["tokenizer"], "--steps", "1", "-o", str(tmp_path / "tagger"))
 
     sounds, encoded = Windows(tmp_path / "windows"), TokenSet.load(tmp_path / "tokens")
-    ambience.export_tokenizer(tmp_path / "tokenizer", sounds, tmp_path / "a")
-    ambience.export_specmaskgit(tmp_path / "model", encoded, tmp_path / "b")
-    ambience.export_tagger(tmp_path / "tagger", sounds, tmp_path / "c")
+    export_tokenizer(tmp_path / "tokenizer", sounds, tmp_path / "a")
+    export_specmaskgit(tmp_path / "model", encoded, tmp_path / "b")
+    export_tagger(tmp_path / "tagger", sounds, tmp_path / "c")
     first, weights = parts.load(tmp_path / "a", "tokenizer")
     assert MelConfig(**first["mel"]) == windows.FULL_BAND
     assert load_vqgan(first["model"], weights).config == small.model

@@ -12,7 +12,7 @@ from standins import fill
 
 from foleygen.errors import BundleError
 from foleygen.models.autoencoder import KL_PRESETS, Channel, KLAutoencoder, KLConfig, load_kl
-from foleygen.weights.published import to_diffusers_names
+from foleygen.weights.published.kl import to_diffusers_names
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = KLConfig(1, 1, 8, (32, 32, 64), time_first=True)

@@ -9,8 +9,8 @@ from ambience_bundles import MEL, load_composer, write_ambience
 from scipy.signal import firwin, oaconvolve
 
 from foleygen.ambience.bandwidth import OVERLAP, _Bands, _Feed, _settled, _silenced, widened
-from foleygen.ambience.composer import Composer
 from foleygen.ambience.inpaint import Ask
+from foleygen.engines.composer import Composer
 
 RATE = MEL.sample_rate
 CUTOFF = 7600.0

@@ -18,16 +18,16 @@ from standins import fill, fill_module
 from test_convert import audioldm_standin, cavp_standin, mdsgen_standin
 
 from foleygen.cli.app import run
-from foleygen.engine import autoencoder_of, vocoder_of
+from foleygen.engines.building import autoencoder_of, vocoder_of
 from foleygen.errors import ExitCode
 from foleygen.evaluation.speed import SpeedConfig, measure
 from foleygen.media.probe import probe
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.strict import plain
-from foleygen.training.prepare import Shards
+from foleygen.training.data.prepare import Shards
 from foleygen.training.recipe import MdsgenRecipe, load
 from foleygen.weights import bundle as bundles
-from foleygen.weights import published
+from foleygen.weights.published.kl import STABLE_DIFFUSION
 
 Finish = Callable[..., dict[str, object]]
 
@@ -134,7 +134,7 @@ def test_base_learns_from_own_clips(
 @pytest.mark.slow
 def test_the_papers_geometry_to_a_finished_clip(tmp_path: Path, cavp: Path, finish: Finish) -> None:
     mdsgen_standin(tmp_path / "mine.pt", "paper_T", (8, 32))
-    geometry = {**published.STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
+    geometry = {**STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
     vae = tmp_path / "vae"
     vae.mkdir()
     (vae / "config.json").write_text(json.dumps(geometry))

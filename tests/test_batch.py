@@ -15,14 +15,14 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from foleygen import __version__
-from foleygen.batch import failures, run, sidecar
-from foleygen.batch import report as events
+from foleygen.batch import events, run
 from foleygen.batch.discover import Clip, discover
+from foleygen.batch.events import Event, Report
 from foleygen.batch.plan import check_template, output_name, plan
-from foleygen.batch.report import Event, Report
-from foleygen.cli import bench_batch
-from foleygen.config import Settings
+from foleygen.cli.bench import batch as bench_batch
 from foleygen.errors import BundleError, ClipError, ExitCode, RetryableError, UsageError
+from foleygen.record import failures, sidecar
+from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
 
@@ -299,7 +299,7 @@ def test_a_failure_leaves_a_record_that_success_removes(
 def test_two_containers_of_one_name_have_a_record_each(tmp_path: Path) -> None:
     for suffix in (".mp4", ".webm"):
         clip, output = tmp_path / f"x{suffix}", tmp_path / f"x.foley{suffix}"
-        failures.write(events.ClipFailed(clip, output, ClipError(f"{suffix} is broken", "export it again")))
+        failures.write(clip, output, ClipError(f"{suffix} is broken", "export it again"))
     for suffix in (".mp4", ".webm"):
         assert failures.reason(tmp_path / f"x.foley{suffix}") == f"it failed before ({suffix} is broken)"
     failures.clear(tmp_path / "x.foley.mp4")
@@ -308,7 +308,7 @@ def test_two_containers_of_one_name_have_a_record_each(tmp_path: Path) -> None:
 
 def test_a_name_that_is_too_long_for_a_record_has_none(tmp_path: Path) -> None:
     output = tmp_path / ("x" * 240 + ".foley.mp4")
-    failures.write(events.ClipFailed(tmp_path / "x.mp4", output, ClipError("broken")))
+    failures.write(tmp_path / "x.mp4", output, ClipError("broken"))
     assert failures.read(output) is None
     assert list(tmp_path.iterdir()) == []
 

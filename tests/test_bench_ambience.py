@@ -10,11 +10,13 @@ import pytest
 import torch
 from ambience_bundles import TAGS, VOCODER, load_composer, write_ambience
 
-from foleygen.ambience.composer import Composer
 from foleygen.audio.vocos import VocosVocoder
-from foleygen.cli import app, bench_ambience
-from foleygen.evaluation import ambience_precision, ambience_speed
-from foleygen.evaluation.ambience_speed import PRECISIONS, PUBLISHED_MEL, System, converted, turn
+from foleygen.cli import app
+from foleygen.cli.bench import ambience as bench_ambience
+from foleygen.engines.composer import Composer
+from foleygen.evaluation.ambience import precision as ambience_precision
+from foleygen.evaluation.ambience import speed as ambience_speed
+from foleygen.evaluation.ambience.speed import PRECISIONS, PUBLISHED_MEL, System, converted, turn
 from foleygen.models.specmaskgit import SpecMaskGIT, SpecMaskGITConfig
 from foleygen.models.vqgan import VQGAN, VQGANConfig
 from foleygen.sampling.parallel_decode import DecodeConfig, guided

@@ -19,15 +19,8 @@ from hypothesis import strategies as st
 from foleygen.errors import BundleError, ExitCode
 from foleygen.weights import bundle as bundles
 from foleygen.weights import store
-from foleygen.weights.bundle import (
-    AutoencoderSpec,
-    BundleSpec,
-    EncoderSpec,
-    MelSpec,
-    SamplingSpec,
-    Source,
-    VocoderSpec,
-)
+from foleygen.weights.files import MANIFEST, tensors
+from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, Source, VocoderSpec
 
 SPEC = BundleSpec(
     name="small",
@@ -71,7 +64,7 @@ def save(folder: Path, spec: BundleSpec = SPEC) -> bundles.Bundle:
 
 
 def edit(folder: Path, change: Any) -> None:
-    path = folder / bundles.MANIFEST
+    path = folder / MANIFEST
     content = yaml.safe_load(path.read_text())
     change(content)
     path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -93,7 +86,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert loaded == saved
     assert {name: getattr(loaded, name) for name in vars(SPEC)} == vars(SPEC)
     for part, state in weights().items():
-        found = bundles.tensors(loaded, part)
+        found = tensors(loaded, part)
         assert found.keys() == state.keys()
         for key, tensor in state.items():
             assert found[key].dtype == tensor.dtype
@@ -107,7 +100,7 @@ def test_views_and_shared_tensors_are_stored_whole(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
     parts = {"transformer": {"all": base, "column": base[:, 1], "turned": base.t(), "again": base}}
     saved = bundles.save(tmp_path / "views", SPEC, parts, licence_text="", model_card="")
-    found = bundles.tensors(saved, "transformer")
+    found = tensors(saved, "transformer")
     assert torch.equal(found["column"], base[:, 1])
     assert torch.equal(found["turned"], base.t())
 
@@ -125,7 +118,7 @@ def test_saving_again_gives_the_same_hash_and_replaces(tmp_path: Path) -> None:
 def test_hash_ignores_layout_and_follows_content(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     saved = save(folder)
-    path = folder / bundles.MANIFEST
+    path = folder / MANIFEST
     content = yaml.safe_load(path.read_text())
     path.write_text("# a comment\n" + yaml.safe_dump(dict(reversed(content.items())), default_flow_style=True))
     assert bundles.load(folder).hash == saved.hash
@@ -174,7 +167,7 @@ def test_a_full_disk_leaves_the_old_bundle(tmp_path: Path) -> None:
 def test_every_missing_key_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     save(folder)
-    original = (folder / bundles.MANIFEST).read_text()
+    original = (folder / MANIFEST).read_text()
     optional = {"options", "latent_scale", "latent_mean", "latent_std", "channel", "scaling", "sources"}
     unneeded_parts = {("parts", "encoder"), ("parts", "transformer")}
     required = [
@@ -188,7 +181,7 @@ def test_every_missing_key_is_named(tmp_path: Path) -> None:
                 content = content[parent]
             del content[key]
 
-        (folder / bundles.MANIFEST).write_text(original)
+        (folder / MANIFEST).write_text(original)
         edit(folder, drop)
         with pytest.raises(BundleError, match=key):
             bundles.load(folder)
@@ -197,7 +190,7 @@ def test_every_missing_key_is_named(tmp_path: Path) -> None:
 def test_unknown_keys_are_named_with_the_nearest_known_one(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     save(folder)
-    original = (folder / bundles.MANIFEST).read_text()
+    original = (folder / MANIFEST).read_text()
     cases = [
         (lambda c: c.update(sample_rates=1), "'sample_rates'; did you mean 'sample_rate'"),
         (lambda c: c["encoder"].update(framesize=64), "'framesize'; did you mean 'frame_size'"),
@@ -205,7 +198,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(tmp_path: Path) -> No
         (lambda c: c["parts"].update(encodr=c["parts"]["encoder"]), "'encodr'; did you mean 'encoder'"),
     ]
     for change, message in cases:
-        (folder / bundles.MANIFEST).write_text(original)
+        (folder / MANIFEST).write_text(original)
         edit(folder, change)
         with pytest.raises(BundleError, match=message):
             bundles.load(folder)
@@ -253,7 +246,7 @@ def test_any_value_anywhere_gives_a_bundle_or_a_bundle_error(tmp_path: Path, jun
     folder = tmp_path / "junk"
     if not folder.exists():
         save(folder)
-    path = folder / bundles.MANIFEST
+    path = folder / MANIFEST
     original = path.read_text()
     content = yaml.safe_load(original)
     keys = leaves(content)
@@ -309,14 +302,14 @@ def test_a_part_that_is_no_safetensors_file_is_explained(tmp_path: Path) -> None
     file.write_bytes(b"\xff" * file.stat().st_size)
     loaded = bundles.load(folder, verify=False)
     with pytest.raises(BundleError, match=r"encoder\.safetensors: cannot be read"):
-        bundles.tensors(loaded, "encoder")
+        tensors(loaded, "encoder")
     with pytest.raises(BundleError, match="no weights for the vocoder"):
-        bundles.tensors(loaded, "vocoder")
+        tensors(loaded, "vocoder")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [", "!!python/object/apply:os.getcwd []", "\x00"])
 def test_other_files_are_no_bundles(tmp_path: Path, text: str) -> None:
-    (tmp_path / bundles.MANIFEST).write_text(text)
+    (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(BundleError, match=r"bundle\.yaml"):
         bundles.load(tmp_path)
     with pytest.raises(BundleError, match="does not exist"):

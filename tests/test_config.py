@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from foleygen import config
-from foleygen.config import RenderSettings, Settings
+from foleygen.cli import config
 from foleygen.errors import ExitCode, UsageError
+from foleygen.settings import RenderSettings, Settings, spec, specs
 
 
 def write(path: Path, text: str) -> Path:
@@ -115,7 +115,7 @@ def test_the_pipeline_gets_the_same_defaults() -> None:
 
 def test_every_setting_explains_itself() -> None:
     for setting in fields(Settings):
-        rule = config.spec(setting)
+        rule = spec(setting)
         assert rule.help.endswith("."), setting.name
         assert config.convert(setting.name, setting.default, "default") == setting.default
 
@@ -128,7 +128,7 @@ def test_whole_numbers_survive_as_text(seed: int) -> None:
 @given(st.text(max_size=20))
 @example("~0")
 def test_no_text_is_more_than_a_usage_error(text: str) -> None:
-    for name in config.specs():
+    for name in specs():
         try:
             value = config.convert(name, text, "test")
         except UsageError:

@@ -19,7 +19,12 @@ from foleygen.models.autoencoder import load_kl
 from foleygen.models.cavp import CAVP
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.weights import bundle as bundles
-from foleygen.weights import convert, published
+from foleygen.weights.files import MANIFEST, tensors
+from foleygen.weights.published import presets as convert
+from foleygen.weights.published.cavp import cavp_shapes, convert_cavp
+from foleygen.weights.published.checkpoint import compare, read_checkpoint
+from foleygen.weights.published.kl import STABLE_DIFFUSION, convert_kl
+from foleygen.weights.published.mdsgen import convert_mdsgen
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL_VAE = {
@@ -104,7 +109,7 @@ def audioldm_standin(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]
     (folder / "vocoder").mkdir()
     (folder / "vae" / "config.json").write_text(json.dumps(SMALL_VAE))
     (folder / "vocoder" / "config.json").write_text(json.dumps(SMALL_VOCODER))
-    geometry = {key: SMALL_VAE[key] for key in published.STABLE_DIFFUSION}
+    geometry = {key: SMALL_VAE[key] for key in STABLE_DIFFUSION}
     vae = fill(
         {key: tuple(value.shape) for key, value in load_kl({**geometry, "time_first": True}).kl.state_dict().items()}
     )
@@ -130,8 +135,8 @@ def same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
 
 def test_expected_keys_are_the_published_ones() -> None:
     keys = cavp_keys()
-    assert published.cavp_shapes() == {key: keys[key] for key in keys if key.startswith("video_")}
-    assert len(published.cavp_shapes()) == 320
+    assert cavp_shapes() == {key: keys[key] for key in keys if key.startswith("video_")}
+    assert len(cavp_shapes()) == 320
 
 
 @pytest.mark.parametrize(
@@ -147,7 +152,7 @@ def test_transformer_geometry_is_read_off_the_shapes(
 ) -> None:
     path = tmp_path / "mdsgen_audioldm.pt"
     mdsgen_standin(path, name, (102, 8) if grid == "release" else (8, 32), filled=False)
-    config, weights = convert.convert_mdsgen(path, grid)
+    config, weights = convert_mdsgen(path, grid)
     assert config["hidden_size"] == hidden_size
     assert config["depth"] == 12
     assert config["num_heads"] == heads
@@ -181,34 +186,32 @@ def test_base_is_imported_whole(tmp_path: Path) -> None:
     assert "NON-COMMERCIAL" in (tmp_path / "base" / "LICENSE").read_text()
     assert (loaded.window_samples, loaded.sampling.num_inference_steps) == (130560, 50)
     assert loaded.autoencoder.latent_scale == 4.0
-    assert same(bundles.tensors(loaded, "transformer"), transformer)
-    assert same(bundles.tensors(loaded, "vocoder"), vocoder)
-    assert same(bundles.tensors(loaded, "autoencoder"), vae)
+    assert same(tensors(loaded, "transformer"), transformer)
+    assert same(tensors(loaded, "vocoder"), vocoder)
+    assert same(tensors(loaded, "autoencoder"), vae)
     encoder = CAVP()
-    encoder.load_state_dict(bundles.tensors(loaded, "encoder"), strict=True)
+    encoder.load_state_dict(tensors(loaded, "encoder"), strict=True)
     assert same(encoder.state_dict(), cavp)
-    load_kl(
-        loaded.autoencoder.config, bundles.tensors(loaded, "autoencoder"), latent_scale=loaded.autoencoder.latent_scale
-    )
+    load_kl(loaded.autoencoder.config, tensors(loaded, "autoencoder"), latent_scale=loaded.autoencoder.latent_scale)
     recorded = {source.file: source.sha256 for source in loaded.sources}
     content = (tmp_path / "mdsgen_audioldm.pt").read_bytes()
     assert recorded["mdsgen_audioldm.pt"] == hashlib.sha256(content).hexdigest()
     assert {"vae/config.json", "vocoder/pytorch_model.bin", "cavp_epoch66.ckpt"} <= recorded.keys()
-    assert str(tmp_path) not in (tmp_path / "base" / bundles.MANIFEST).read_text()
+    assert str(tmp_path) not in (tmp_path / "base" / MANIFEST).read_text()
 
 
 def test_paper_geometry_is_imported_with_stable_diffusion(tmp_path: Path) -> None:
     cavp_standin(tmp_path / "cavp.ckpt")
     transformer = mdsgen_standin(tmp_path / "mine.pt", "paper_T", (8, 32))
-    geometry = {**published.STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
+    geometry = {**STABLE_DIFFUSION, "block_out_channels": [32, 32, 32, 32]}
     folder = tmp_path / "vae"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(geometry))
     state = load_kl({**geometry, "time_first": False}).kl.state_dict()
     save_file(state, folder / "diffusion_pytorch_model.safetensors")
     made = convert.import_paper(tmp_path / "cavp.ckpt", tmp_path / "mine.pt", folder, tmp_path / "paper")
-    assert same(bundles.tensors(made, "transformer"), transformer)
-    assert same(bundles.tensors(made, "autoencoder"), state)
+    assert same(tensors(made, "transformer"), transformer)
+    assert same(tensors(made, "autoencoder"), state)
     assert made.autoencoder.latent_scale == 0.18215
     assert made.autoencoder.channel == "G"
     assert made.window_samples == 131072
@@ -220,7 +223,7 @@ def test_diff_foley_checkpoint_gives_the_first_stage(tmp_path: Path) -> None:
     state = {f"first_stage_model.{key}": value for key, value in hollow(vae_keys()).items()}
     others = {"model.diffusion_model.out.2.bias": torch.zeros(4), "first_stage_model.loss.logvar": torch.zeros(())}
     torch.save({"state_dict": {**state, **others}, "global_step": 3}, tmp_path / "ldm_epoch240.ckpt")
-    config, weights = convert.convert_kl(tmp_path / "ldm_epoch240.ckpt")
+    config, weights = convert_kl(tmp_path / "ldm_epoch240.ckpt")
     assert config["latent_channels"] == 4
     assert len(weights) == 248
     assert weights["encoder.mid_block.attentions.0.to_q.weight"].shape == (512, 512)
@@ -236,7 +239,7 @@ def test_cavp_with_any_wrapping(tmp_path: Path, prefix: str, wrapped: bool) -> N
     else:
         named = {prefix + key: value for key, value in state.items()}
     torch.save({"state_dict": named} if wrapped else named, tmp_path / "cavp.pt")
-    assert convert.convert_cavp(tmp_path / "cavp.pt").keys() == keys.keys()
+    assert convert_cavp(tmp_path / "cavp.pt").keys() == keys.keys()
 
 
 def test_every_difference_is_listed(tmp_path: Path) -> None:
@@ -247,22 +250,22 @@ def test_every_difference_is_listed(tmp_path: Path) -> None:
     state["video_project_head.weight"] = torch.zeros(512, 1024)
     torch.save(state, tmp_path / "cavp.pt")
     with pytest.raises(BundleError) as caught:
-        convert.convert_cavp(tmp_path / "cavp.pt")
+        convert_cavp(tmp_path / "cavp.pt")
     text = str(caught.value)
     assert "2 missing: video_encoder.layer2.0.downsample.bn.running_mean, video_project_head.bias" in text
     assert "1 unexpected: video_encoder.layer9.weight" in text
     assert "video_project_head.weight (512, 1024) instead of (512, 2048)" in text
     assert "cavp.pt" in text
-    assert convert.compare(hollow(published.cavp_shapes()), published.cavp_shapes()).ok
+    assert compare(hollow(cavp_shapes()), cavp_shapes()).ok
 
 
 def test_wrong_grid_is_noticed(tmp_path: Path) -> None:
     mdsgen_standin(tmp_path / "a.pt", "paper_T", (8, 32), filled=False)
     with pytest.raises(BundleError, match="not that of the release grid"):
-        convert.convert_mdsgen(tmp_path / "a.pt", "release")
+        convert_mdsgen(tmp_path / "a.pt", "release")
     mdsgen_standin(tmp_path / "b.pt", "paper_T", (32, 8), filled=False)
     with pytest.raises(BundleError, match="not that of the paper grid"):
-        convert.convert_mdsgen(tmp_path / "b.pt", "paper")
+        convert_mdsgen(tmp_path / "b.pt", "paper")
 
 
 class Payload:
@@ -278,7 +281,7 @@ class Payload:
 def test_pickles_that_hold_code_are_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": torch.zeros(1)}, "callback": Payload(tmp_path / "ran")}, tmp_path / "evil.ckpt")
     with pytest.raises(BundleError, match="not loaded"):
-        convert.read_checkpoint(tmp_path / "evil.ckpt")
+        read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "ran").exists()
 
 
@@ -291,20 +294,20 @@ def test_damaged_files_are_explained(tmp_path: Path, name: str) -> None:
     else:
         path.write_bytes(b"" if name == "empty.bin" else b"<html>quota exceeded</html>")
     with pytest.raises(BundleError, match=name):
-        convert.read_checkpoint(path)
+        read_checkpoint(path)
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"nowhere\.pt: does not exist"):
-        convert.read_checkpoint(tmp_path / "nowhere.pt")
+        read_checkpoint(tmp_path / "nowhere.pt")
     torch.save({"epoch": 3}, tmp_path / "numbers.pt")
     with pytest.raises(BundleError, match="no named tensors"):
-        convert.read_checkpoint(tmp_path / "numbers.pt")
+        read_checkpoint(tmp_path / "numbers.pt")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(BundleError, match="is not an MDSGen checkpoint"):
-        convert.convert_mdsgen(tmp_path / "other.pt", "release")
+        convert_mdsgen(tmp_path / "other.pt", "release")
     with pytest.raises(BundleError, match=r"config\.json"):
-        convert.convert_kl(tmp_path)
+        convert_kl(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(SMALL_VAE))
     with pytest.raises(BundleError, match="holds none of"):
-        convert.convert_kl(tmp_path)
+        convert_kl(tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foleygen.errors import UsageError
-from foleygen.training.credits import Recording, credits_of, markdown, read_manifest
+from foleygen.training.data.credits import Recording, credits_of, markdown, read_manifest
 
 HEADER = "file\tclass\tseconds\tsample_rate\tfold\tlicence\tauthor\tsource\trepository"
 ROWS = (

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foleygen.audio.delay import delayed
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.media.probe import probe
 from foleygen.pipeline import Job, Outcome, render, render_window, soundtrack
+from foleygen.settings import RenderSettings
 
 
 @given(

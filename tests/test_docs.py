@@ -12,12 +12,23 @@ from pathlib import Path
 import click
 import pytest
 
-from foleygen import config, scenes
+from foleygen import scenes
+from foleygen.cli import config
 from foleygen.cli.app import cli
 from foleygen.cli.reference import commands_page, walk
 from foleygen.errors import ExitCode, UsageError
 from foleygen.models.transformer import TransformerConfig
-from foleygen.weights import bundle
+from foleygen.settings import Settings, specs
+from foleygen.weights.spec import (
+    AutoencoderSpec,
+    BundleSpec,
+    EncoderSpec,
+    MelSpec,
+    Part,
+    SamplingSpec,
+    Source,
+    VocoderSpec,
+)
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -43,7 +54,7 @@ def test_the_command_reference_is_complete() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert all(name in section for name in parameter.opts), (path, parameter.name)
-    for name in config.specs():
+    for name in specs():
         assert f"`{config.ENVIRONMENT_PREFIX}{name.upper()}`" in written
     for code in ExitCode:
         assert f"| {int(code)} |" in written
@@ -51,7 +62,7 @@ def test_the_command_reference_is_complete() -> None:
 
 def test_every_setting_is_an_option_of_add_sound() -> None:
     (command,) = (command for path, command in walk(cli, "foleygen") if path == "foleygen add-sound")
-    assert set(config.specs()) <= {parameter.name for parameter in command.params}
+    assert set(specs()) <= {parameter.name for parameter in command.params}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -112,7 +123,7 @@ def test_every_shown_command_line_parses(page: str, words: list[str], tmp_path: 
     assert not isinstance(command, click.Group), f"{page}: foleygen {' '.join(words)}"
     with command.make_context(path, list(rest)) as context:
         given = context.params if "config_file" in context.params else {}
-        typed = {name: value for name, value in given.items() if name in config.specs() and value is not None}
+        typed = {name: value for name, value in given.items() if name in specs() and value is not None}
     nothing = tmp_path / config.PROJECT_FILE
     nothing.touch()
     config.load(typed, environ={}, config_file=nothing)
@@ -158,7 +169,7 @@ def test_shown_settings_files_are_valid(tmp_path: Path) -> None:
             if language == "yaml" and block.startswith(f"# {config.PROJECT_FILE}"):
                 file = tmp_path / config.PROJECT_FILE
                 file.write_text(block, encoding="utf-8")
-                assert config.load({}, environ={}, config_file=file) != config.Settings()
+                assert config.load({}, environ={}, config_file=file) != Settings()
                 found += 1
     assert found
 
@@ -177,8 +188,8 @@ def test_make_targets_that_are_shown_exist() -> None:
 
 def test_every_key_of_a_bundle_is_explained() -> None:
     page = (DOCS / "bundles.md").read_text(encoding="utf-8")
-    sections = (bundle.MelSpec, bundle.EncoderSpec, bundle.AutoencoderSpec, bundle.VocoderSpec, bundle.SamplingSpec)
-    for kind in (bundle.BundleSpec, *sections, bundle.Source, bundle.Part, TransformerConfig):
+    sections = (MelSpec, EncoderSpec, AutoencoderSpec, VocoderSpec, SamplingSpec)
+    for kind in (BundleSpec, *sections, Source, Part, TransformerConfig):
         for item in fields(kind):
             assert f"`{item.name}`" in page or f"`{item.name}:" in page, f"{kind.__name__}.{item.name}"
 

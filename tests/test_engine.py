@@ -14,10 +14,14 @@ import yaml
 from bundles import TRANSFORMER, WINDOW, load_engine, write_bundle
 from torch import Tensor
 
-from foleygen.engine import Engine, WindowKey, choose_device, choose_precision, explained, out_of_memory, transformer_of
+from foleygen.engines.building import transformer_of
+from foleygen.engines.device import choose_device, choose_precision, explained, out_of_memory
+from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError, ClipError, ExitCode, RetryableError, SetupError, UsageError
 from foleygen.models.transformer import MDSGen
+from foleygen.sampling.noise import WindowKey
 from foleygen.weights import bundle as bundles
+from foleygen.weights.files import MANIFEST, tensors
 
 CLIP = Path("shots/a.mov")
 
@@ -120,7 +124,7 @@ def test_half_precision_stays_close(folder: Path, engine: Engine) -> None:
 
 
 def test_the_side_block_may_be_left_out(folder: Path) -> None:
-    assert not any(name.startswith("sideblocks.") for name in bundles.tensors(bundles.load(folder), "transformer"))
+    assert not any(name.startswith("sideblocks.") for name in tensors(bundles.load(folder), "transformer"))
     assert len(transformer_of(bundles.load(folder)).sideblocks) == 0
     assert len(MDSGen(TRANSFORMER).sideblocks) == 1
 
@@ -128,9 +132,9 @@ def test_the_side_block_may_be_left_out(folder: Path) -> None:
 def edited(folder: Path, copy: Path, section: str, **changes: Any) -> bundles.Bundle:
     """A copy of the bundle whose ``bundle.yaml`` says something else."""
     shutil.copytree(folder, copy)
-    content = yaml.safe_load((folder / bundles.MANIFEST).read_text())
+    content = yaml.safe_load((folder / MANIFEST).read_text())
     content[section].update(changes)
-    (copy / bundles.MANIFEST).write_text(yaml.safe_dump(content))
+    (copy / MANIFEST).write_text(yaml.safe_dump(content))
     return bundles.load(copy, verify=False)
 
 

@@ -15,12 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import firwin, oaconvolve
 
-from foleygen.ambience.composer import Composer
 from foleygen.cli.app import Invocation, cli
+from foleygen.engines.composer import Composer
 from foleygen.errors import FoleygenError, UsageError
-from foleygen.evaluation import ambience, ambience_bandwidth, ambience_fill, ambience_tags
-from foleygen.evaluation.ambience import Sound
-from foleygen.evaluation.ambience_tags import Listener
+from foleygen.evaluation.ambience import bandwidth as ambience_bandwidth
+from foleygen.evaluation.ambience import fill as ambience_fill
+from foleygen.evaluation.ambience import sounds as ambience
+from foleygen.evaluation.ambience import tags as ambience_tags
+from foleygen.evaluation.ambience.sounds import Sound
+from foleygen.evaluation.ambience.tags import Listener
 from foleygen.media import wav
 from foleygen.models.tagger import Tagger, TaggerConfig
 from foleygen.weights import parts

@@ -11,12 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from foleygen.batch import report as events
-from foleygen.batch import run
+from foleygen.batch import events, run
 from foleygen.batch.discover import discover
-from foleygen.cli.console import open_console
-from foleygen.config import Settings
+from foleygen.cli.terminal.console import open_console
 from foleygen.errors import SetupError
+from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "events.schema.json").read_bytes())

@@ -363,7 +363,7 @@ def test_planning_is_a_fixed_amount_of_work_per_clip(tmp_path: Path, output: boo
     """Counted in looks at the disk, because time depends on the machine."""
     from foleygen.batch.discover import discover
     from foleygen.batch.plan import plan
-    from foleygen.config import Settings
+    from foleygen.settings import Settings
 
     looks = 0
 

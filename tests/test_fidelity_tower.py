@@ -19,11 +19,11 @@ from foleygen.cli import app
 from foleygen.errors import BundleError, UsageError
 from foleygen.evaluation import fidelity, retrieval
 from foleygen.models.sound_tower import SoundTower, SoundTowerConfig
-from foleygen.training import runs
-from foleygen.training.dataset import SceneDataset
-from foleygen.training.judges import TowerRecipe
+from foleygen.training.cavp import cavp_loop
+from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.judges.recipes import TowerRecipe
+from foleygen.training.judges.sound_tower import make_draw, tower_loop, trained_tower
 from foleygen.training.loop import LoopConfig
-from foleygen.training.sound_tower import make_draw, tower_loop, trained_tower
 
 SMALL = SoundTowerConfig(num_mels=32, widths=(8, 8), dim=6)
 
@@ -156,7 +156,7 @@ class TestRetrieval:
 
     def test_a_run_is_measured_on_other_videos(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = tiny_training.write_dataset(tmp_path / "data")
-        runs.cavp_loop(tiny_training.cavp(), [data], tmp_path / "run", "cpu").run()
+        cavp_loop(tiny_training.cavp(), [data], tmp_path / "run", "cpu").run()
         command = ["evaluate", "retrieval", str(tmp_path / "run"), "--data", str(data), "--json"]
         assert app.run([*command, "--batch-size", "2"]) == 0
         first = json.loads(capsys.readouterr().out)["retrieval"]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foleygen.ambience import fill
-from foleygen.ambience.composer import Composer
 from foleygen.ambience.inpaint import Ask, _likened, _reached
+from foleygen.engines.composer import Composer
 from foleygen.errors import ClipError, FoleygenError, UsageError
 from foleygen.media.sound_file import extended, opened, replaced
 

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import start
 
-from foleygen.batch import failures, isolate
+from foleygen.batch import isolate
 from foleygen.batch.discover import Clip
+from foleygen.batch.events import ENDS, ClipFailed, ClipSkipped, Event, Loading
 from foleygen.batch.plan import Planned
-from foleygen.batch.report import ENDS, ClipFailed, ClipSkipped, Event, Loading
 from foleygen.errors import ExitCode, SetupError
+from foleygen.record import failures
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent

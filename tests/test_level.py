@@ -8,16 +8,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from foleygen import config
 from foleygen.audio.level import PRESETS, LoudnessTarget, gain_db, target
+from foleygen.cli import config
 from foleygen.errors import UsageError
-from foleygen.media.loudness import Loudness
+from foleygen.facts import Loudness
+from foleygen.settings import LOUDNESS_PRESETS
 
 LEVELS = st.floats(-70, 10)
 
 
 def test_presets_are_those_that_the_options_know() -> None:
-    assert tuple(PRESETS) == config.LOUDNESS_PRESETS
+    assert tuple(PRESETS) == LOUDNESS_PRESETS
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from bundles import SAMPLE_RATE, WINDOW
 from clips import decoded_sound, write_clip
 
 from foleygen.audio.stitch import plan_windows
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine, WindowKey
+from foleygen.engines.foley import Engine
 from foleygen.evaluation import long_clips, seams
 from foleygen.features.cache import FeatureCache
 from foleygen.media.probe import probe
@@ -25,6 +24,8 @@ from foleygen.pipeline.pictures import choose_windows, overlap
 from foleygen.pipeline.sound import Sampler
 from foleygen.pipeline.tracks import Track
 from foleygen.sampling.joint import GROUP
+from foleygen.sampling.noise import WindowKey
+from foleygen.settings import RenderSettings
 
 COLUMN = 2048
 JOINT = RenderSettings(overlap_s=0.25, seams="joint", batch_size=1)

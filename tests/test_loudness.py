@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foleygen.media.loudness import Loudness, Meter, measure
+from foleygen.facts import Loudness
+from foleygen.media.loudness import Meter, measure
 from foleygen.media.waveform import peaks
 
 RATES = [16000, 44100, 48000]

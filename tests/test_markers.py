@@ -12,9 +12,9 @@ from finished import finish
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foleygen.batch import markers
 from foleygen.errors import ClipError
 from foleygen.media import timecode
+from foleygen.record import markers
 
 RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 50, Fraction(60000, 1001), 60]
 

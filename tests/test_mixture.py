@@ -21,13 +21,17 @@ from foleygen.errors import UsageError
 from foleygen.models.motion import MotionEncoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.strict import plain
-from foleygen.training import mdsgen, runs
-from foleygen.training.dataset import DatasetConfig
+from foleygen.training import mdsgen
+from foleygen.training.autoencoder import vae_loop
+from foleygen.training.cavp import cavp_loop
+from foleygen.training.data.dataset import DatasetConfig
+from foleygen.training.data.mixture import mixed, open_alike, shares_of
+from foleygen.training.data.sounds import sounds_of_scenes
+from foleygen.training.encoder import encoder_loop
 from foleygen.training.loop import CHECKPOINT, DrawBatch, Loop, load_checkpoint, step_generator
 from foleygen.training.mdsgen import Pairs
-from foleygen.training.mixture import mixed, shares_of
 from foleygen.training.recipe import EncoderRecipe, VocoderModel, VocoderRecipe, recorded
-from foleygen.training.sounds import sounds_of_scenes
+from foleygen.training.vocoder import vocoder_loop
 
 TRAININGS = ("vae", "encoder", "cavp")
 
@@ -59,10 +63,10 @@ def rewrite(folder: Path, **config: object) -> Path:
 def make_loop(name: str, data: Sequence[Path], folder: Path, shares: Sequence[float] = (), **changes: object) -> Loop:
     torch.set_num_threads(1)
     if name == "vae":
-        return runs.vae_loop(replace(tiny_training.vae(**changes), shares=tuple(shares)), data, None, folder, "cpu")
+        return vae_loop(replace(tiny_training.vae(**changes), shares=tuple(shares)), data, None, folder, "cpu")
     if name == "encoder":
-        return runs.encoder_loop(replace(tiny_training.encoder(**changes), shares=tuple(shares)), data, folder, "cpu")
-    return runs.cavp_loop(replace(tiny_training.cavp(**changes), shares=tuple(shares)), data, folder, "cpu")
+        return encoder_loop(replace(tiny_training.encoder(**changes), shares=tuple(shares)), data, folder, "cpu")
+    return cavp_loop(replace(tiny_training.cavp(**changes), shares=tuple(shares)), data, folder, "cpu")
 
 
 def marks(name: str, loop: Loop, rows: int, steps: int) -> list[bool]:
@@ -126,7 +130,7 @@ def test_recordings_count_as_many_clips_as_they_are(plain_set: Path, marked_set:
     soundfile.write(tmp_path / "noise.wav", noise, 16000)
     (tmp_path / "manifest.tsv").write_text("file\tclass\tfold\nnoise.wav\train\ttrain\n")
     recipe = replace(tiny_training.vae(), shares=(1, 4))
-    loop = runs.vae_loop(recipe, [plain_set, marked_set], tmp_path, tmp_path / "run", "cpu")
+    loop = vae_loop(recipe, [plain_set, marked_set], tmp_path, tmp_path / "run", "cpu")
     mels = torch.cat([loop.draw(step_generator(0, step), 100)[0] for step in range(6)])
     quiet = mels[:, 64:127].mean((1, 2)) < 0.3  # scenes are silent between their events
     marked = mels[:, -1].amin(1) > 0.9
@@ -175,7 +179,7 @@ def test_the_vocoder_hears_scenes_in_their_shares(plain_set: Path, marked_set: P
         shares=(1, 3),
         sizes=(256,),
     )
-    loop = runs.vocoder_loop(recipe, [plain_set, marked_set], None, tmp_path / "run", "cpu")
+    loop = vocoder_loop(recipe, [plain_set, marked_set], None, tmp_path / "run", "cpu")
     sound, _ = loop.draw(step_generator(0, 0), 400)
     silent = 0.8 * 0.75 + 0.2 * 0.75**2  # a fifth of the crops are two sounds mixed
     assert float((sound.abs().amax(1) == 0).double().mean()) == pytest.approx(silent, abs=0.1)
@@ -184,7 +188,7 @@ def test_the_vocoder_hears_scenes_in_their_shares(plain_set: Path, marked_set: P
 def test_pairs_keep_the_order_of_the_datasets(plain_set: Path, marked_set: Path) -> None:
     torch.manual_seed(0)
     eyes, ears = MotionEncoder(tiny_training.MOTION).eval(), PatchAutoencoder(tiny_training.vae().model).eval()
-    datasets = runs.open_alike([plain_set, marked_set], pictures=True)
+    datasets = open_alike([plain_set, marked_set], pictures=True)
     counted: list[tuple[int, int]] = []
     both = mdsgen.pair(datasets, eyes, ears, 2, on_clip=lambda done, total: counted.append((done, total)))
     first, second = (mdsgen.pair([dataset], eyes, ears, 2) for dataset in datasets)

@@ -262,7 +262,7 @@ def test_what_is_heard_is_near_the_middle() -> None:
 
 
 def test_a_dataset_of_physics_scenes(tmp_path: Path) -> None:
-    from foleygen.training import dataset
+    from foleygen.training.data import dataset
 
     config = dataset.DatasetConfig(count=2, style="physics", num_frames=64, pictures=gl_works(), frame_size=32)
     made = dataset.make(tmp_path / "data", config, workers=1)

@@ -20,13 +20,14 @@ from clips import decoded_sound, packets_of, remux, write_clip
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine, WindowKey
+from foleygen.engines.foley import Engine
 from foleygen.errors import ClipError, ExitCode, FoleygenError, RetryableError, SetupError, UsageError
 from foleygen.features.cache import FeatureCache
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.probe import ClipInfo, probe
 from foleygen.pipeline import Job, Outcome, Progress, render, render_window, soundtrack, tracks
+from foleygen.sampling.noise import WindowKey
+from foleygen.settings import RenderSettings
 
 OVERLAP_S = 0.25
 HOP = WINDOW - round(OVERLAP_S * SAMPLE_RATE)

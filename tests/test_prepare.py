@@ -18,14 +18,15 @@ from foleygen.media import movie, own_sound, probe
 from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.training import prepare, runs
+from foleygen.training.data import prepare
+from foleygen.training.data.prepare import Encoders, Shards
 from foleygen.training.export import Trained, export
-from foleygen.training.mdsgen import Pairs
+from foleygen.training.mdsgen import Pairs, mdsgen_loop
 from foleygen.training.packing import pack_transformer
-from foleygen.training.prepare import Encoders, Shards
 from foleygen.training.recipe import MdsgenRecipe, load, with_loop
-from foleygen.weights import bundle as bundles
-from foleygen.weights.bundle import Bundle, SamplingSpec, VocoderSpec
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import tensors
+from foleygen.weights.spec import SamplingSpec, VocoderSpec
 
 RATE = 16000
 WINDOW_S = 8.192
@@ -227,8 +228,8 @@ def test_fine_tuning_begins_with_the_bundle_and_ends_in_one(
 ) -> None:
     list(prepare.prepare([clips / "a.mp4", clips / "sub" / "long.mp4"], tmp_path / "shards", encoders))
     recipe = with_loop(load("tiny-mdsgen", MdsgenRecipe), steps=1, batch_size=2, warmup=0, ema_decay=0.5)
-    loop = runs.mdsgen_loop(recipe, tmp_path / "shards", bundle, tmp_path / "run", "cpu")
-    start = bundles.tensors(bundle, "transformer")
+    loop = mdsgen_loop(recipe, tmp_path / "shards", bundle, tmp_path / "run", "cpu")
+    start = tensors(bundle, "transformer")
     state = loop.model.state_dict()
     assert not any(name.startswith("sideblocks") for name in start)
     for name, value in start.items():
@@ -246,7 +247,7 @@ def test_fine_tuning_wants_the_encoder_that_prepared(clips: Path, encoders: Enco
     other = make_bundle(tmp_path / "other", seed=1)
     recipe = load("tiny-mdsgen", MdsgenRecipe)
     with pytest.raises(UsageError, match="its encoder is not the one"):
-        runs.mdsgen_loop(recipe, tmp_path / "shards", other, tmp_path / "run", "cpu")
+        mdsgen_loop(recipe, tmp_path / "shards", other, tmp_path / "run", "cpu")
 
 
 def test_a_clips_sound_is_in_step_with_its_picture(tmp_path: Path) -> None:

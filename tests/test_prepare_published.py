@@ -18,20 +18,24 @@ from torch.nn import functional
 from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.cli import app
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError, UsageError
 from foleygen.media import movie, own_sound, probe
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.pipeline import render_window
+from foleygen.settings import RenderSettings
 from foleygen.strict import plain
-from foleygen.training import prepare, recipe, runs
-from foleygen.training.prepare import Encoders, Shards
+from foleygen.training import recipe
+from foleygen.training.data import prepare
+from foleygen.training.data.prepare import Encoders, Shards
+from foleygen.training.mdsgen import mdsgen_loop
 from foleygen.training.recipe import MdsgenRecipe
 from foleygen.weights import bundle as bundles
-from foleygen.weights.bundle import AutoencoderSpec, Bundle, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import tensors
+from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
 
 RATE = 16000
 FRAMES = 128
@@ -220,7 +224,7 @@ def test_its_vocoder_is_compared_with_griffin_lim_on_its_mel(
 def changed(bundle: Bundle, folder: Path, **changes: object) -> Bundle:
     """The same weights with other settings."""
     spec = BundleSpec(**{item.name: getattr(bundle, item.name) for item in fields(BundleSpec)})
-    parts = {part: bundles.tensors(bundle, part) for part in bundle.parts}
+    parts = {part: tensors(bundle, part) for part in bundle.parts}
     made = replace(spec, **changes)  # type: ignore[arg-type]
     return bundles.save(folder, made, parts, licence_text="Test weights.\n", model_card="Small.\n")
 
@@ -233,7 +237,7 @@ def test_latents_of_another_scale_are_not_mixed_or_tuned_on(clips: Path, release
     with pytest.raises(UsageError, match="another bundle"):
         list(prepare.prepare([clips / "rising.mp4"], shards, Encoders.load(other, "cpu")))
     with pytest.raises(UsageError, match="its autoencoder is not the one"):
-        runs.mdsgen_loop(recipe.load("paper-T", MdsgenRecipe), shards, other, tmp_path / "run", "cpu")
+        mdsgen_loop(recipe.load("paper-T", MdsgenRecipe), shards, other, tmp_path / "run", "cpu")
 
 
 def test_a_window_that_the_transformer_does_not_fit_is_an_error(clips: Path, released: Bundle, tmp_path: Path) -> None:

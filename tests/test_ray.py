@@ -26,14 +26,14 @@ from processes import start
 from foleygen import __version__
 from foleygen.batch import run
 from foleygen.batch.discover import Clip, discover
+from foleygen.batch.events import ENDS, ClipFailed, ClipSkipped, Event, Loading, Opened
 from foleygen.batch.plan import Planned
-from foleygen.batch.report import ENDS, ClipFailed, ClipSkipped, Event, Loading, Opened
 from foleygen.cli import app
-from foleygen.config import Settings
 from foleygen.errors import SetupError
 from foleygen.farm import ray_pool
 from foleygen.farm.actor import ClipActor
 from foleygen.farm.ray_pool import TRIES, Desk, Share, share_of
+from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent

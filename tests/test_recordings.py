@@ -10,7 +10,7 @@ import soundfile
 
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.errors import UsageError
-from foleygen.training.material import recording_mels
+from foleygen.training.data.material import recording_mels
 
 
 def folder_of(path: Path, seconds: float, fold: str = "train") -> Path:

@@ -21,8 +21,8 @@ from foleygen.ambience.repair import COLUMNS, EVENT_S
 from foleygen.audio import onsets
 from foleygen.batch.discover import Clip
 from foleygen.batch.run import run
-from foleygen.config import Settings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
+from foleygen.settings import Settings
 
 LATENT_COLUMNS = 40
 """Windows of 5.12 s: the second engine wants 1.7 s on both sides of a joint."""

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from standins import fill_module
 
 from foleygen.errors import BundleError, UsageError
+from foleygen.models.denoiser import Denoiser
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling.guidance import power_cosine
-from foleygen.sampling.sampler import Denoiser, SamplerConfig, sample, window_noise
+from foleygen.sampling.noise import window_noise
+from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod, exact_times, make_scheduler
 
 GOLDEN = Path(__file__).parent / "golden"

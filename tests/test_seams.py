@@ -15,10 +15,10 @@ from clips import write_clip
 
 from foleygen.audio.stitch import joint, plan_windows
 from foleygen.cli.app import Invocation, cli
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.evaluation import long_clips, seams
 from foleygen.evaluation.seams import LongClip, SeamReport, measure, pooled
+from foleygen.settings import RenderSettings
 
 TOTAL = 40 * SAMPLE_RATE
 OVERLAP = SAMPLE_RATE

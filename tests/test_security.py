@@ -24,10 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foleygen.cli import app
-from foleygen.config import MAX_PIXELS, load
+from foleygen.cli.config import load
 from foleygen.errors import BundleError, ClipError, ExitCode, FoleygenError, UsageError
 from foleygen.media.probe import probe
+from foleygen.settings import MAX_PIXELS
 from foleygen.weights import bundle as bundles
+from foleygen.weights.files import MANIFEST, tensors
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -64,7 +66,7 @@ def bundle(tmp_path: Path, random_bundle: Path) -> Path:
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
-    path = folder / bundles.MANIFEST
+    path = folder / MANIFEST
     content = yaml.safe_load(path.read_text())
     edit(content)
     path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -104,7 +106,7 @@ def test_yaml_makes_no_objects(tmp_path: Path, text: str) -> None:
     path.write_text(text.format(mark=mark))
     with pytest.raises(UsageError, match=r"foleygen\.yaml"):
         load({}, {}, tmp_path)
-    (tmp_path / bundles.MANIFEST).write_text(text.format(mark=mark))
+    (tmp_path / MANIFEST).write_text(text.format(mark=mark))
     with pytest.raises(BundleError, match=r"bundle\.yaml"):
         bundles.load(tmp_path)
     from foleygen.training.recipe import read
@@ -117,7 +119,7 @@ def test_yaml_makes_no_objects(tmp_path: Path, text: str) -> None:
 def test_yaml_that_grows_is_refused(tmp_path: Path) -> None:
     """Ten anchors of ten references each name 10**10 entries in a kilobyte."""
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 11)]
-    (tmp_path / bundles.MANIFEST).write_text("\n".join([*lines, "transformer: *a10"]))
+    (tmp_path / MANIFEST).write_text("\n".join([*lines, "transformer: *a10"]))
     with pytest.raises(BundleError):
         bundles.load(tmp_path)
 
@@ -127,7 +129,7 @@ def test_a_pickle_in_a_bundle_is_not_opened(tmp_path: Path, bundle: Path, verify
     mark = tmp_path / "ran"
     put_part(bundle, pickle.dumps(Touch(mark)))
     with pytest.raises(BundleError, match=r"encoder\.safetensors: cannot be read"):
-        bundles.tensors(bundles.load(bundle, verify=verify), "encoder")
+        tensors(bundles.load(bundle, verify=verify), "encoder")
     for name in ("encoder.pt", "encoder.pkl", "encoder.safetensors.bin"):
         (bundle / "encoder.safetensors").rename(bundle / name)
         change(bundle, lambda manifest, name=name: manifest["parts"]["encoder"].update(file=name))  # type: ignore[misc]
@@ -152,7 +154,7 @@ def test_a_pickle_in_a_bundle_is_not_opened(tmp_path: Path, bundle: Path, verify
 def test_safetensors_that_lie_about_sizes(bundle: Path, content: bytes) -> None:
     put_part(bundle, content)
     with pytest.raises(BundleError, match=r"encoder\.safetensors: cannot be read"):
-        bundles.tensors(bundles.load(bundle), "encoder")
+        tensors(bundles.load(bundle), "encoder")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ GREEDY = """
 import resource, sys
 from pathlib import Path
 import yaml
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
 from foleygen.weights import bundle
 folder = Path(sys.argv[1])
@@ -273,7 +275,7 @@ def test_nothing_is_written_outside_the_output_folder(tmp_path: Path, random_bun
 def test_a_name_is_no_path_and_no_program(tmp_path: Path, template: str) -> None:
     from foleygen.batch.discover import Clip
     from foleygen.batch.plan import plan
-    from foleygen.config import Settings
+    from foleygen.settings import Settings
 
     with pytest.raises(UsageError, match="--name"):
         plan([Clip(tmp_path / "a.mp4")], Settings(name=template))

@@ -15,16 +15,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from foleygen.batch import run, sidecar, summary
+from foleygen.batch import run, summary
 from foleygen.batch.discover import Clip, discover, listed
+from foleygen.batch.events import ClipFailed, Event, Report
 from foleygen.batch.plan import Planned
-from foleygen.batch.report import ClipFailed, Event, Report
 from foleygen.batch.shard import Shard, deal, in_order, parse, seconds_of
 from foleygen.batch.summary import Merged, Summary
 from foleygen.cli import app
 from foleygen.cli.plan import _entry
-from foleygen.config import Settings
 from foleygen.errors import ClipError, ExitCode, FoleygenError, RetryableError, SetupError, UsageError
+from foleygen.record import sidecar
+from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -227,7 +228,7 @@ def test_two_workers_on_one_clip_leave_a_whole_output(tmp_path: Path, random_bun
     code = (
         "import sys; from pathlib import Path; from foleygen.batch import run;"
         "from foleygen.batch.discover import Clip;"
-        "from foleygen.config import Settings; import torch, foleygen.engine;"
+        "from foleygen.cli.config import Settings; import torch, foleygen.engines.foley;"
         "print('ready', flush=True); sys.stdin.readline();"
         f"settings = Settings(model={str(random_bundle)!r}, device='cpu', cache=False);"
         f"print(run.run([Clip(Path({str(clip)!r}))], settings, lambda event: None).exit_code)"

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
-from foleygen.batch import sidecar
-from foleygen.config import Settings
 from foleygen.errors import ClipError
+from foleygen.facts import take_file
 from foleygen.media.probe import probe
+from foleygen.record import sidecar
+from foleygen.settings import Settings
 from foleygen.weights import bundle
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "sidecar.schema.json").read_bytes())
@@ -67,7 +68,7 @@ def test_the_schema_is_strict(shared: Made) -> None:
 
 def test_it_says_what_was_made(shared: Made, random_bundle: Path) -> None:
     document = written(shared)
-    assert document["schema"] == sidecar.SCHEMA == 2
+    assert document["schema"] == SCHEMA == 2
     assert document["source"] == "shot.mov"
     assert document["timecode"] == "01:00:00:00"
     assert document["frame_rate"] == "25"
@@ -137,7 +138,7 @@ def test_more_takes_are_not(shared: Made, random_bundle: Path) -> None:
 
 
 def test_a_missing_wav_is_told(made: Made, random_bundle: Path) -> None:
-    sidecar.take_file(made.output, 2).unlink()
+    take_file(made.output, 2).unlink()
     asked = expected(made, random_bundle, Settings(takes=3))
     assert sidecar.difference(made.output, asked) == "take 2 is missing"
     assert sidecar.difference(made.output, {**asked, "takes": 1}) is None
@@ -222,7 +223,7 @@ def test_any_damage_is_one_sentence(shared: Made, random_bundle: Path, data: st.
     output.touch()
     os.truncate(output, shared.output.stat().st_size)
     for take in (1, 2, 3):
-        sidecar.take_file(output, take).touch()
+        take_file(output, take).touch()
     sidecar.path_for(output).write_text(json.dumps(document))
     refused = refusal(output)
     assert refused is None or "\n" not in refused

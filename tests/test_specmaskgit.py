@@ -145,7 +145,7 @@ def test_clap_hears_the_same_twice_even_a_long_sound(clap: Clap) -> None:
     first, second = clap.audio(noise), clap.audio(noise)
     assert first.shape == (1, 512)
     assert torch.equal(first, second)
-    assert not torch.allclose(first, clap.audio(0.1 * np.roll(noise, 5)[: SAMPLE_RATE]))
+    assert not torch.allclose(first, clap.audio(0.1 * np.roll(noise, 5)[:SAMPLE_RATE]))
 
 
 def test_clap_refuses_what_says_nothing(clap: Clap, tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
-from foleygen.batch import markers, sidecar, takes
 from foleygen.cli import app
 from foleygen.cli.takes import BLOCKS, PLAIN_BLOCKS, waveform
-from foleygen.config import Settings
 from foleygen.errors import ClipError, ExitCode, UsageError
+from foleygen.facts import take_file
 from foleygen.media.loudness import measure
 from foleygen.media.probe import probe
+from foleygen.record import markers, sidecar, takes
+from foleygen.settings import Settings
 from foleygen.strict import plain
 from foleygen.weights import bundle
 
@@ -122,7 +123,7 @@ def test_loudness_is_that_of_the_run_for_the_take_that_is_picked(tmp_path: Path,
 def test_a_take_that_was_edited_is_measured_anew(tmp_path: Path, random_bundle: Path) -> None:
     made = finish(tmp_path, random_bundle, settings=Settings(takes=2, loudness="-30"), takes=2)
     louder = np.repeat((made.sounds[1] * 2)[:, None], 2, axis=1)
-    soundfile.write(sidecar.take_file(made.output, 2), louder, RATE, "PCM_24")
+    soundfile.write(take_file(made.output, 2), louder, RATE, "PCM_24")
     takes.pick(made.output, 2)
     assert measure([heard(made.output)], RATE).integrated_lufs == pytest.approx(-30, abs=0.1)
 
@@ -203,11 +204,11 @@ def test_a_clip_without_a_finished_one_is_told(tmp_path: Path) -> None:
 
 
 def lose_wav(made: Made) -> None:
-    sidecar.take_file(made.output, 2).unlink()
+    take_file(made.output, 2).unlink()
 
 
 def spoil_wav(made: Made) -> None:
-    sidecar.take_file(made.output, 2).write_bytes(b"no sound")
+    take_file(made.output, 2).write_bytes(b"no sound")
 
 
 def lose_source(made: Made) -> None:
@@ -236,7 +237,7 @@ def aim_at_source(made: Made) -> None:
     changed = {**document, "output": "shot.mov", "output_bytes": size, "takes": named}
     sidecar.path_for(made.output).write_text(json.dumps(changed))
     for number in (1, 2, 3):
-        shutil.copy(sidecar.take_file(made.output, number), sidecar.take_file(made.source, number))
+        shutil.copy(take_file(made.output, number), take_file(made.source, number))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_pick_prints_the_finished_clip(made: Made, foleygen: Foleygen) -> None:
 
 def test_the_table(made: Made, foleygen: Foleygen) -> None:
     takes.pick(made.output, 2)
-    sidecar.take_file(made.output, 3).unlink()
+    take_file(made.output, 3).unlink()
     code, out, err = foleygen("takes", made.source)
     assert (code, err) == (ExitCode.OK, "")
     header, *rows = out.splitlines()
@@ -306,7 +307,7 @@ def test_the_table_as_json(made: Made, foleygen: Foleygen) -> None:
     assert document["output"] == str(made.output)
     assert document["picked"] == 1
     assert [take["picked"] for take in document["takes"]] == [True, False, False]
-    assert [take["file"] for take in document["takes"]] == [str(sidecar.take_file(made.output, n)) for n in (1, 2, 3)]
+    assert [take["file"] for take in document["takes"]] == [str(take_file(made.output, n)) for n in (1, 2, 3)]
     assert document["takes"][1]["onsets_s"] == [0.2, 1.2]
 
 
@@ -360,7 +361,7 @@ def test_from_silent_clips_to_a_timeline_with_takes(
         Draft202012Validator(schema).validate(json.loads(sidecar.path_for(output).read_bytes()))
         length = round(probe(output).duration * RATE)
         for number in (1, 2, 3):
-            facts = soundfile.info(sidecar.take_file(output, number))
+            facts = soundfile.info(take_file(output, number))
             assert (facts.frames, facts.samplerate, facts.subtype) == (length, RATE, "PCM_24")
         assert markers.path_for(output).exists()
     reel = otio.adapters.read_from_file(str(tmp_path / "reel.otio"))
@@ -370,7 +371,7 @@ def test_from_silent_clips_to_a_timeline_with_takes(
     first = heard(outputs[0])
     assert foleygen("pick", clips[0], 3)[:2] == (ExitCode.OK, f"{outputs[0]}\n")
     assert not np.array_equal(heard(outputs[0]), first)
-    third = soundfile.read(sidecar.take_file(outputs[0], 3), dtype="float32")[0]
+    third = soundfile.read(take_file(outputs[0], 3), dtype="float32")[0]
     np.testing.assert_allclose(heard(outputs[0]), third, atol=2**-22)
     before = contents(tmp_path)
     assert foleygen(*asked)[:2] == (ExitCode.OK, "")

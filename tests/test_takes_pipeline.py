@@ -28,18 +28,20 @@ from torch import Tensor
 from wavinfo import WavInfoReader
 
 from foleygen.audio import onsets
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine, WindowKey
+from foleygen.engines.foley import Engine
 from foleygen.errors import ClipError, Interrupted, UsageError
+from foleygen.facts import Loudness
 from foleygen.features.cache import FeatureCache
 from foleygen.media import bwf
-from foleygen.media.loudness import Loudness, measure
+from foleygen.media.loudness import measure
 from foleygen.media.probe import probe
 from foleygen.pipeline import Job, Outcome, Progress, pictures, render, rendering, soundtrack
 from foleygen.pipeline.deliver import deliver
 from foleygen.pipeline.sound import Row, Sounding, joined
 from foleygen.pipeline.threads import Room
 from foleygen.pipeline.tracks import Stopped, Track
+from foleygen.sampling.noise import WindowKey
+from foleygen.settings import RenderSettings
 
 OVERLAP_S = 0.25
 HOP = WINDOW - round(OVERLAP_S * SAMPLE_RATE)

@@ -16,9 +16,11 @@ from finished import Made, finish
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foleygen.batch import fcpxml, sidecar, timeline
-from foleygen.config import Settings
 from foleygen.errors import ClipError, ExitCode, SetupError, UsageError
+from foleygen.facts import take_file
+from foleygen.record import sidecar
+from foleygen.record.timeline import fcpxml, timeline
+from foleygen.settings import Settings
 
 NTSC = Fraction(30000, 1001)
 STRANGE = "c \U0001f941" + os.fsdecode(b"\xff") + ".mkv"
@@ -85,7 +87,7 @@ def test_takes_are_alternatives_of_one_clip(read: otio.schema.Timeline, batch: l
     first, second, third = read.tracks[1]
     assert list(first.media_references()) == ["take 1", "take 2", "take 3"]
     assert [one.target_url for one in first.media_references().values()] == [
-        str(sidecar.take_file(batch[0].output, number)) for number in (1, 2, 3)
+        str(take_file(batch[0].output, number)) for number in (1, 2, 3)
     ]
     assert [clip.active_media_reference_key for clip in (first, second, third)] == ["take 1"] * 3
     assert third.media_reference.target_url == read.tracks[0][2].media_reference.target_url, "no wav: the clip's own"

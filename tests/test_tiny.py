@@ -15,10 +15,11 @@ import torch
 from foleygen import scenes
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import detect
-from foleygen.engine import Engine, WindowKey
+from foleygen.engines.foley import Engine
 from foleygen.evaluation.sync import score
 from foleygen.media import movie, own_sound
 from foleygen.media.probe import probe
+from foleygen.sampling.noise import WindowKey
 from foleygen.weights import bundle, store
 
 LARGEST = 24_000_000

@@ -21,10 +21,13 @@ from torch import Tensor, nn
 
 from foleygen.cli import app
 from foleygen.errors import RetryableError, UsageError
-from foleygen.training import autoencoder, encoder, journal, runs
-from foleygen.training.augment import augment
-from foleygen.training.cavp import PublishedTowers
+from foleygen.training import autoencoder, encoder, journal
+from foleygen.training.autoencoder import vae_loop
+from foleygen.training.cavp import PublishedTowers, cavp_loop
+from foleygen.training.data.augment import augment
+from foleygen.training.encoder import encoder_loop
 from foleygen.training.loop import CHECKPOINT, CURVE, Loop, LoopConfig, TrainingError, load_checkpoint
+from foleygen.training.mdsgen import mdsgen_loop
 from foleygen.training.objectives import DiffusionConfig
 from foleygen.training.recipe import Recipe
 
@@ -51,16 +54,16 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_loop(name: str, data: Path, pairs: Path, folder: Path, **changes: object) -> Loop:
     torch.set_num_threads(1)
     if name == "vae":
-        return runs.vae_loop(tiny_training.vae(**changes), [data], None, folder, "cpu")
+        return vae_loop(tiny_training.vae(**changes), [data], None, folder, "cpu")
     if name == "encoder":
-        return runs.encoder_loop(tiny_training.encoder(**changes), [data], folder, "cpu")
+        return encoder_loop(tiny_training.encoder(**changes), [data], folder, "cpu")
     if name == "cavp":
-        return runs.cavp_loop(tiny_training.cavp(**changes), [data], folder, "cpu")
+        return cavp_loop(tiny_training.cavp(**changes), [data], folder, "cpu")
     if name == "paper":
         recipe = tiny_training.mdsgen(optimiser="adan", ema_decay=0.9999, **changes)
     else:
         recipe = tiny_training.mdsgen(TINY_OBJECTIVE, aligned=True, **changes)
-    return runs.mdsgen_loop(recipe, pairs, None, folder, "cpu")
+    return mdsgen_loop(recipe, pairs, None, folder, "cpu")
 
 
 def curve(folder: Path) -> list[dict[str, str]]:
@@ -247,9 +250,7 @@ def test_a_torn_last_line_is_forgotten(tmp_path: Path) -> None:
     assert journal.read(path) == [{"row": 0}, {"row": 2}]
 
 
-def test_the_command_trains_and_goes_on(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_trains_and_goes_on(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     import yaml
 
     from foleygen.strict import plain

@@ -23,13 +23,12 @@ from foleygen.cli import app
 from foleygen.errors import UsageError
 from foleygen.evaluation import vocoding
 from foleygen.strict import plain
-from foleygen.training import runs
-from foleygen.training.dataset import DatasetConfig
+from foleygen.training.data.dataset import DatasetConfig
+from foleygen.training.data.sounds import Crops, recording_sounds, scene_sounds, struck_sounds
 from foleygen.training.discriminators import AdversaryConfig
 from foleygen.training.loop import CHECKPOINT, CURVE, Loop, load_checkpoint, step_generator
-from foleygen.training.recipe import VocoderModel, VocoderRecipe, load, read
-from foleygen.training.sounds import Crops, recording_sounds, scene_sounds, struck_sounds
-from foleygen.training.vocoder import SpectralDistance, VocoderInTraining, VocoderWeights, make_loss
+from foleygen.training.recipe import VocoderModel, VocoderRecipe, VocoderWeights, load, read
+from foleygen.training.vocoder import SpectralDistance, VocoderInTraining, make_loss, vocoder_loop, vocoder_weights
 from foleygen.weights import bundle as bundles
 
 ADVERSARY = AdversaryConfig(sizes=(256, 1024), channels=(4, 4, 4))
@@ -77,7 +76,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     adversary: AdversaryConfig | None, data: Path, recordings: Path, tmp_path: Path
 ) -> None:
     def make(name: str) -> Loop:
-        return runs.vocoder_loop(recipe(adversary, steps=4), [data], recordings, tmp_path / name, "cpu")
+        return vocoder_loop(recipe(adversary, steps=4), [data], recordings, tmp_path / name, "cpu")
 
     class KilledError(Exception):
         pass
@@ -128,7 +127,7 @@ def test_the_two_sides_do_not_train_each_other() -> None:
 
 
 def test_it_learns(data: Path, tmp_path: Path) -> None:
-    loop = runs.vocoder_loop(recipe(steps=40, learning_rate=5e-3), [data], None, tmp_path, "cpu")
+    loop = vocoder_loop(recipe(steps=40, learning_rate=5e-3), [data], None, tmp_path, "cpu")
     batch = loop.draw(step_generator(1, 0), 8)
 
     def loss() -> float:
@@ -141,22 +140,22 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_begins_where_another_ended(data: Path, tmp_path: Path) -> None:
-    runs.vocoder_loop(recipe(steps=2), [data], None, tmp_path / "first", "cpu").run()
-    loop = runs.vocoder_loop(recipe(ADVERSARY), [data], None, tmp_path / "second", "cpu", init=tmp_path / "first")
+    vocoder_loop(recipe(steps=2), [data], None, tmp_path / "first", "cpu").run()
+    loop = vocoder_loop(recipe(ADVERSARY), [data], None, tmp_path / "second", "cpu", init=tmp_path / "first")
     vocoder = loop.model.vocoder
     assert isinstance(vocoder, VocosVocoder)
     assert vocoder.corrections == 1  # the model's own, fewer than those of the recipe
-    for name, value in runs.vocoder_weights(tmp_path / "first").items():
+    for name, value in vocoder_weights(tmp_path / "first").items():
         assert torch.equal(value, vocoder.network.state_dict()[name])
     other = recipe()
     other = VocoderRecipe(kind="vocoder", loop=other.loop, model=VocoderModel(hidden_size=12, depth=1), scenes=2)
     with pytest.raises(UsageError, match="another size or mel"):
-        runs.vocoder_loop(other, [data], None, tmp_path / "third", "cpu", init=tmp_path / "first")
+        vocoder_loop(other, [data], None, tmp_path / "third", "cpu", init=tmp_path / "first")
 
 
 def test_mels_that_an_autoencoder_spoiled_are_in_the_batch(data: Path, random_bundle: Path, tmp_path: Path) -> None:
     bundle = bundles.load(random_bundle)
-    loop = runs.vocoder_loop(recipe(), [data], None, tmp_path, "cpu", decoder=bundle)
+    loop = vocoder_loop(recipe(), [data], None, tmp_path, "cpu", decoder=bundle)
     sound, mel = loop.draw(step_generator(0, 0), 5)
     true = MelSpectrogram(MelConfig())(sound)
     same = [torch.allclose(ours, theirs) for ours, theirs in zip(mel, true, strict=True)]

@@ -14,12 +14,14 @@ from test_mel import golden_wave
 
 from foleygen.audio.mel import MelConfig, MelSpectrogram, mel_basis, normalise
 from foleygen.audio.vocos import VocosVocoder, guess_of
-from foleygen.engine import Engine, WindowKey, vocoder_of
+from foleygen.engines.building import vocoder_of
+from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
 from foleygen.models.vocos import Vocos, VocosConfig
+from foleygen.sampling.noise import WindowKey
 from foleygen.training.export import export_vocoder
 from foleygen.training.recipe import VocoderRecipe, load
-from foleygen.training.runs import vocoder_model
+from foleygen.training.vocoder import vocoder_model
 from foleygen.weights import bundle as bundles
 
 MEL = MelConfig()
@@ -139,9 +141,7 @@ def test_a_bundle_holds_it(random_bundle: Path, tmp_path: Path) -> None:
 
 def test_a_vocoder_for_another_mel_does_not_get_into_a_bundle(random_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="its mel is not the vocoder's"):
-        export_vocoder(
-            tmp_path / "wide", bundles.load(random_bundle), small(WIDE), name="wide", model_card="Noise."
-        )
+        export_vocoder(tmp_path / "wide", bundles.load(random_bundle), small(WIDE), name="wide", model_card="Noise.")
 
 
 def test_a_bundle_with_other_settings_than_weights_is_one_sentence(random_bundle: Path, tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from foleygen.audio.mel import mel_basis
 from foleygen.errors import BundleError, UsageError
 from foleygen.models.vqgan import PATCH, PRESETS, TRAINING_ONLY, VQGAN, Quantiser, VQGANConfig, load_vqgan
-from foleygen.training import vqgan
+from foleygen.training.ambience import tokenizer as vqgan
+from foleygen.training.ambience.recipes import TokenizerObjective, TokenizerWeights
+from foleygen.training.ambience.tokenizer import TokenizerTraining
+from foleygen.training.ambience.windows import FRAMES, FULL_BAND, PUBLISHED
 from foleygen.training.loop import step_generator
-from foleygen.training.vqgan import TokenizerObjective, TokenizerTraining, TokenizerWeights
-from foleygen.training.windows import FRAMES, FULL_BAND, PUBLISHED
 from foleygen.weights import parts
 
 SMALL = VQGANConfig(num_mels=32, num_frames=96, codebook_size=12, code_dim=4, widths=(8, 8, 16))

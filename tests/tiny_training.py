@@ -90,7 +90,10 @@ def mdsgen(objective: DiffusionConfig | None = None, aligned: bool = False, **ch
         learn_sigma=objective.learned_sigma,
     )
     return MdsgenRecipe(
-        kind="mdsgen", loop=loop(**changes), transformer=transformer, objective=objective  # type: ignore[arg-type]
+        kind="mdsgen",
+        loop=loop(**changes),
+        transformer=transformer,
+        objective=objective,  # type: ignore[arg-type]
     )
 
 

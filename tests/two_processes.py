@@ -8,17 +8,20 @@ from pathlib import Path
 import tiny_training
 import torch
 
-from foleygen.training import parallel, runs
+from foleygen.training import parallel
+from foleygen.training.autoencoder import vae_loop
+from foleygen.training.cavp import cavp_loop
 from foleygen.training.loop import Loop
+from foleygen.training.mdsgen import mdsgen_loop
 
 
 def gradients(data: Path, pairs: Path, folder: Path) -> dict[str, torch.Tensor]:
     """Gradients of the first step, by training and parameter."""
     torch.set_num_threads(1)
     loops: dict[str, Loop] = {
-        "mdsgen": runs.mdsgen_loop(tiny_training.mdsgen(steps=1), pairs, None, folder / "mdsgen", "cpu"),
-        "cavp": runs.cavp_loop(tiny_training.cavp(steps=1), [data], folder / "cavp", "cpu"),
-        "vae": runs.vae_loop(tiny_training.vae(steps=1), [data], None, folder / "vae", "cpu"),
+        "mdsgen": mdsgen_loop(tiny_training.mdsgen(steps=1), pairs, None, folder / "mdsgen", "cpu"),
+        "cavp": cavp_loop(tiny_training.cavp(steps=1), [data], folder / "cavp", "cpu"),
+        "vae": vae_loop(tiny_training.vae(steps=1), [data], None, folder / "vae", "cpu"),
     }
     found = {}
     for name, loop in loops.items():

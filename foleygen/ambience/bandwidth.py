@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
-from foleygen.ambience.composer import Composer, Samples, generator
 from foleygen.ambience.inpaint import Ask, ramp
 from foleygen.audio.mel import MelConfig, mel_basis
 from foleygen.audio.vocos import guess_of
+from foleygen.engines.composer import Composer, Samples
 from foleygen.models.vqgan import PATCH
+from foleygen.sampling.noise import generator
 from foleygen.sampling.parallel_decode import DecodeConfig, rows_mask
 
 OVERLAP = 8

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from foleygen.ambience.composer import Composer, Samples
 from foleygen.ambience.inpaint import Ask
 from foleygen.ambience.outpaint import continued
+from foleygen.engines.composer import Composer, Samples
 
 
 def bed(composer: Composer, ask: Ask, total: int) -> Iterator[Samples]:

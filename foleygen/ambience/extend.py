@@ -12,9 +12,9 @@ from math import ceil, floor
 
 import numpy as np
 
-from foleygen.ambience.composer import Composer, Samples
 from foleygen.ambience.inpaint import FADE_S, Ask, level, ramp
 from foleygen.ambience.outpaint import continued
+from foleygen.engines.composer import Composer, Samples
 from foleygen.errors import UsageError
 from foleygen.media.resample import resampled
 

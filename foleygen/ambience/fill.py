@@ -11,9 +11,9 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.ambience.composer import Composer, Samples
 from foleygen.ambience.inpaint import FADE_S, Ask, candidates, level, spliced
 from foleygen.audio import seams
+from foleygen.engines.composer import Composer, Samples
 from foleygen.errors import UsageError
 from foleygen.media.resample import resampled
 

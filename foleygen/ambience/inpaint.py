@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foleygen.ambience.composer import Composer, Samples, generator
+from foleygen.engines.composer import Composer, Samples
 from foleygen.models.vqgan import PATCH
+from foleygen.sampling.noise import generator
 from foleygen.sampling.parallel_decode import DecodeConfig
 
 FADE_S = 0.05

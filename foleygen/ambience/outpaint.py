@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foleygen.ambience.composer import Composer, Samples, generator
 from foleygen.ambience.inpaint import MOST_CHANGE, Ask
+from foleygen.engines.composer import Composer, Samples
 from foleygen.models.vqgan import PATCH
+from foleygen.sampling.noise import generator
 
 PREFIX = 16
 """Columns (3.0 s) that a window shares with the one before it."""

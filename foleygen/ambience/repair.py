@@ -12,10 +12,10 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.ambience.composer import Composer, Samples
 from foleygen.ambience.fill import resampled_rows
 from foleygen.ambience.inpaint import FADE_S, Ask, candidates, level, ramp, runs
 from foleygen.audio import seams
+from foleygen.engines.composer import Composer, Samples
 
 CANDIDATES = 3
 """Ways to repair a joint that are tried."""

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from foleygen.config import LOUDNESS_PRESETS
 from foleygen.errors import UsageError
+from foleygen.settings import LOUDNESS_PRESETS
 
 
 @dataclass(frozen=True)

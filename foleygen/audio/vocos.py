@@ -90,9 +90,7 @@ class VocosVocoder(nn.Module):
     def _split(self, samples: Tensor) -> Tensor:
         """Samples (N, T * hop_length) to spectra (N, F, T), as MelSpectrogram analyses them."""
         n_fft, hop = self.config.n_fft, self.config.hop_length
-        spectrum = torch.stft(
-            samples[:, :-1], n_fft, hop, window=self.window, pad_mode="constant", return_complex=True
-        )
+        spectrum = torch.stft(samples[:, :-1], n_fft, hop, window=self.window, pad_mode="constant", return_complex=True)
         return spectrum[..., : samples.shape[-1] // hop]
 
     def _join(self, spectrum: Tensor) -> Tensor:

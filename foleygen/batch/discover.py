@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foleygen.atomic import is_part
-from foleygen.batch import sidecar
+from foleygen.facts import MARK
+from foleygen.record import sidecar
 
 _NAMES = "3gp asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
@@ -141,4 +142,4 @@ def _leads_to(kind: Callable[[], bool]) -> bool:
 
 def is_finished(path: Path) -> bool:
     """True for what foleygen wrote: by its name, or by the sidecar that names it."""
-    return path.stem.endswith(sidecar.MARK) or sidecar.read(path) is not None
+    return path.stem.endswith(MARK) or sidecar.read(path) is not None

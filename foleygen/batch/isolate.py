@@ -23,11 +23,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from foleygen.batch.events import ENDS, ClipFailed, Event, Listener, Loading
 from foleygen.batch.outbox import LOGGER, Broke, log_to
 from foleygen.batch.plan import Planned
-from foleygen.batch.report import ENDS, ClipFailed, Event, Listener, Loading
-from foleygen.config import Settings
 from foleygen.errors import ClipError, Interrupted, SetupError
+from foleygen.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from foleygen.batch import sidecar
 from foleygen.batch.discover import Clip
-from foleygen.config import RenderSettings, Settings
 from foleygen.errors import ClipError, UsageError
+from foleygen.facts import MARK
+from foleygen.settings import RenderSettings, Settings
 from foleygen.strict import did_you_mean
 
 FIELDS = ("stem", "ext", "seed", "take", "model")
@@ -84,7 +84,7 @@ def output_suffix(clip: Path, settings: Settings) -> str:
 def _planned(clip: Clip, settings: Settings) -> Planned:
     folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
     output = folder / output_name(settings.name, clip.path, settings)
-    longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(sidecar.MARK))) + 11)
+    longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(MARK))) + 11)
     if longest > NAME_BYTES:
         problem = ClipError(f"{clip.path}: its output's name would be too long", "give a shorter one with --name")
         return Planned(clip, output, problem)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foleygen.batch import failures, summary
+from foleygen.batch import summary
 from foleygen.batch.discover import Clip
+from foleygen.batch.events import ClipDone, ClipFailed, ClipSkipped, Event, Finished, Listener, Opened, Report, Started
 from foleygen.batch.plan import Planned, plan
-from foleygen.batch.report import ClipDone, ClipFailed, ClipSkipped, Event, Finished, Listener, Opened, Report, Started
 from foleygen.batch.shard import Shard, deal, fingerprint, in_order, parse, timed
-from foleygen.config import Settings
 from foleygen.errors import FoleygenError
+from foleygen.record import failures
+from foleygen.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work 
     if choice.found == 0:
         return report
     if settings.timeline is not None:
-        from foleygen.batch import timeline
+        from foleygen.record.timeline import timeline
 
         timeline.check(settings.timeline)
     if choice.shard is not None and not settings.dry_run:
@@ -113,7 +114,7 @@ def _write_timeline(choice: Choice, settings: Settings, report: Report) -> None:
     made = {*report.done, *report.skipped}
     outputs = [item.output for item in choice.planned if item.output in made]
     if settings.timeline is not None and outputs and not settings.dry_run:
-        from foleygen.batch import timeline
+        from foleygen.record.timeline import timeline
 
         timeline.write(settings.timeline, outputs)
         report.timeline = settings.timeline
@@ -148,7 +149,7 @@ class _Batch:
             self._listen(Started(self._report.total, event.model))
         if not self._settings.dry_run:
             if isinstance(event, ClipFailed):
-                failures.write(event)
+                failures.write(event.clip, event.output, event.error)
             elif isinstance(event, ClipDone | ClipSkipped):
                 failures.clear(event.output)
         self._listen(event)

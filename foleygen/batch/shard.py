@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from foleygen.batch.discover import Clip
 from foleygen.batch.plan import Planned
-from foleygen.config import MAX_PIXELS
 from foleygen.errors import FoleygenError, UsageError
+from foleygen.settings import MAX_PIXELS
 
 
 @dataclass(frozen=True)

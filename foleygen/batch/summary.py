@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from foleygen import __version__, atomic
-from foleygen.batch.report import Report
+from foleygen.batch.events import Report
 from foleygen.batch.shard import Shard
 from foleygen.errors import ExitCode, UsageError
 from foleygen.strict import Reader, plain

@@ -11,9 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foleygen.batch import failures, markers, sidecar
-from foleygen.batch.plan import Planned
-from foleygen.batch.report import (
+from foleygen.batch.events import (
     ClipDone,
     ClipFailed,
     ClipPlanned,
@@ -21,19 +19,20 @@ from foleygen.batch.report import (
     ClipSkipped,
     ClipStarted,
     Event,
-    Levels,
     Listener,
     Loading,
     Opened,
-    TakeFacts,
 )
-from foleygen.config import Settings
+from foleygen.batch.plan import Planned
 from foleygen.errors import ClipError, FoleygenError
+from foleygen.facts import MARK, Levels, TakeFacts
+from foleygen.record import failures, markers, sidecar
+from foleygen.settings import Settings
 
 if TYPE_CHECKING:
-    from foleygen.ambience.composer import Composer
+    from foleygen.engines.composer import Composer
+    from foleygen.facts import Loudness
     from foleygen.features.cache import FeatureCache
-    from foleygen.media.loudness import Loudness
     from foleygen.media.probe import ClipInfo
     from foleygen.pipeline import Engine, Job, Outcome, Progress
     from foleygen.weights.ambience import AmbienceBundle
@@ -57,7 +56,7 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     not know."""
     if not settings.composes:
         return None
-    from foleygen.ambience.words import understand
+    from foleygen.engines.words import understand
     from foleygen.weights import ambience, store
 
     found = ambience.load(store.resolve(settings.ambience_model))
@@ -125,7 +124,7 @@ class Worker:
             except FoleygenError as error:
                 tell(failed(item.clip.path, item.output, error))
             except Exception as error:
-                from foleygen.engine import explained
+                from foleygen.engines.device import explained
 
                 log.debug("%s", item.clip.path, exc_info=True)
                 tell(failed(item.clip.path, item.output, explained(error, item.clip.path)))
@@ -152,7 +151,7 @@ class Worker:
             tell(Loading(done=False))
             self._engine = load_engine(self._settings, self._bundle)
             if self._ambience is not None:
-                from foleygen.ambience.composer import Composer, Precision
+                from foleygen.engines.composer import Composer, Precision
 
                 precision: Precision = "bf16" if self._settings.precision == "bf16" else "fp32"
                 self._composer = Composer.load(self._ambience, self._settings.device, precision)
@@ -186,7 +185,7 @@ class Worker:
         if self._settings.overwrite:
             return "--overwrite was given"
         reason = sidecar.difference(output, identity)
-        if sidecar.read(output) is None and not output.stem.endswith(sidecar.MARK):
+        if sidecar.read(output) is None and not output.stem.endswith(MARK):
             raise ClipError(
                 f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
             )
@@ -198,7 +197,7 @@ class Worker:
         error = outcome.error
         if error is None:
             try:
-                document = sidecar.document(outcome, item.clip, self._settings, self._bundle, self._ambience)
+                document = sidecar.document(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
                 written = sidecar.write(job.output, document)
                 if self._settings.markers == "csv":
                     markers.of_sidecar(job.output)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foleygen import config
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import load_settings, settings_options
 from foleygen.errors import ExitCode, NoClipsError
+from foleygen.settings import specs
 
 if TYPE_CHECKING:
     from foleygen.batch.run import Work
-    from foleygen.config import Settings
+    from foleygen.settings import Settings
 
 
 @click.command("add-sound")
 @click.argument("inputs", metavar="[INPUT]...", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@settings_options(*config.specs())
+@settings_options(*specs())
 @click.pass_obj
 def add_sound(invocation: Invocation, /, inputs: tuple[Path, ...], config_file: Path | None, **values: Any) -> ExitCode:
     """Give each clip a soundtrack made from its pictures.
@@ -41,8 +41,8 @@ def add_sound(invocation: Invocation, /, inputs: tuple[Path, ...], config_file: 
       foleygen add-sound --from-file clips.txt -o finished/ --shard 3/64
     """
     from foleygen.batch import run
-    from foleygen.cli.console import open_console
     from foleygen.cli.lists import clips_of, named
+    from foleygen.cli.terminal.console import open_console
 
     settings = load_settings(invocation, config_file, values)
     with open_console(settings) as console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from foleygen.cli.reading import byte_size
+from foleygen.cli.terminal.reading import byte_size
 
 
 @click.group()
@@ -30,7 +30,7 @@ def info(as_json: bool) -> None:
     Example:
       foleygen cache info --json
     """
-    from foleygen.cli.console import write_json, write_table
+    from foleygen.cli.terminal.streams import write_json, write_table
     from foleygen.features.cache import FeatureCache, default_root
 
     found = FeatureCache(default_root()).info()
@@ -53,7 +53,7 @@ def clear() -> None:
     Example:
       foleygen cache clear
     """
-    from foleygen.cli.console import write_note
+    from foleygen.cli.terminal.streams import write_note
     from foleygen.features.cache import FeatureCache, default_root
 
     before = FeatureCache(default_root()).clear()

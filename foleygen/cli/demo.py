@@ -52,7 +52,7 @@ def demo(folder: Path, count: int, size: tuple[int, int], seconds: float, with_s
       foleygen demo samples/
       foleygen demo samples/ --count 1 --seconds 33 --size 1920x1080 --with-sound
     """
-    from foleygen.cli.console import write_note, write_result
+    from foleygen.cli.terminal.streams import write_note, write_result
 
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file", "name a folder for the clips")

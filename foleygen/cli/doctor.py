@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from foleygen.cli.reading import byte_size
+from foleygen.cli.terminal.reading import byte_size
 from foleygen.errors import ExitCode, FoleygenError
 
 LEAST_FREE_BYTES = 1e9
@@ -43,7 +43,7 @@ def doctor(as_json: bool) -> ExitCode:
       foleygen doctor
       foleygen doctor --json
     """
-    from foleygen.cli.console import write_json, write_result
+    from foleygen.cli.terminal.streams import write_json, write_result
 
     findings = [finding for check in CHECKS for finding in _run(check)]
     if as_json:
@@ -91,7 +91,7 @@ def check_device() -> list[Finding]:
     """What ``--device auto`` would take."""
     import torch
 
-    from foleygen.engine import choose_device, choose_precision
+    from foleygen.engines.device import choose_device, choose_precision
 
     device = choose_device("auto")
     what = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
@@ -123,7 +123,7 @@ def check_codecs() -> list[Finding]:
 
 def check_weights() -> list[Finding]:
     """The default bundle and every installed one, with their checksums."""
-    from foleygen.config import Settings
+    from foleygen.settings import Settings
     from foleygen.weights import store
 
     findings = []

@@ -11,7 +11,7 @@ from foleygen.errors import UsageError
 
 if TYPE_CHECKING:
     from foleygen.batch.discover import Clip, Note
-    from foleygen.config import Settings
+    from foleygen.settings import Settings
 
 
 def clips_of(inputs: Sequence[Path], settings: Settings, note: Note) -> list[Clip]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foleygen.cli.reading import byte_size
+from foleygen.cli.terminal.reading import byte_size
 from foleygen.errors import ExitCode, FoleygenError, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def list_models(as_json: bool) -> None:
     Example:
       foleygen models list
     """
-    from foleygen.cli.console import write_json, write_table
+    from foleygen.cli.terminal.streams import write_json, write_table
     from foleygen.weights import catalogue, store
 
     rows = [_listed(path) for path in store.installed()]
@@ -81,7 +81,7 @@ def show(model: str, as_json: bool) -> None:
     Example:
       foleygen models show tiny
     """
-    from foleygen.cli.console import write_json, write_table
+    from foleygen.cli.terminal.streams import write_json, write_table
     from foleygen.strict import plain
     from foleygen.weights import store
 
@@ -140,7 +140,7 @@ def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
     Example:
       foleygen models fetch base --accept-licence --link mdsgen=https://drive.google.com/uc?id=...
     """
-    from foleygen.cli.console import write_note, write_result
+    from foleygen.cli.terminal.streams import write_note, write_result
     from foleygen.weights import fetch as fetching
     from foleygen.weights import store
 
@@ -186,8 +186,9 @@ def import_weights(
       foleygen models import base --cavp cavp_epoch66.ckpt --mdsgen mdsgen_audioldm.pt --audioldm audioldm-s-full-v2/
       foleygen models import paper --cavp cavp_epoch66.ckpt --mdsgen my_paper_grid.pt --vae sd-v1/vae/
     """
-    from foleygen.cli.console import write_note, write_result
-    from foleygen.weights import catalogue, convert, store
+    from foleygen.cli.terminal.streams import write_note, write_result
+    from foleygen.weights import catalogue, store
+    from foleygen.weights.published import presets as convert
 
     write_note(catalogue.model(preset).notice())
     destination = output or store.models_root() / preset
@@ -214,7 +215,7 @@ def verify(names: tuple[str, ...]) -> ExitCode:
       foleygen models verify
       foleygen models verify tiny my-bundle/
     """
-    from foleygen.cli.console import write_note, write_result
+    from foleygen.cli.terminal.streams import write_note, write_result
     from foleygen.weights import store
 
     code = ExitCode.OK

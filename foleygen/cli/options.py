@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from foleygen import config
+from foleygen.cli import config
 from foleygen.cli.app import Invocation
-from foleygen.config import Settings
+from foleygen.settings import Settings, Spec, spec, specs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,7 +31,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
             metavar="FILE",
             help="Read this YAML file instead of foleygen.yaml.",
         )(command)
-        known = config.specs()
+        known = specs()
         for name in reversed(names):
             command = _option(known[name])(command)
         return command
@@ -48,7 +48,7 @@ def load_settings(invocation: Invocation, config_file: Path | None, values: dict
 
 
 def _option(setting: Field[Any]) -> Callable[[Command], Command]:
-    rule = config.spec(setting)
+    rule = spec(setting)
     name = setting.name.replace("_", "-")
     flags = [f"-{rule.short}"] if rule.short else []
     shown = _default(setting)
@@ -67,7 +67,7 @@ def _counted(context: click.Context, parameter: click.Parameter, value: int) -> 
     return min(value, 2) or None
 
 
-def _type(rule: config.Spec) -> click.ParamType[Any]:
+def _type(rule: Spec) -> click.ParamType[Any]:
     if rule.choices:
         return click.Choice(rule.choices)
     if rule.kind == "path":
@@ -76,7 +76,7 @@ def _type(rule: config.Spec) -> click.ParamType[Any]:
 
 
 def _default(setting: Field[Any]) -> str:
-    rule = config.spec(setting)
+    rule = spec(setting)
     if setting.default is None:
         return rule.auto or ""
     if rule.kind == "switch" or setting.name == "verbose":

@@ -23,8 +23,8 @@ def pick(clip: Path, take: int) -> None:
       foleygen takes shot.mov
       foleygen pick shot.mov 3
     """
-    from foleygen.batch import takes
-    from foleygen.cli.console import write_note, write_result
+    from foleygen.cli.terminal.streams import write_note, write_result
+    from foleygen.record import takes
 
     output, warnings = takes.pick(clip, take)
     for warning in warnings:

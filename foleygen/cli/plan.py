@@ -45,8 +45,9 @@ def plan(
       foleygen add-sound --from-file clips.txt -o finished/ --shard 1/8 --balance duration
     """
     from foleygen.batch.shard import in_order, seconds_of
-    from foleygen.cli.console import open_console, write_bytes
     from foleygen.cli.lists import clips_of, named
+    from foleygen.cli.terminal.console import open_console
+    from foleygen.cli.terminal.streams import write_bytes
 
     settings = load_settings(invocation, config_file, values)
     with open_console(settings) as console:

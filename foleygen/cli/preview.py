@@ -68,8 +68,8 @@ def preview(
       foleygen preview shot.mov --at 12.5 --seconds 4 --seed 3 --play
     """
     from foleygen.batch.worker import load_bundle, load_engine
-    from foleygen.cli.console import draw, write_result
-    from foleygen.cli.plots import preview_rows
+    from foleygen.cli.terminal.plots import preview_rows
+    from foleygen.cli.terminal.streams import draw, write_result
     from foleygen.media import wav
     from foleygen.media.probe import probe
     from foleygen.pipeline import render_window

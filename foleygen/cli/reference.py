@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
-from foleygen import config
+from foleygen.cli import config
 from foleygen.cli.app import cli
 from foleygen.errors import ExitCode
+from foleygen.settings import spec, specs
 
 SHELLS = {"bash": "foleygen.bash", "zsh": "foleygen.zsh", "fish": "foleygen.fish"}
 """Shell -> file in completions/."""
@@ -63,8 +64,8 @@ def completion_script(shell: str) -> str:
 
 def _settings_table() -> str:
     rows = ["| Key in YAML | Environment | Default | Meaning |", "|---|---|---|---|"]
-    for name, setting in config.specs().items():
-        rule = config.spec(setting)
+    for name, setting in specs().items():
+        rule = spec(setting)
         default = rule.auto or "none" if setting.default is None else str(setting.default)
         meaning = rule.help.replace("|", "\\|")
         rows.append(f"| `{name}` | `{config.ENVIRONMENT_PREFIX}{name.upper()}` | `{default}` | {meaning} |")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foleygen.cli.reading import clock_time
+from foleygen.cli.terminal.reading import clock_time
 from foleygen.errors import ExitCode, printable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def report(folder: Path, as_json: bool) -> ExitCode:
       foleygen report finished/ --json
     """
     from foleygen.batch.summary import Merged, read
-    from foleygen.cli.console import write_json, write_note
+    from foleygen.cli.terminal.streams import write_json, write_note
 
     merged = Merged(read(folder))
     if as_json:
@@ -52,7 +52,7 @@ def _row(name: str, summaries: list[Summary], ended: str) -> tuple[str, ...]:
 
 
 def _print(merged: Merged) -> None:
-    from foleygen.cli.console import write_table
+    from foleygen.cli.terminal.streams import write_table
 
     by_number = {summary.shard: summary for summary in merged.summaries}
     rows: list[tuple[str, ...]] = [("SHARD", "CLIPS", "DONE", "SKIPPED", "FAILED", "SOUND", "TIME", "EXIT")]

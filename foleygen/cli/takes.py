@@ -13,7 +13,7 @@ import click
 from foleygen.errors import printable
 
 if TYPE_CHECKING:
-    from foleygen.batch.takes import Finished
+    from foleygen.record.takes import Finished
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = " .:-=+*#@"
@@ -37,8 +37,8 @@ def takes(clip: Path, as_json: bool) -> None:
       foleygen takes shot.mov
       foleygen takes finished/shot.foley.mov --json
     """
-    from foleygen.batch.takes import find
-    from foleygen.cli.console import write_json, write_table
+    from foleygen.cli.terminal.streams import write_json, write_table
+    from foleygen.record.takes import find
 
     finished = find(clip)
     if as_json:

@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foleygen.audio.onsets import detect
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction, sync
 from foleygen.evaluation.generated import audible_events
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.sampling.sampler import SamplerConfig, sample, window_noise
+from foleygen.sampling.noise import window_noise
+from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig
 from foleygen.training import mdsgen
-from foleygen.training.dataset import SceneDataset
+from foleygen.training.data.dataset import SceneDataset
 from foleygen.training.loop import Loop, LoopConfig
 from foleygen.training.mdsgen import Pairs
 from foleygen.training.objectives import DiffusionConfig, token_groups
@@ -139,9 +140,7 @@ class Judge:
             "gradient": timbre.frequency_gradient_ratio or 0.0,
         }
 
-    def _mels(
-        self, model: MDSGen, config: SamplerConfig, features: Tensor, seed: int
-    ) -> list[NDArray[np.float32]]:
+    def _mels(self, model: MDSGen, config: SamplerConfig, features: Tensor, seed: int) -> list[NDArray[np.float32]]:
         shape = model.config.latent_shape
         clips = self.dataset.clips[: len(features)]
         noise = torch.stack([window_noise(seed, f"scene/{clip.seed}", 0, 1, shape) for clip in clips])

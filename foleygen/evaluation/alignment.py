@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation.generated import Generated
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.models.alignment import AlignmentClassifier, MelAlignment
-from foleygen.training.alignment import Stretch
-from foleygen.training.dataset import SceneDataset
-from foleygen.training.judges import PairDraw
+from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.judges.alignment import Stretch
+from foleygen.training.judges.recipes import PairDraw
 
 PUBLISHED_FEATURES = 32
 """CAVP features shown to the classifier: 8 s at 4 fps."""

@@ -21,7 +21,8 @@ from scipy.special import rel_entr, softmax
 from torch import Tensor
 
 from foleygen.audio.mel import MelSpectrogram
-from foleygen.engine import Engine, mel_config
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation.generated import Generated
 from foleygen.evaluation.report import Cell, text_table

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import OFFSET_S, detect, flux
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine, mel_config
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
 from foleygen.errors import ClipError
 from foleygen.evaluation.filmed import FilmedReport, score_clips
 from foleygen.media import own_sound
 from foleygen.media.probe import probe
 from foleygen.pipeline import soundtrack
+from foleygen.settings import RenderSettings
 
 
 def evaluate(

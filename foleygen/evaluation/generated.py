@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import detect
-from foleygen.engine import Engine, WindowKey, mel_config
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
 from foleygen.evaluation import reconstruction, sync
 from foleygen.evaluation.perturb import PERTURBATIONS
 from foleygen.evaluation.probe import Probe, ProbeReport
-from foleygen.training.dataset import ClipRecord, SceneDataset
+from foleygen.sampling.noise import WindowKey
+from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
 AUDIBLE = 0.15
 """Events weaker than this (0..1) are not asked for."""

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from foleygen.audio.stitch import plan_windows
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.errors import FoleygenError
 from foleygen.evaluation.generated import audible
 from foleygen.evaluation.seams import LongClip
@@ -24,6 +23,7 @@ from foleygen.pipeline.pictures import features_of, overlap, views
 from foleygen.pipeline.tracks import Track, track_samples
 from foleygen.scenes import TEST_SEEDS, compose
 from foleygen.scenes.catalogue import CONTINUOUS, TRAINING_FAMILIES
+from foleygen.settings import RenderSettings
 
 SHORTEST_S, LONGEST_S = 24.0, 40.0
 MOST_SHOTS = 3

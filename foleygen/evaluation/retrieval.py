@@ -15,7 +15,7 @@ from foleygen.errors import UsageError
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.training.cavp import ClipGeometry, Embeddings, make_rows
 from foleygen.training.contrast import ContrastConfig, diagonal_blocks
-from foleygen.training.dataset import SceneDataset
+from foleygen.training.data.dataset import SceneDataset
 from foleygen.training.loop import step_generator
 
 

@@ -22,12 +22,14 @@ from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import detect, flux, match
 from foleygen.audio.seams import SHARP_S, SIDE_S, STEP_S, dip_db, rise
 from foleygen.audio.stitch import Stitcher, Window, joint
-from foleygen.engine import Engine, WindowKey, mel_config
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
 from foleygen.evaluation.report import figure, text_table
 from foleygen.sampling.joint import GROUP
+from foleygen.sampling.noise import WindowKey
 
 if TYPE_CHECKING:
-    from foleygen.ambience.composer import Composer
+    from foleygen.engines.composer import Composer
 
 Seam = Literal["crossfade", "joint", "hard", "repair"]
 SEAMS: tuple[Seam, ...] = get_args(Seam)

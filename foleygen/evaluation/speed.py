@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from foleygen.models.denoiser import Denoiser
 from foleygen.models.transformer import Block, MDSGen, TransformerConfig
 from foleygen.sampling.guidance import power_cosine
-from foleygen.sampling.sampler import Denoiser, SamplerConfig, sample
+from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import make_scheduler
 
 

@@ -20,16 +20,15 @@ from foleygen.audio import onsets
 from foleygen.audio.griffin_lim import GriffinLim
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.audio.vocoder import Vocoder
-from foleygen.engine import mel_config, vocoder_of
+from foleygen.engines.building import mel_config, vocoder_of
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.scenes import TEST_SEEDS
-from foleygen.training.dataset import DatasetConfig
+from foleygen.training.data.dataset import DatasetConfig
+from foleygen.training.data.sounds import recording_sounds, scene_sounds
 from foleygen.training.discriminators import log_magnitude
-from foleygen.training.runs import trained_vocoder
-from foleygen.training.sounds import recording_sounds, scene_sounds
-from foleygen.training.vocoder import Autoencoder
+from foleygen.training.vocoder import Autoencoder, trained_vocoder
 from foleygen.weights.bundle import Bundle
 
 TOLERANCE_S = 0.05

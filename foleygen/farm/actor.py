@@ -12,11 +12,11 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from foleygen import __version__
+from foleygen.batch.events import Event
 from foleygen.batch.outbox import Broke, log_to
 from foleygen.batch.plan import Planned
-from foleygen.batch.report import Event
-from foleygen.config import Settings
 from foleygen.errors import Interrupted, SetupError
+from foleygen.settings import Settings
 
 if TYPE_CHECKING:
     from foleygen.batch.worker import Worker

@@ -21,13 +21,13 @@ from threading import Thread
 from typing import Any
 
 from foleygen import __version__
+from foleygen.batch.events import ENDS, ClipFailed, Event, Listener, Loading, Opened
 from foleygen.batch.outbox import Broke
 from foleygen.batch.plan import Planned
-from foleygen.batch.report import ENDS, ClipFailed, Event, Listener, Loading, Opened
-from foleygen.config import Settings
 from foleygen.errors import ClipError, Interrupted, SetupError
 from foleygen.farm.actor import ClipActor
 from foleygen.farm.cluster import joined
+from foleygen.settings import Settings
 
 log = logging.getLogger(__name__)
 

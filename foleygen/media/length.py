@@ -6,8 +6,8 @@ from pathlib import Path
 
 import av
 
-from foleygen.config import MAX_PIXELS
 from foleygen.media.source import opened, picture_stream
+from foleygen.settings import MAX_PIXELS
 
 
 def header_seconds(path: Path, max_pixels: int = MAX_PIXELS) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -18,6 +17,8 @@ from av.audio.frame import AudioFrame
 from av.filter.context import FilterContext
 from av.filter.graph import Graph
 from numpy.typing import NDArray
+
+from foleygen.facts import Loudness
 
 Samples = NDArray[np.float32]
 
@@ -29,27 +30,6 @@ _RATE = 48000
 _PEAK_RATE = 192000
 _BLOCK = 1 << 15
 _LAYOUTS = {1: "mono", 2: "stereo"}
-
-
-@dataclass(frozen=True)
-class Loudness:
-    """A sound's level; None where there is nothing to measure."""
-
-    integrated_lufs: float | None
-    """None: silence, or shorter than one block of 0.4 s."""
-    range_lu: float | None
-    """None: silence, or shorter than 3 s."""
-    true_peak_dbtp: float | None
-    """None: silence to the last sample."""
-
-    def after(self, gain_db: float) -> Loudness:
-        """The level of the same sound under a linear gain."""
-        integrated, peak = self.integrated_lufs, self.true_peak_dbtp
-        return Loudness(
-            None if integrated is None else integrated + gain_db,
-            self.range_lu,
-            None if peak is None else peak + gain_db,
-        )
 
 
 class Meter:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from foleygen.facts import Loudness
 from foleygen.media import own_sound
-from foleygen.media.loudness import Loudness, measure
+from foleygen.media.loudness import measure
 from foleygen.media.own_sound import OwnTrack
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled

@@ -16,16 +16,16 @@ from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
-from foleygen.config import AudioPolicy, RenderSettings
 from foleygen.errors import ClipError, printable
+from foleygen.facts import Loudness
 from foleygen.media.containers import Container, container_for, created, disk_errors, suggestion
 from foleygen.media.copying import StreamCopies
-from foleygen.media.loudness import Loudness
 from foleygen.media.mixdown import Level, Mixdown, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import SAMPLE_RATE, Soundtrack
 from foleygen.media.source import opened, packets
+from foleygen.settings import AudioPolicy, RenderSettings
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 _MAX_TIMESCALE = 1_000_000

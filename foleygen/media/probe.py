@@ -15,10 +15,10 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from foleygen.config import MAX_PIXELS
 from foleygen.errors import ClipError, printable
 from foleygen.media.orientation import Orientation, orientation_of
 from foleygen.media.source import opened, packets, picture_stream
+from foleygen.settings import MAX_PIXELS
 
 MAX_DURATION = Fraction(24 * 3600)
 """Seconds beyond which the time stamps, not the clip, are thought to be at fault."""

@@ -14,9 +14,9 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from foleygen.config import MAX_PIXELS
 from foleygen.errors import ClipError, printable
 from foleygen.media import boxes
+from foleygen.settings import MAX_PIXELS
 
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
 # Demuxers that make "video" out of pictures, text, or lists of other files.

@@ -6,13 +6,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from foleygen.engine import Engine
-    from foleygen.pipeline.jobs import Job, Outcome, Progress, Take, WindowFact
+    from foleygen.engines.foley import Engine
+    from foleygen.facts import Take, WindowFact
+    from foleygen.pipeline.jobs import Job, Outcome, Progress
     from foleygen.pipeline.rendering import render
     from foleygen.pipeline.window import WindowResult, render_window, soundtrack
 
 _HOMES = {
-    "Engine": "foleygen.engine",
+    "Engine": "foleygen.engines.foley",
     "Job": "foleygen.pipeline.jobs",
     "Outcome": "foleygen.pipeline.jobs",
     "Progress": "foleygen.pipeline.jobs",

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from foleygen.ambience.bandwidth import widened
 from foleygen.ambience.bed import bed
-from foleygen.ambience.composer import Composer
 from foleygen.ambience.inpaint import Ask
 from foleygen.ambience.repair import CANDIDATES, plan, repaired
-from foleygen.ambience.words import understand
 from foleygen.audio.stitch import joint
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.composer import Composer
+from foleygen.engines.foley import Engine
+from foleygen.engines.words import understand
 from foleygen.media.resample import resampled
 from foleygen.pipeline.tracks import IN_MEMORY_BYTES, BedTrack, TakeTrack, Track, spool, track_samples
+from foleygen.settings import RenderSettings
 
 CHUNK = 1 << 16
 """Samples that are read at once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -18,14 +17,15 @@ from foleygen import __version__
 from foleygen.audio import level
 from foleygen.audio.delay import delayed
 from foleygen.audio.level import LoudnessTarget
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
+from foleygen.facts import Bed, Take, bed_path, stem_path
 from foleygen.media import bwf, timecode, waveform
 from foleygen.media.loudness import Meter, measure
 from foleygen.media.mux import SideTrack, mux
 from foleygen.media.soundtrack import AMBIENCE_TITLE, SAMPLE_RATE
-from foleygen.pipeline.jobs import Bed, Report, Take
-from foleygen.pipeline.tracks import Stopped, TakeTrack, Track, track_samples
+from foleygen.pipeline.jobs import Report
+from foleygen.pipeline.tracks import Stopped, TakeTrack, Track, _clocked, track_samples
+from foleygen.settings import RenderSettings
 
 CHUNK = 1 << 16
 UNMEASURED_LUFS = -23.0
@@ -57,16 +57,6 @@ class Spooled:
 def loudness_target(settings: RenderSettings) -> LoudnessTarget | None:
     """The level of the finished clips; None leaves it as it is. Raises UsageError for a target nobody knows."""
     return level.target(settings.loudness, settings.true_peak_dbtp)
-
-
-def stem_path(output: Path, number: int) -> Path:
-    """The wav file of a take beside the finished clip."""
-    return output.with_name(f"{output.stem}.t{number:02d}.wav")
-
-
-def bed_path(output: Path) -> Path:
-    """The wav file of the ambience beside the finished clip."""
-    return output.with_name(f"{output.stem}.bed.wav")
 
 
 def _spooled(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> Spooled:
@@ -201,10 +191,3 @@ def _removed_on_failure() -> Iterator[list[Path]]:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def _clocked(track: Track, stage: str) -> Iterator[None]:
-    before = time.monotonic()
-    yield
-    track.stages[stage] += time.monotonic() - before

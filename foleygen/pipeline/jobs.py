@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foleygen.errors import FoleygenError
+from foleygen.facts import Bed, Take, WindowFact
 from foleygen.media.probe import ClipInfo
 
 if TYPE_CHECKING:
-    from foleygen.media.loudness import Loudness
+    from foleygen.facts import Loudness
 
 
 @dataclass(frozen=True)
@@ -20,47 +21,6 @@ class Job:
 
     info: ClipInfo
     output: Path
-
-
-@dataclass(frozen=True)
-class Take:
-    """One version of a clip's sound."""
-
-    number: int
-    loudness: Loudness
-    """Of the track as the model made it, before any gain."""
-    gain_db: float
-    """What brings it to the loudness asked for; 0 where none was."""
-    onsets: tuple[float, ...]
-    """Seconds after the first picture at which sounds begin, ascending."""
-    peaks: tuple[float, ...]
-    """Largest magnitudes (0..1) of 64 stretches of equal length."""
-    stem: Path | None
-    """Its wav file."""
-
-
-@dataclass(frozen=True)
-class Bed:
-    """The ambience under a clip's sound, on a track of its own."""
-
-    prompt: str
-    tags: tuple[str, ...]
-    """What was taken from the prompt; empty where all of its words count."""
-    loudness: Loudness
-    """As it was made."""
-    gain_db: float
-    """What its track adds to it."""
-    stem: Path | None
-    """Its wav file."""
-
-
-@dataclass(frozen=True)
-class WindowFact:
-    """One window of the clip's picture, and the seed of the noise that its first take was made from."""
-
-    start_s: float
-    seconds: float
-    seed: int
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.audio.stitch import Window, plan_windows
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.features.cache import FeatureCache, feature_key
 from foleygen.features.extract import PREPROCESSING_VERSION, extract
 from foleygen.media.cuts import DETECTION_VERSION, Reel
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.tracks import Track, track_samples
+from foleygen.settings import RenderSettings
 
 _DIGIT = 2**16
 

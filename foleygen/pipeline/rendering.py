@@ -14,8 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from foleygen.audio.stitch import plan_windows
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine
+from foleygen.engines.foley import Engine
 from foleygen.features.cache import FeatureCache
 from foleygen.pipeline.deliver import deliver, loudness_target
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
@@ -23,9 +22,10 @@ from foleygen.pipeline.pictures import View, features_of, overlap, views
 from foleygen.pipeline.sound import Sampler, Sounding, keep
 from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
 from foleygen.pipeline.tracks import Stopped, Track, failing
+from foleygen.settings import RenderSettings
 
 if TYPE_CHECKING:
-    from foleygen.ambience.composer import Composer
+    from foleygen.engines.composer import Composer
 
 READ_AHEAD = 4
 """Windows of pictures that wait for the models, or as many as are in a batch, besides the one at hand; some MB each."""

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from foleygen.audio import onsets
 from foleygen.audio.mel import to_decibels
 from foleygen.audio.stitch import Window, joint
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine, WindowKey, out_of_memory
+from foleygen.engines.device import out_of_memory
+from foleygen.engines.foley import Engine
 from foleygen.errors import SetupError, printable
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.pictures import overlap
 from foleygen.pipeline.tracks import TakeTrack, Track, failing, window_key
 from foleygen.sampling.joint import GROUP, Tie
+from foleygen.sampling.noise import WindowKey
+from foleygen.settings import RenderSettings
 
 
 @dataclass(frozen=True)

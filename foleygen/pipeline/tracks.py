@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from foleygen.audio.stitch import Stitcher, Window
-from foleygen.config import RenderSettings
-from foleygen.engine import WindowKey, explained
+from foleygen.engines.device import explained
 from foleygen.errors import FoleygenError
-from foleygen.media.loudness import Loudness
+from foleygen.facts import Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
-from foleygen.pipeline.jobs import Bed, Job, Outcome, Progress, Report, Take, WindowFact
-from foleygen.sampling.sampler import noise_seed
+from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
+from foleygen.sampling.noise import WindowKey, noise_seed
+from foleygen.settings import RenderSettings
 
 IN_MEMORY_BYTES = 64 * 1024**2
 """The takes of a clip up to this size (17 minutes at 16 kHz) wait for their mux in memory, longer ones on disk."""
@@ -176,3 +176,10 @@ def failing(*tracks: Track) -> Iterator[None]:
     except Exception as error:
         for track in tracks:
             track.failed = explained(error, track.job.info.path)
+
+
+@contextmanager
+def _clocked(track: Track, stage: str) -> Iterator[None]:
+    before = time.monotonic()
+    yield
+    track.stages[stage] += time.monotonic() - before

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from foleygen.audio.delay import delayed
 from foleygen.audio.mel import to_decibels
-from foleygen.config import RenderSettings
-from foleygen.engine import Engine, WindowKey
+from foleygen.engines.foley import Engine
 from foleygen.features.cache import FeatureCache
 from foleygen.features.extract import extract
 from foleygen.media.frames import FrameRequest, read
@@ -21,6 +20,8 @@ from foleygen.pipeline.jobs import Job, Progress
 from foleygen.pipeline.pictures import features_of, frame_rule, views
 from foleygen.pipeline.sound import Sampler, joined
 from foleygen.pipeline.tracks import Track, failing
+from foleygen.sampling.noise import WindowKey
+from foleygen.settings import RenderSettings
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from foleygen.models.denoiser import Denoiser
 from foleygen.models.transformer import MDSGen
-from foleygen.sampling.sampler import Denoiser, SamplerConfig, guided
+from foleygen.sampling.sampler import SamplerConfig, guided
 from foleygen.sampling.schedule import make_scheduler
 
 GROUP = 8

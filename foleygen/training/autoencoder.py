@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foleygen.training.loop import Batch, DrawBatch, Loss
+from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.training.data.mixture import mixed, open_alike, shares_of
+from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
+from foleygen.training.recipe import VaeRecipe
+from foleygen.training.runs import started, weights
 
 CROP = 128
 """Columns of a training crop (about two seconds)."""
@@ -69,3 +75,36 @@ def make_draw(sources: Sequence[NDArray[np.float16]], device: str = "cpu") -> Dr
         return (torch.from_numpy(np.stack(crops).astype(np.float32)).to(device),)
 
     return draw
+
+
+def vae_loop(recipe: VaeRecipe, data: Sequence[Path], recordings: Path | None, folder: Path, device: str) -> Loop:
+    """The autoencoder on the mels of datasets of scenes, and of recordings if given.
+
+    Recordings are as likely as clips of scenes, whatever the datasets' shares are.
+    """
+    datasets = open_alike(data)
+    clips = [len(dataset) for dataset in datasets]
+    recipe = replace(recipe, shares=shares_of(recipe.shares, clips))
+    sources = [[dataset.mels[: len(dataset)]] for dataset in datasets]
+    weights = [sum(clips) * share / sum(recipe.shares) for share in recipe.shares]
+    if recordings is not None:
+        from foleygen.audio.mel import MelSpectrogram
+        from foleygen.training.data.material import recording_mels
+
+        heard = recording_mels(str(recordings), "train", datasets[0].mels.shape[2], MelSpectrogram())
+        if len(datasets) == 1:
+            sources[0].append(heard)
+        else:
+            sources, weights = [*sources, [heard]], [*weights, len(heard)]
+    torch.manual_seed(recipe.loop.seed)
+    model = PatchAutoencoder(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss = make_loss(recipe.kl_weight, recipe.weights)
+    draw = mixed([make_draw(source, device) for source in sources], weights)
+    return started(recipe, model, loss, draw, folder, device)
+
+
+def trained_autoencoder(folder: Path, recipe: VaeRecipe) -> PatchAutoencoder:
+    """The autoencoder of a run, for use."""
+    model = PatchAutoencoder(recipe.model)
+    model.load_state_dict(weights(folder, recipe))
+    return model.eval()

@@ -6,8 +6,9 @@ side S, M mel bands, L mel columns, D embedding size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from torch.nn import functional as F
 from foleygen.errors import UsageError
 from foleygen.models.cavp import CAVP
 from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
-from foleygen.training.augment import augment
 from foleygen.training.contrast import (
     LOGIT_SCALE,
     ContrastConfig,
@@ -25,9 +25,13 @@ from foleygen.training.contrast import (
     contrastive_losses,
     draw_clip_starts,
 )
-from foleygen.training.dataset import ClipRecord, SceneDataset
+from foleygen.training.data.augment import augment
+from foleygen.training.data.dataset import ClipRecord, SceneDataset
+from foleygen.training.data.mixture import mixed, open_alike, shares_of
 from foleygen.training.encoder import onset_target
-from foleygen.training.loop import Batch, DrawBatch, Loss
+from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
+from foleygen.training.recipe import CavpRecipe, recorded
+from foleygen.training.runs import started, weights
 
 
 @dataclass(frozen=True)
@@ -179,3 +183,41 @@ def _check(total: int, geometry: ClipGeometry, contrast: ContrastConfig, dataset
             f"{dataset.folder}: its clips have {total} pictures, the recipe needs {needed}",
             "make the dataset with longer clips, or lower clip_frames or least_shift",
         )
+
+
+def cavp_loop(recipe: CavpRecipe, data: Sequence[Path], folder: Path, device: str) -> Loop:
+    """Contrast of pictures and mels of datasets of scenes."""
+    datasets = open_alike(data, pictures=True)
+    recipe = replace(recipe, shares=shares_of(recipe.shares, [len(dataset) for dataset in datasets]))
+    geometry = cavp_geometry(recipe, datasets[0])
+    torch.manual_seed(recipe.loop.seed)
+    draws = [make_draw(dataset, geometry, recipe.contrast, recipe.augmented, device) for dataset in datasets]
+    loss = make_loss(recipe.contrast, recipe.event_weight)
+    return started(recipe, _towers(recipe), loss, mixed(draws, recipe.shares), folder, device)
+
+
+def cavp_geometry(recipe: CavpRecipe, dataset: SceneDataset) -> ClipGeometry:
+    """The recipe's clips. Raises UsageError for a dataset of other rates."""
+    _same_rate(dataset, recipe)
+    return ClipGeometry(recipe.clip_frames, recipe.least_shift)
+
+
+def trained_cavp(folder: Path) -> tuple[nn.Module, CavpRecipe]:
+    """The towers of a run, for use, and its recipe."""
+    recipe = recorded(folder, CavpRecipe)
+    towers = _towers(recipe)
+    towers.load_state_dict(weights(folder, recipe))
+    return towers.eval(), recipe
+
+
+def _towers(recipe: CavpRecipe) -> nn.Module:
+    return PublishedTowers() if recipe.tower == "published" else MotionTowers(recipe.model)
+
+
+def _same_rate(dataset: SceneDataset, recipe: CavpRecipe) -> None:
+    rate = float(dataset.config["frame_rate"])
+    wanted = 16000 / recipe.mel_hop
+    found = dataset.mels.shape[2] * rate / float(dataset.config["num_frames"])
+    if rate != recipe.frame_rate or abs(found - wanted) > 0.5:
+        fact = f"{dataset.folder}: has {rate:g} pictures and {found:g} mel frames a second"
+        raise UsageError(fact, f"the recipe wants {recipe.frame_rate:g} and {wanted:g}: make the dataset for it")

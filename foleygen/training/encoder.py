@@ -6,16 +6,23 @@ The scenes give the targets for nothing: onsets at the mel's frame rate, level p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foleygen.models.motion import Hearing, MotionEncoder
-from foleygen.training.augment import augment
-from foleygen.training.dataset import ClipRecord, SceneDataset
-from foleygen.training.loop import Batch, DrawBatch, Loss
+from foleygen import scenes
+from foleygen.errors import UsageError
+from foleygen.models.motion import Hearing, MotionEncoder, MotionEncoderConfig
+from foleygen.training.data.augment import augment
+from foleygen.training.data.dataset import ClipRecord, SceneDataset
+from foleygen.training.data.mixture import mixed, open_alike, shares_of
+from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
+from foleygen.training.recipe import EncoderRecipe
+from foleygen.training.runs import part, started, weights
 
 ONSET_SIGMA = 1.0
 """Width of an onset in the target, in mel frames of 16 ms."""
@@ -95,3 +102,41 @@ def make_loss(weights: Mapping[str, float] = WEIGHTS) -> Loss:
         return {"loss": total, **terms}
 
     return loss
+
+
+def encoder_loop(recipe: EncoderRecipe, data: Sequence[Path], folder: Path, device: str) -> Loop:
+    """The small encoder on the pictures of datasets of scenes."""
+    datasets = open_alike(data, pictures=True)
+    recipe = replace(recipe, shares=shares_of(recipe.shares, [len(dataset) for dataset in datasets]))
+    _same_pictures(datasets[0], recipe.model.frame_size, recipe.model.num_frames)
+    torch.manual_seed(recipe.loop.seed)
+    listener = MotionEncoder(listener_config(recipe)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = Listener(listener)
+    draws = [
+        make_draw(dataset, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts) for dataset in datasets
+    ]
+    draw, loss = _on(mixed(draws, recipe.shares), device), make_loss(asdict(recipe.weights))
+    return started(recipe, model, loss, draw, folder, device)
+
+
+def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:
+    """The recipe's encoder with a head for every family and material that scenes have."""
+    return replace(recipe.model, num_families=len(scenes.FAMILIES), num_materials=len(scenes.MATERIALS))
+
+
+def trained_encoder(folder: Path, recipe: EncoderRecipe) -> MotionEncoder:
+    """The encoder of a run, for use."""
+    model = MotionEncoder(listener_config(recipe))
+    model.load_state_dict(part(weights(folder, recipe), "encoder"))
+    return model.eval()
+
+
+def _on(draw: DrawBatch, device: str) -> DrawBatch:
+    return lambda generator, count: tuple(value.to(device) for value in draw(generator, count))
+
+
+def _same_pictures(dataset: SceneDataset, size: int, count: int) -> None:
+    found = int(dataset.config["frame_size"]), int(dataset.config["num_frames"])
+    if found != (size, count):
+        fact = f"{dataset.folder}: has {found[1]} pictures of {found[0]} pixels, the recipe wants {count} of {size}"
+        raise UsageError(fact, "make the dataset for this recipe")

@@ -11,22 +11,16 @@ from torch import Tensor
 
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocos import VocosVocoder
-from foleygen.engine import mel_config
+from foleygen.engines.building import mel_config
 from foleygen.errors import BundleError
 from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
 from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
-from foleygen.weights.bundle import (
-    AutoencoderSpec,
-    Bundle,
-    BundleSpec,
-    EncoderSpec,
-    MelSpec,
-    SamplingSpec,
-    VocoderSpec,
-)
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import tensors
+from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
 
 FRAME_RATE = Fraction(125, 4)
 """Frames per second of the small encoder: 256 in a window of 8.192 s."""
@@ -135,7 +129,7 @@ def export_transformer(
     transformer = asdict(config)
     transformer["latent_shape"] = list(config.latent_shape)
     spec = replace(spec, name=name, transformer=transformer, sampling=sampling)
-    parts = {part: bundles.tensors(base, part) for part in base.parts}
+    parts = {part: tensors(base, part) for part in base.parts}
     parts["transformer"] = _halved(_without_side_block(weights))
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
@@ -158,7 +152,7 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
         "corrections": vocoder.corrections,
     }
     spec = replace(spec, name=name, vocoder=VocoderSpec(kind="vocos", options=options))
-    parts = {part: bundles.tensors(base, part) for part in base.parts}
+    parts = {part: tensors(base, part) for part in base.parts}
     parts["vocoder"] = _halved(vocoder.network.state_dict())
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)

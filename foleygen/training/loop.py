@@ -200,7 +200,6 @@ class Loop:
                 writer.writerow(["step", *means])
             writer.writerow([self.step, *(f"{value:.6g}" for value in means.values())])
 
-
     def _forget_curve(self) -> None:
         """Drop the rows beyond the checkpoint: they are about to be written again."""
         path = self.folder / CURVE
@@ -233,13 +232,9 @@ def make_optimiser(model: nn.Module, config: LoopConfig) -> torch.optim.Optimize
             raise SetupError(
                 "Adan needs pytorch-optimizer, which is not installed", "install it with: pip install 'foleygen[train]'"
             ) from error
-        optimiser: torch.optim.Optimizer = Adan(
-            parameters, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        optimiser: torch.optim.Optimizer = Adan(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         return optimiser
-    return torch.optim.AdamW(
-        parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
+    return torch.optim.AdamW(parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def plot_curve(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foleygen.atomic import publish
+from foleygen.engines.building import SIDE_BLOCK, transformer_of
+from foleygen.errors import BundleError, UsageError
 from foleygen.models.motion import MotionEncoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
-from foleygen.training.augment import augment
-from foleygen.training.dataset import SceneDataset
-from foleygen.training.loop import Batch, DrawBatch, Loss, step_generator
+from foleygen.models.transformer import MDSGen, TransformerConfig
+from foleygen.training import objectives
+from foleygen.training.data import prepare
+from foleygen.training.data.augment import augment
+from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.data.prepare import Shards
+from foleygen.training.loop import Batch, DrawBatch, Loop, Loss, step_generator
 from foleygen.training.objectives import DiffusionConfig, draw_timesteps, training_losses
+from foleygen.training.recipe import MdsgenRecipe
+from foleygen.training.runs import started
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import tensors
 
 
 @dataclass(frozen=True)
@@ -119,3 +129,68 @@ def _encoded(
 def _latents(autoencoder: PatchAutoencoder, mel: NDArray[np.float16]) -> NDArray[np.float32]:
     encoded: NDArray[np.float32] = autoencoder.encode(torch.from_numpy(mel.astype(np.float32))[None])[0].numpy()
     return encoded
+
+
+def mdsgen_loop(recipe: MdsgenRecipe, data: Path, init: Bundle | None, folder: Path, device: str) -> Loop:
+    """The transformer on pairs or shards; ``init`` gives the weights to begin with, and its geometry."""
+    pairs = open_pairs(data)
+    if init is not None:
+        recipe = _fine_tuning(recipe, init, pairs)
+    config = recipe.transformer
+    _same_geometry(config, pairs, data)
+    torch.manual_seed(recipe.loop.seed)
+    model = MDSGen(config)
+    if init is not None:
+        _fill(model, init)
+    draw = prepare.make_draw(pairs, device) if isinstance(pairs, Shards) else make_draw(pairs, device)
+    loss = make_loss(recipe.objective, objectives.token_groups(recipe.objective, config))
+    return started(recipe, model, loss, draw, folder, device)
+
+
+def open_pairs(folder: Path) -> Pairs | Shards:
+    """What ``train pairs`` or ``train prepare`` wrote. Raises UsageError."""
+    if (folder / "pairs.npz").is_file():
+        return Pairs.load(folder)
+    return Shards(folder)
+
+
+def _same_geometry(config: TransformerConfig, pairs: Pairs | Shards, data: Path) -> None:
+    if isinstance(pairs, Shards):
+        features, latents = pairs.meta.features, pairs.meta.latents
+    else:
+        (_, _, *features_shape), (_, *latent_shape) = pairs.features.shape, pairs.latents.shape
+        features, latents = tuple(features_shape), tuple(latent_shape)
+    wanted = (config.num_features, config.feature_dim), config.latent_shape
+    if (features, latents) != wanted:
+        fact = f"{data}: has features {features} and latents {latents}, the recipe wants {wanted[0]} and {wanted[1]}"
+        raise UsageError(fact, "prepare the clips with the bundle that the recipe is for")
+
+
+def _fill(model: MDSGen, init: Bundle) -> None:
+    """The bundle's weights; bundles ship without the side block, which only training uses and begins anew."""
+    state = {name: value.float() for name, value in tensors(init, "transformer").items()}
+    fresh = {name: value for name, value in model.state_dict().items() if name.startswith(SIDE_BLOCK)}
+    try:
+        model.load_state_dict({**fresh, **state})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{init.path}: its transformer does not fit ({reason})", "name another bundle") from error
+
+
+def _fine_tuning(recipe: MdsgenRecipe, init: Bundle, pairs: Pairs | Shards) -> MdsgenRecipe:
+    """The recipe with the bundle's transformer; the rest of the recipe must fit it."""
+    if isinstance(pairs, Shards):
+        meta = pairs.meta
+        other = "encoder" if meta.encoder_hash != init.encoder_hash else "autoencoder"
+        if (meta.encoder_hash, meta.autoencoder_hash) != (init.encoder_hash, init.autoencoder_hash):
+            fact = f"{init.path}: its {other} is not the one that prepared the clips ({meta.bundle})"
+            raise UsageError(fact, "prepare them with this bundle")
+    if init.sampling.prediction_type != recipe.objective.prediction_type:
+        raise UsageError(
+            f"{init.path}: predicts {init.sampling.prediction_type}, the recipe {recipe.objective.prediction_type}",
+            "choose a recipe with the same objective",
+        )
+    config = transformer_of(init).config
+    if config.learn_sigma != recipe.objective.learned_sigma:
+        raise BundleError(f"{init.path}: learn_sigma is {config.learn_sigma}", "set objective.learned_sigma alike")
+    return replace(recipe, transformer=config)

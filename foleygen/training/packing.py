@@ -10,10 +10,13 @@ import yaml
 from foleygen.errors import UsageError
 from foleygen.strict import plain
 from foleygen.training import runs
+from foleygen.training.encoder import listener_config
 from foleygen.training.export import Trained, export, export_transformer, export_vocoder
-from foleygen.training.mdsgen import Pairs
+from foleygen.training.mdsgen import Pairs, open_pairs
 from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, VocoderRecipe, recorded
-from foleygen.weights.bundle import Bundle, SamplingSpec, VocoderSpec
+from foleygen.training.vocoder import trained_vocoder
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.spec import SamplingSpec, VocoderSpec
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ def pack_all(folder: Path, trained: Runs, terms: Terms, card: str | None = None,
     encoder = recorded(trained.encoder, EncoderRecipe)
     vae = recorded(trained.vae, VaeRecipe)
     mdsgen = recorded(trained.mdsgen, MdsgenRecipe)
-    pairs = runs.open_pairs(trained.pairs)
+    pairs = open_pairs(trained.pairs)
     if not isinstance(pairs, Pairs):
         raise UsageError(f"{trained.pairs}: was not written by train pairs", "use --base for a run on prepared clips")
     parts = Trained(
-        encoder_config=runs.listener_config(encoder),
+        encoder_config=listener_config(encoder),
         encoder=runs.part(runs.weights(trained.encoder, encoder), "encoder"),
         autoencoder_config=vae.model,
         autoencoder=runs.weights(trained.vae, vae),
@@ -74,9 +77,7 @@ def pack_transformer(folder: Path, base: Bundle, run: Path, name: str, card: str
     recipe = recorded(run, MdsgenRecipe)
     text = card or _card(name, {"mdsgen": recipe}) + f"\nEverything but the transformer is that of {base.name}.\n"
     weights = runs.weights(run, recipe)
-    return export_transformer(
-        folder, base, recipe.transformer, weights, _sampling(recipe), name=name, model_card=text
-    )
+    return export_transformer(folder, base, recipe.transformer, weights, _sampling(recipe), name=name, model_card=text)
 
 
 def pack_vocoder(folder: Path, base: Bundle, run: Path, name: str, card: str | None = None) -> Bundle:
@@ -84,7 +85,7 @@ def pack_vocoder(folder: Path, base: Bundle, run: Path, name: str, card: str | N
     text = card or _card(name, {"vocoder": recorded(run, VocoderRecipe)})
     if card is None:
         text += f"\nEverything but the vocoder is that of {base.name}.\n"
-    return export_vocoder(folder, base, runs.trained_vocoder(run), name=name, model_card=text)
+    return export_vocoder(folder, base, trained_vocoder(run), name=name, model_card=text)
 
 
 def _sampling(recipe: MdsgenRecipe) -> SamplingSpec:

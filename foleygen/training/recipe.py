@@ -18,13 +18,12 @@ from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
 from foleygen.strict import Reader, did_you_mean, plain
-from foleygen.training.ambience_recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
+from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
 from foleygen.training.contrast import ContrastConfig
 from foleygen.training.discriminators import AdversaryConfig
-from foleygen.training.judges import AlignmentRecipe, TowerRecipe
+from foleygen.training.judges.recipes import AlignmentRecipe, TowerRecipe
 from foleygen.training.loop import LoopConfig
 from foleygen.training.objectives import DiffusionConfig
-from foleygen.training.vocoder import VocoderWeights
 
 FOLDER = Path(__file__).with_name("recipes")
 REUSABLE = ("steps", "log_every", "save_every")
@@ -142,6 +141,17 @@ class VocoderModel:
     depth: int = 4
     expansion: int = 2
     corrections: int = 4
+
+
+@dataclass(frozen=True)
+class VocoderWeights:
+    """Weights of what is minimised without the adversary: distances of spectrograms at several resolutions, of how
+    rough they are, of mels, and of the network's own magnitude from the true one."""
+
+    stft: float = 1.0
+    roughness: float = 2.0
+    mel: float = 15.0
+    magnitude: float = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,4 +311,3 @@ def _fixed(content: dict[str, Any]) -> dict[str, Any]:
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return next((name for name in new if old.get(name) != new[name]), "")
-

@@ -5,17 +5,24 @@ N batch, S samples, M mel bands, F linear frequency bins, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foleygen import scenes
 from foleygen.audio.mel import FLOOR, MelConfig, MelSpectrogram
 from foleygen.audio.vocos import VocosVocoder
+from foleygen.engines.building import autoencoder_of, mel_config
+from foleygen.errors import UsageError
 from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.training.data.dataset import scene_config
+from foleygen.training.data.mixture import shares_of
+from foleygen.training.data.sounds import Crops, recording_sounds, sounds_of_scenes, struck_sounds
 from foleygen.training.discriminators import (
     Adversary,
     AdversaryConfig,
@@ -24,25 +31,16 @@ from foleygen.training.discriminators import (
     log_magnitude,
     persuasion,
 )
-from foleygen.training.loop import Batch, DrawBatch, Loss
-from foleygen.training.sounds import Crops
+from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
+from foleygen.training.recipe import VocoderRecipe, VocoderWeights, recorded
+from foleygen.training.runs import part, started, weights
+from foleygen.weights.bundle import Bundle
 
 Autoencoder = PatchAutoencoder | KLAutoencoder
 NEIGHBOURS = (8, 8)
 """Bins and frames over which roughness is averaged."""
 SILENCE = 1e-4
 """Least magnitude whose logarithm counts."""
-
-
-@dataclass(frozen=True)
-class VocoderWeights:
-    """Weights of what is minimised without the adversary: distances of spectrograms at several resolutions, of how
-    rough they are, of mels, and of the network's own magnitude from the true one."""
-
-    stft: float = 1.0
-    roughness: float = 2.0
-    mel: float = 15.0
-    magnitude: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -186,3 +184,69 @@ def _roughness(levels: Tensor) -> Tensor:
 
 def _log(value: float) -> float:
     return float(torch.tensor(value).log())
+
+
+def vocoder_loop(
+    recipe: VocoderRecipe,
+    data: Sequence[Path],
+    recordings: Path | None,
+    folder: Path,
+    device: str,
+    *,
+    init: Path | None = None,
+    decoder: Bundle | None = None,
+    on_sound: Callable[[int, int], None] | None = None,
+) -> Loop:
+    """The vocoder on the sounds of datasets' scenes, on struck tones, and on recordings if given.
+
+    ``init`` is a run whose vocoder is the beginning; ``decoder`` a bundle whose autoencoder spoils a share of the mels.
+    ``on_sound`` counts the scenes that are composed, which is done once per run.
+    """
+    configs = [scene_config(path) for path in data]
+    recipe = replace(recipe, shares=shares_of(recipe.shares, [config.count for config in configs]))
+    rate, mel = recipe.mel.sample_rate, recipe.mel
+    sources = sounds_of_scenes(configs, recipe.scenes, rate, folder, on_sound)
+    sources.append(struck_sounds(recipe.scenes // 2 + 1, rate, recipe.loop.seed))
+    composed, weights = 1 - recipe.struck_share, [recipe.struck_share]
+    if recordings is not None:
+        sources.append(recording_sounds(recordings, "train", rate, without=scenes.HELD_OUT_MATERIAL))
+        composed, weights = composed - recipe.recordings_share, [*weights, recipe.recordings_share]
+    shares = recipe.shares or (1.0,)
+    weights = [*(composed * share / sum(shares) for share in shares), *weights]
+    ears = None
+    if decoder is not None:
+        if mel_config(decoder) != mel:
+            raise UsageError(f"{decoder.path}: its mel is not the recipe's", "name a bundle with the same mel")
+        ears = autoencoder_of(decoder)
+    torch.manual_seed(recipe.loop.seed)
+    model = VocoderInTraining(vocoder_model(recipe), recipe.adversary)
+    model.vocoder.corrections = min(recipe.model.corrections, recipe.trained_corrections)
+    if init is not None:
+        model.vocoder.network.load_state_dict(vocoder_weights(init, recipe))
+    crops = Crops(sources, weights, recipe.crop_frames * mel.hop_length)
+    draw = make_draw(crops, mel, ears, recipe.decoded, device)
+    loss = make_loss(mel, recipe.weights, recipe.sizes, recipe.adversary, device)
+    return started(recipe, model, loss, draw, folder, device)
+
+
+def vocoder_model(recipe: VocoderRecipe) -> VocosVocoder:
+    """The vocoder of a recipe, untrained. Raises UsageError where its mel does not fit."""
+    try:
+        return VocosVocoder(recipe.mel, **asdict(recipe.model))
+    except ValueError as error:
+        raise UsageError(f"the recipe's mel does not fit the vocoder ({error})", "correct the recipe") from error
+
+
+def vocoder_weights(folder: Path, fits: VocoderRecipe | None = None) -> dict[str, Tensor]:
+    """The network of a vocoder's run, averaged; ``fits`` is a recipe that must have the same network."""
+    recipe = recorded(folder, VocoderRecipe)
+    if fits is not None and (recipe.model, recipe.mel) != (fits.model, fits.mel):
+        raise UsageError(f"{folder}: its vocoder has another size or mel than the recipe", "name another run")
+    return part(weights(folder, recipe), "network")
+
+
+def trained_vocoder(folder: Path) -> VocosVocoder:
+    """The vocoder of a run, for use."""
+    model = vocoder_model(recorded(folder, VocoderRecipe))
+    model.network.load_state_dict(vocoder_weights(folder))
+    return model.eval()

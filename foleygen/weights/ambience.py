@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from foleygen.errors import BundleError
 from foleygen.strict import plain
 from foleygen.weights import limits
-from foleygen.weights.bundle import FORMAT, MANIFEST, READER, MelSpec, Part, VocoderSpec, digest, opened, written
+from foleygen.weights.files import FORMAT, MANIFEST, READER, digest, opened, written
+from foleygen.weights.spec import MelSpec, Part, VocoderSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,131 +5,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from fractions import Fraction
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from foleygen.atomic import PART_MARK, publish
-from foleygen.errors import BundleError, RetryableError
-from foleygen.strict import Reader, did_you_mean, plain
+from foleygen.strict import plain
 from foleygen.weights import limits
+from foleygen.weights.files import FORMAT, MANIFEST, READER, digest, opened, written
+from foleygen.weights.spec import BundleSpec, Part
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MANIFEST = "bundle.yaml"
-FORMAT = 1
 PARTS = ("encoder", "transformer", "autoencoder", "vocoder")
-HASH_LENGTH = 16
-
-READER = Reader(BundleError, least=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MelSpec:
-    """The mel spectrogram that the autoencoder speaks; lengths in samples, frequencies in Hz.
-
-    ``scaling``: ``decibel`` puts 100 dB on 0..1 (Diff-Foley), ``log`` is the natural logarithm (AudioLDM).
-    """
-
-    n_fft: int
-    hop_length: int
-    num_mels: int
-    f_min: float
-    f_max: float
-    scaling: Literal["decibel", "log"] = "decibel"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderSpec:
-    """The video encoder and the frames it wants; ``frame_rate`` in frames per second, ``frame_size`` in pixels."""
-
-    kind: Literal["motion", "cavp"]
-    frame_rate: Fraction
-    frame_size: int
-    frame_rule: Literal["linear", "fps_filter"]
-    num_frames: int
-    num_features: int
-    feature_dim: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoencoderSpec:
-    """The mel autoencoder. ``latent_scale`` multiplies encoded latents and divides those to decode.
-
-    ``latent_mean`` and ``latent_std``, one number per latent channel, standardise what the transformer sees.
-    ``channel`` picks the mel out of a three-channel decoder.
-    """
-
-    kind: Literal["patch", "kl"]
-    config: Mapping[str, Any]
-    latent_scale: float = 1.0
-    latent_mean: tuple[float, ...] | None = None
-    latent_std: tuple[float, ...] | None = None
-    channel: Literal["R", "G", "B", "mean"] = "G"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VocoderSpec:
-    """The mel inversion; Griffin-Lim has options and no weights."""
-
-    kind: Literal["griffin_lim", "hifigan", "vocos"]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplingSpec:
-    """How the transformer was trained to be sampled, and the settings that suit it."""
-
-    prediction_type: Literal["epsilon", "v_prediction"]
-    num_inference_steps: int
-    guidance_scale: float
-    guidance_power: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A file that a bundle was made from."""
-
-    file: str
-    sha256: str
-    place: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A file of weights inside the bundle; ``bytes`` is its size."""
-
-    file: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class BundleSpec:
-    """What ``bundle.yaml`` says, except for the files; ``transformer`` holds TransformerConfig's fields."""
-
-    name: str
-    licence: str
-    commercial: bool
-    sample_rate: int
-    window_samples: int
-    mel: MelSpec
-    encoder: EncoderSpec
-    transformer: Mapping[str, Any]
-    autoencoder: AutoencoderSpec
-    vocoder: VocoderSpec
-    sampling: SamplingSpec
-    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,16 +43,6 @@ class Bundle(BundleSpec):
         return digest({**settings, "weights": weights})
 
 
-class Weights(Protocol):
-    """A bundle of any kind, as far as its files go."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def parts(self) -> Mapping[str, Part]: ...
-
-
 def load(path: Path, verify: bool = True) -> Bundle:
     """Read the bundle in folder ``path``; ``verify`` compares every part's SHA-256. Raises BundleError."""
     manifest = path / MANIFEST
@@ -172,38 +51,6 @@ def load(path: Path, verify: bool = True) -> Bundle:
     limits.check(spec, str(manifest))
     values = {item.name: getattr(spec, item.name) for item in fields(spec)}
     return Bundle(**values, path=path, parts=parts, hash=digest(_manifest(spec, parts)))
-
-
-def kind_of(path: Path) -> str | None:
-    """What the bundle in folder ``path`` says it is; None for those of this module. Raises BundleError."""
-    kind = READER.mapping(path / MANIFEST, "name a folder that holds a bundle.yaml").get("kind")
-    return None if kind is None else str(kind)
-
-
-def opened(
-    path: Path, kind: str | None, known: tuple[str, ...], verify: bool
-) -> tuple[dict[str, Any], dict[str, Part]]:
-    """The settings and the checked parts of a bundle of one kind, whose parts are among ``known``."""
-    manifest = path / MANIFEST
-    content = READER.mapping(manifest, "name a folder that holds a bundle.yaml")
-    version = content.pop("format", None)
-    if version != FORMAT:
-        fact = "has no format number" if version is None else f"has format {version!r}, this foleygen reads {FORMAT}"
-        raise BundleError(f"{manifest}: {fact}", "update foleygen or fetch the bundle again")
-    found = content.pop("kind", None)
-    if found != kind:
-        uses = {str(None): "makes sound from pictures", "specmaskgit": "makes ambience"}
-        fact = uses.get(str(found), f"is of a kind {found!r} that this foleygen does not know")
-        raise BundleError(f"{manifest}: {fact}", f"name a bundle that {uses[str(kind)]}")
-    listed = content.pop("parts", None)
-    if not isinstance(listed, dict):
-        raise BundleError(f"{manifest}: the section 'parts' is missing", "fetch or export the bundle again")
-    parts = {str(name): READER.section(Part, value, f"{manifest}: parts.{name}") for name, value in listed.items()}
-    for name, part in parts.items():
-        if name not in known:
-            raise BundleError(f"{manifest}: parts has an unknown key {name!r}", did_you_mean(name, known))
-        _check_part(path, part, verify)
-    return content, parts
 
 
 def save(
@@ -221,103 +68,6 @@ def save(
     return load(folder)
 
 
-def written(
-    folder: Path,
-    manifest: Callable[[Mapping[str, Part]], Mapping[str, Any]],
-    tensors: Mapping[str, Mapping[str, Tensor]],
-    *,
-    licence_text: str,
-    model_card: str,
-) -> None:
-    """Write the files of a bundle of any kind; ``manifest`` makes the content of bundle.yaml from the parts."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(f"{folder}: holds something that is not a bundle", "choose an empty or a new folder")
-    staging = folder.parent / f".{PART_MARK}{folder.name}-{os.getpid()}-{os.urandom(4).hex()}"
-    try:
-        staging.mkdir(parents=True)
-        parts = {}
-        for name, state in tensors.items():
-            file = staging / f"{name}.safetensors"
-            with publish(file) as temporary:
-                save_file({key: _owned(tensor) for key, tensor in state.items()}, temporary, {"format": "pt"})
-                temporary.chmod(0o644)  # safetensors would keep it to its owner
-            parts[name] = Part(file=file.name, sha256=sha256(file), bytes=file.stat().st_size)
-        text = yaml.safe_dump(dict(manifest(parts)), sort_keys=False, allow_unicode=True, width=120)
-        for name, content in (("LICENSE", licence_text), ("README.md", model_card), (MANIFEST, text)):
-            with publish(staging / name) as temporary:
-                temporary.write_text(content, encoding="utf-8")
-        _swap(staging, folder)
-    except SafetensorError as error:  # its input and output errors are no OSErrors
-        raise RetryableError(f"{folder}: cannot be written ({error})", "free some space and try again") from error
-    except OSError as error:
-        raise BundleError(f"{folder}: cannot be written ({error.strerror})", "choose another folder") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def tensors(bundle: Weights, part: str) -> dict[str, Tensor]:
-    """The state dict of ``part`` on the CPU, in the dtypes that were stored. Raises BundleError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if part not in bundle.parts:
-        raise BundleError(f"{bundle.path}: the bundle has no weights for the {part}", "fetch or export it again")
-    file = bundle.path / bundle.parts[part].file
-    try:
-        state: dict[str, Tensor] = load_file(file, device="cpu")
-    except (OSError, SafetensorError) as error:
-        raise BundleError(f"{file}: cannot be read ({error})", "fetch or export the bundle again") from error
-    return state
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file in hex."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def digest(content: Mapping[str, Any]) -> str:
-    """16 hex digits of the SHA-256 over ``content`` as JSON with sorted keys, so layout and comments do not count."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
-
-
 def _manifest(spec: BundleSpec, parts: Mapping[str, Part]) -> dict[str, Any]:
     content = {item.name: plain(getattr(spec, item.name)) for item in fields(BundleSpec)}
     return {"format": FORMAT, **content, "parts": plain(parts)}
-
-
-def _check_part(folder: Path, part: Part, verify: bool) -> None:
-    relative = PurePosixPath(part.file)
-    file = folder / relative
-    inside = not relative.is_absolute() and file.resolve().is_relative_to(folder.resolve())
-    if not inside or relative.suffix != ".safetensors":
-        raise BundleError(f"{folder / MANIFEST}: {part.file!r} is not a .safetensors file of this folder", "correct it")
-    if not file.is_file():
-        raise BundleError(f"{file}: does not exist", "fetch or export the bundle again")
-    if file.stat().st_size != part.bytes:
-        fact = f"has {file.stat().st_size} bytes where {MANIFEST} says {part.bytes}"
-        raise BundleError(f"{file}: {fact}", "fetch or export the bundle again")
-    if verify and sha256(file) != part.sha256:
-        raise BundleError(f"{file}: its SHA-256 is not the one in {MANIFEST}", "fetch or export the bundle again")
-
-
-def _owned(tensor: Tensor) -> Tensor:
-    """A copy with its own memory: safetensors refuses views that share it."""
-    import torch
-
-    return tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
-
-
-def _swap(staging: Path, folder: Path) -> None:
-    """Put ``staging`` in the place of ``folder``, whose old content is removed afterwards."""
-    if folder.exists():
-        old = staging.with_name(f"{staging.name}-old")
-        os.replace(folder, old)
-        os.replace(staging, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(staging, folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foleygen.errors import BundleError, UsageError
 from foleygen.strict import did_you_mean
-from foleygen.weights.bundle import READER
+from foleygen.weights.files import READER
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 

@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 from foleygen.atomic import publish
 from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError
-from foleygen.weights import catalogue, convert, store
-from foleygen.weights.bundle import Bundle, sha256
+from foleygen.weights import catalogue, store
+from foleygen.weights.bundle import Bundle
 from foleygen.weights.catalogue import CatalogueFile, CatalogueModel
+from foleygen.weights.files import sha256
+from foleygen.weights.published import presets as convert
 
 RECORD = "fetched.json"
 """Size and SHA-256 of every fetched file, kept beside them."""

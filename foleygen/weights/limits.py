@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from foleygen.errors import BundleError
 
 if TYPE_CHECKING:
-    from foleygen.weights.bundle import BundleSpec
+    from foleygen.weights.spec import BundleSpec
 
 MAX_WIDTH = 2**16
 """Any whole number of a model's settings: channels, tokens, bands, sides of a picture."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foleygen.errors import BundleError
 from foleygen.strict import did_you_mean
 from foleygen.weights import ambience, bundle, catalogue
+from foleygen.weights import ambience as bundles
 from foleygen.weights.ambience import AmbienceBundle
 from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import MANIFEST, kind_of
+
+if TYPE_CHECKING:
+    from foleygen.weights.bundle import Bundle
 
 EMBEDDED = Path(__file__).with_name("embedded")
 CLAP = "clap"
@@ -39,17 +45,17 @@ def downloads_root() -> Path:
 def resolve(model: str) -> Path:
     """The bundle's folder for the name of a preset or installed bundle, or for a path. Raises BundleError."""
     for folder in _named(model):
-        if (folder / bundle.MANIFEST).is_file():
+        if (folder / MANIFEST).is_file():
             return folder
     path = Path(os.path.expanduser(model))
-    if (path / bundle.MANIFEST).is_file():
+    if (path / MANIFEST).is_file():
         return path
     fetchable = [entry.name for entry in catalogue.load()]
     if model in fetchable:
         remedy = f"run 'foleygen models fetch {model}', or 'foleygen models import' with files that you have"
         raise BundleError(f"the model {model!r} is not installed", remedy)
     if path.exists():
-        raise BundleError(f"{path}: is not a bundle, it has no {bundle.MANIFEST}", "name a bundle's folder")
+        raise BundleError(f"{path}: is not a bundle, it has no {MANIFEST}", "name a bundle's folder")
     known = {item.name for item in installed()} | set(fetchable)
     raise BundleError(f"{model}: no such model or folder", did_you_mean(model, known))
 
@@ -59,13 +65,13 @@ def installed() -> list[Path]:
     found = {}
     for root in (models_root(), EMBEDDED):
         if root.is_dir():
-            found.update({path.name: path for path in root.iterdir() if (path / bundle.MANIFEST).is_file()})
+            found.update({path.name: path for path in root.iterdir() if (path / MANIFEST).is_file()})
     return [found[name] for name in sorted(found)]
 
 
 def load(path: Path, verify: bool = True) -> Bundle | AmbienceBundle:
     """The bundle in a folder, of whichever kind. Raises BundleError."""
-    return ambience.load(path, verify) if bundle.kind_of(path) == ambience.KIND else bundle.load(path, verify)
+    return ambience.load(path, verify) if kind_of(path) == ambience.KIND else bundle.load(path, verify)
 
 
 def clap_folder() -> Path:
@@ -83,3 +89,15 @@ def _named(model: str) -> tuple[Path, ...]:
     if model in ("", ".", "..") or Path(model).name != model:
         return ()
     return EMBEDDED / model, models_root() / model
+
+
+def load_bundle(model: str) -> AmbienceBundle:
+    """The verified bundle that a name or folder stands for. Raises BundleError."""
+    return bundles.load(resolve(model))
+
+
+def open_bundle(model: str) -> Bundle:
+    """The bundle with this name or in this folder. Raises BundleError."""
+    from foleygen.weights import bundle as bundles
+
+    return bundles.load(resolve(model))

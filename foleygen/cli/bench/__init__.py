@@ -1,0 +1,1 @@
+"""``foleygen bench``: how fast, and with how much memory."""

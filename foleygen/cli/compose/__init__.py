@@ -1,0 +1,1 @@
+"""Commands of the second engine: ambience, fill, extend."""

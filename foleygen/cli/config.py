@@ -1,0 +1,200 @@
+"""The settings of a run: every option of ``add-sound``, its default, its limits, and where its value comes from.
+
+Precedence: command-line flag > ``FOLEYGEN_<OPTION>`` > project ``foleygen.yaml`` (nearest upward) > the user's
+``foleygen.yaml`` > default. ``--config FILE`` stands in for both YAML files.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from foleygen.errors import UsageError
+from foleygen.settings import LOUDNESS_PRESETS, Settings, Spec, spec, specs
+from foleygen.strict import did_you_mean
+
+PROJECT_FILE = "foleygen.yaml"
+ENVIRONMENT_PREFIX = "FOLEYGEN_"
+
+
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    config_file: Path | None = None,
+) -> Settings:
+    """Settings from all sources; ``flags`` holds only what was typed, ``folder`` is where the project file is sought.
+
+    Raises UsageError for an unknown key or a value that does not fit, naming the source.
+    """
+    named = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    if config_file is None and named:
+        config_file = Path(os.path.expanduser(named))
+    files = [config_file] if config_file is not None else _default_files(folder or Path.cwd())
+    values: dict[str, object] = {}
+    for path in files:
+        values.update(_from_file(path))
+    values.update(_from_environment(environ))
+    values.update({name: convert(name, value, f"--{_dashed(name)}") for name, value in flags.items()})
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def convert(name: str, value: object, source: str) -> object:
+    """``value``, from YAML or typed as text, as the type of the setting ``name``; ``source`` is for the message."""
+    rule = spec(specs()[name])
+    # YAML 1.1 reads a bare off as false.
+    if rule.auto is not None and (value is None or value == rule.auto or (value is False and rule.auto == "off")):
+        return None
+    converted = _CONVERTERS[rule.kind](value)
+    if converted is None or (rule.choices and converted not in rule.choices) or not _within(converted, rule):
+        raise UsageError(f"{source}: {value!r} is not {_expected(rule)}", _hint(value, rule))
+    return converted
+
+
+def _default_files(folder: Path) -> list[Path]:
+    """The user's file, then the nearest project file from ``folder`` upward: the later wins."""
+    from platformdirs import user_config_path
+
+    here = folder.absolute()
+    project = next((path for level in (here, *here.parents) if (path := level / PROJECT_FILE).is_file()), None)
+    user = user_config_path("foleygen") / PROJECT_FILE
+    return [path for path in (user if user.is_file() else None, project) if path is not None]
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{path}: the configuration cannot be read ({reason})", "correct --config") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}: not valid YAML{line}", "write one 'option: value' per line") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: not a list of options", "write one 'option: value' per line")
+    values = {}
+    for key, value in document.items():
+        name = str(key).replace("-", "_")
+        if name not in specs():
+            raise UsageError(f"{path}: unknown key {str(key)!r}", did_you_mean(name, specs()))
+        values[name] = _beside(path, name, convert(name, value, f"{path}: {key}"))
+    return values
+
+
+def _beside(config_file: Path, name: str, value: object) -> object:
+    """A relative path in a file is meant from that file's folder."""
+    kind = spec(specs()[name]).kind
+    if kind == "path" and isinstance(value, Path):
+        return config_file.absolute().parent / value
+    if kind == "model" and isinstance(value, str) and os.sep in value:
+        return str(config_file.absolute().parent / os.path.expanduser(value))
+    return value
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    named = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in specs()}
+    return {name: convert(name, environ[key], key) for name, key in named.items() if environ.get(key)}
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _path(value: object) -> Path | None:
+    if isinstance(value, Path):
+        return value
+    # Path.expanduser raises for the home of nobody, ~0
+    return Path(os.path.expanduser(value)) if isinstance(value, str) and value else None
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _switch(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return words.get(value.lower()) if isinstance(value, str) else None
+
+
+def _loudness(value: object) -> str | None:
+    """A preset's name, or LUFS from -70 to 0 as text."""
+    if isinstance(value, str) and value.lower() in LOUDNESS_PRESETS:
+        return value.lower()
+    number = _number(value)
+    return f"{number:g}" if number is not None and -70 <= number <= 0 else None
+
+
+def _decibel(value: object) -> float | None:
+    """A number, also with its unit: -12, "-12dB"."""
+    if isinstance(value, str):
+        value = value.strip().lower().removesuffix("db").rstrip()
+    return _number(value)
+
+
+_CONVERTERS = {
+    "text": _text,
+    "model": _text,
+    "path": _path,
+    "whole": _whole,
+    "number": _number,
+    "switch": _switch,
+    "loudness": _loudness,
+    "decibel": _decibel,
+}
+
+
+def _within(value: object, rule: Spec) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return True
+    return (rule.minimum is None or value >= rule.minimum) and (rule.maximum is None or value <= rule.maximum)
+
+
+def _expected(rule: Spec) -> str:
+    if rule.choices:
+        return f"one of {', '.join(rule.choices)}"
+    if rule.kind == "loudness":
+        return f"one of {rule.auto}, {', '.join(LOUDNESS_PRESETS)}, or LUFS from -70 to 0"
+    noun = {"text": "text", "model": "text", "path": "a path", "switch": "true or false"}.get(rule.kind)
+    if noun is None:
+        noun = "a whole number" if rule.kind == "whole" else "a number"
+        is_open = rule.maximum is None or rule.maximum >= 2**53
+        noun += f", {rule.minimum:g} or more" if is_open else f" from {rule.minimum:g} to {rule.maximum:g}"
+    return f"{noun} or {rule.auto!r}" if rule.auto else noun
+
+
+def _hint(value: object, rule: Spec) -> str:
+    if rule.choices and isinstance(value, str):
+        return did_you_mean(value, rule.choices)
+    if rule.kind == "loudness" and (number := _number(value)) is not None:
+        return f"did you mean {-abs(number):g}?" if abs(number) <= 70 else "give a number such as -23"
+    if rule.kind == "loudness" and isinstance(value, str):
+        return did_you_mean(value, ("off", *LOUDNESS_PRESETS))
+    return "correct the value"

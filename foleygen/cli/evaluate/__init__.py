@@ -1,0 +1,1 @@
+"""``foleygen evaluate``: what sounds and models are worth, each number with its null."""

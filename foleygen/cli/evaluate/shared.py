@@ -1,0 +1,132 @@
+"""What the commands of ``foleygen evaluate`` share: which scenes, which engine, and how reports are shown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from foleygen.cli.options import load_settings
+
+if TYPE_CHECKING:
+    from foleygen.cli.app import Invocation
+    from foleygen.engines.foley import Engine
+    from foleygen.training.data.dataset import SceneDataset
+
+ENGINE = ("model", "steps", "guidance", "seed", "device", "precision")
+Command = Callable[..., Any]
+
+
+class Table(Protocol):
+    """A report that can be read."""
+
+    def table(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which scenes to measure on: the dataset ``data``, or what is drawn for it."""
+
+    data: Path | None
+    count: int
+    style: str
+    family: str | None
+    material: str | None
+    recordings: Path | None
+
+
+def data_options(command: Command) -> Command:
+    """Options that say which scenes; the command gets them as one ``chosen``."""
+
+    @functools.wraps(command)
+    def collected(*arguments: Any, **values: Any) -> Any:
+        chosen = Chosen(**{item.name: values.pop(item.name) for item in fields(Chosen)})
+        return command(*arguments, chosen=chosen, **values)
+
+    for option in (
+        click.option("--data", type=click.Path(path_type=Path), help="A dataset made by 'foleygen train scenes'."),
+        click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="Scenes, without --data."),
+        click.option("--style", default="train", show_default=True, help="Style of the scenes, without --data."),
+        click.option("--family", help="Only scenes of this family, without --data."),
+        click.option("--material", help="Only bodies of this material, without --data."),
+        click.option("--recordings", type=click.Path(path_type=Path), help="Recordings that scenes may play."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    ):
+        collected = option(collected)
+    return collected
+
+
+def open_engine(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> tuple[Engine, int]:
+    """The engine of the settings, and the seed."""
+    settings = load_settings(invocation, config_file, values)
+    from foleygen.engines.foley import Engine
+    from foleygen.weights import bundle, store
+
+    engine = Engine.load(bundle.load(store.resolve(settings.model)), settings.device, settings.precision)
+    engine.defaults = replace(
+        engine.defaults,
+        num_inference_steps=settings.steps or engine.defaults.num_inference_steps,
+        guidance_scale=engine.defaults.guidance_scale if settings.guidance is None else settings.guidance,
+    )
+    return engine, settings.seed
+
+
+def open_dataset(chosen: Chosen) -> SceneDataset:
+    """The dataset named, or one made for this measurement from the seeds that are kept for tests."""
+    from foleygen.training.data.dataset import DatasetConfig, SceneDataset, make
+
+    if chosen.data is not None:
+        return SceneDataset(chosen.data)
+    import tempfile
+
+    from foleygen.scenes import TEST_SEEDS
+
+    folder = Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="foleygen-")))
+    config = DatasetConfig(
+        count=chosen.count,
+        first_seed=TEST_SEEDS.start,
+        style=chosen.style,
+        families=(chosen.family,) if chosen.family else None,
+        material=chosen.material,
+        recordings=str(chosen.recordings) if chosen.recordings else None,
+        fold="test",
+    )
+    return make(folder, config, on_clip=counter("drawing"))
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal."""
+    from foleygen.cli.terminal.streams import write_note
+
+    write_note(text)
+
+
+def counter(what: str) -> Callable[[int, int], None]:
+    """A callback that tells how far ``what`` is, now and then."""
+
+    def count(done: int, total: int) -> None:
+        if done == total or done % 40 == 0:
+            note(f"{what}: {done}/{total}")
+
+    return count
+
+
+def teller(what: str) -> Callable[[int], None]:
+    """A callback that tells how many ``what`` are done."""
+    return lambda done: note(f"{what}: {done}")
+
+
+def show(as_json: bool, reports: dict[str, Any]) -> None:
+    """Print reports, each a dataclass with a table, as JSON or as text."""
+    from foleygen.cli.terminal.streams import write_json, write_result
+    from foleygen.evaluation.report import to_json
+
+    if as_json:
+        write_json(to_json(reports))
+        return
+    for name, report in reports.items():
+        write_result(f"{name}\n{report.table()}\n")

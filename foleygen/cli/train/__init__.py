@@ -1,0 +1,1 @@
+"""``foleygen train``: datasets, trainings, bundles."""

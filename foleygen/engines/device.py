@@ -1,0 +1,59 @@
+"""Where models run and in which arithmetic, and what it means when that device has no memory left."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import torch
+
+from foleygen.errors import ClipError, FoleygenError, RetryableError, SetupError, UsageError, printable
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""Parts of the messages of the allocators that raise a plain RuntimeError: of the CPU, of Metal, of cuBLAS."""
+
+
+def choose_device(device: str) -> str:
+    """``auto`` becomes cuda, mps or cpu; a device that is not there is a SetupError."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(name for name, there in available.items() if there)
+    if device not in available:
+        raise UsageError(f"device is {device!r}", "use auto, cpu, cuda or mps")
+    if not available[device]:
+        raise SetupError(f"{device}: this device is not available", "use --device cpu, or see foleygen doctor")
+    return device
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """``auto`` is bf16 on a CUDA device and fp32 elsewhere."""
+    if precision == "auto":
+        return "bf16" if device == "cuda" else "fp32"
+    return precision
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True for the ways in which torch and Python say that memory ran out."""
+    said = str(error)
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(text in said for text in OUT_OF_MEMORY)
+
+
+def explained(error: Exception, clip: Path) -> FoleygenError:
+    """Any failure of one clip as an error to report; what nobody foresaw has the exit code of a bug."""
+    if isinstance(error, FoleygenError):
+        return error
+    name = printable(clip)
+    found: FoleygenError
+    if out_of_memory(error):
+        found = RetryableError(f"{name}: memory ran out", "close other programs, or use a smaller --batch-size")
+    elif isinstance(error, OSError) and error.errno in NO_SPACE:
+        found = RetryableError(f"{name}: no space left for its sound", "free some space and run the same command again")
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        found = ClipError(f"{name}: reading or writing failed ({reason})", "check the disk or the network share")
+    else:
+        reason = " ".join(repr(error).split())
+        found = FoleygenError(f"{name}: internal error ({reason})", "report it with the output of -vv")
+    found.__cause__ = error
+    return found

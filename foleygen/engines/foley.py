@@ -1,0 +1,163 @@
+"""The models of one bundle on one device: pictures in, sound out, one window at a time or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from foleygen.audio.griffin_lim import GriffinLim
+from foleygen.engines.building import autoencoder_of, encoder_of, transformer_of, vocoder_of
+from foleygen.engines.device import choose_device, choose_precision, out_of_memory
+from foleygen.errors import BundleError, RetryableError
+from foleygen.sampling import joint
+from foleygen.sampling.joint import Tie
+from foleygen.sampling.noise import WindowKey, _phase_generator, window_noise
+from foleygen.sampling.sampler import SamplerConfig, sample
+from foleygen.sampling.schedule import ScheduleConfig
+from foleygen.weights.bundle import Bundle
+
+
+class Engine:
+    """Loaded once, used for every clip; the methods keep rows of a batch independent of each other."""
+
+    def __init__(self, bundle: Bundle, device: str, precision: str) -> None:
+        self.bundle, self.device, self.precision = bundle, device, precision
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.encoder = encoder_of(bundle, device)
+        self.transformer = transformer_of(bundle).to(device, self.dtype)
+        self.autoencoder = autoencoder_of(bundle).to(device, self.dtype)
+        self.vocoder = vocoder_of(bundle)
+        if isinstance(self.vocoder, nn.Module):
+            self.vocoder.to(device)
+        sampling = bundle.sampling
+        self.defaults = SamplerConfig(
+            num_inference_steps=sampling.num_inference_steps,
+            guidance_scale=sampling.guidance_scale,
+            guidance_power=sampling.guidance_power,
+            schedule=ScheduleConfig(prediction_type=sampling.prediction_type),
+        )
+
+    @classmethod
+    def load(cls, bundle: Bundle, device: str = "auto", precision: str = "auto") -> Engine:
+        """Put a bundle's models on ``auto|cpu|cuda|mps`` in ``auto|fp32|bf16``.
+
+        Raises SetupError or BundleError, and RetryableError when the models do not fit in memory.
+        """
+        chosen = choose_device(device)
+        try:
+            return cls(bundle, chosen, choose_precision(precision, chosen))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            fact = f"{bundle.name}: memory ran out while the model was loaded"
+            raise RetryableError(fact, "close other programs, or use --device cpu") from error
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Features (1, F, C) of uint8 frames (1, T, S, S, 3)."""
+        features: Tensor = self.encoder(frames.to(self.device))
+        return features
+
+    @torch.inference_mode()
+    def latents(
+        self,
+        features: Tensor,
+        keys: Sequence[WindowKey],
+        steps: int | None = None,
+        guidance: float | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """Sampled latents (N, Z, H, W) for features (N, F, C); row i is the noise of ``keys[i]`` made sound."""
+        config, noise = self._sampling(keys, steps, guidance)
+        return sample(self.transformer, features.to(self.device), noise, config, on_step)
+
+    def _sampling(
+        self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None
+    ) -> tuple[SamplerConfig, Tensor]:
+        """How to sample, and the noise (N, Z, H, W) of the windows."""
+        config = replace(
+            self.defaults,
+            num_inference_steps=steps or self.defaults.num_inference_steps,
+            guidance_scale=self.defaults.guidance_scale if guidance is None else guidance,
+        )
+        shape = self.transformer.config.latent_shape
+        noise = torch.stack([window_noise(key.seed, key.content_id, key.start, key.take, shape) for key in keys])
+        return config, noise.to(self.device)
+
+    @torch.inference_mode()
+    def joint_latents(
+        self,
+        features: Tensor,
+        keys: Sequence[WindowKey],
+        shared: int,
+        tie: Tie | None = None,
+        rows: int = joint.GROUP,
+        steps: int | None = None,
+        guidance: float | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> tuple[Tensor, Tie]:
+        """Latents of consecutive windows of one clip, each ``shared`` latent columns into the one before.
+
+        They agree where they overlap, also with the group that left ``tie``; ``rows`` of them at a time go through
+        the model. Otherwise as ``latents``.
+        """
+        config, noise = self._sampling(keys, steps, guidance)
+        return joint.sample(self.transformer, features.to(self.device), noise, shared, config, tie, rows, on_step)
+
+    def joint_overlap(self, overlap: int) -> int:
+        """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""
+        window, width = self.bundle.window_samples, self.column_samples
+        if window % width:
+            fact = f"{self.bundle.path}: its windows of {window} samples are not a whole number of latent columns"
+            raise BundleError(fact, "use --seams crossfade")
+        return joint.whole_columns(overlap, window, window // width)
+
+    @property
+    def column_samples(self) -> int:
+        """Samples that one latent column stands for."""
+        config = self.transformer.config
+        return self.bundle.window_samples // config.latent_shape[config.time_axis]
+
+    @torch.inference_mode()
+    def mels(self, latents: Tensor) -> Tensor:
+        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling."""
+        spec = self.bundle.autoencoder
+        if spec.latent_mean is not None and spec.latent_std is not None:
+            mean, std = (latents.new_tensor(values)[:, None, None] for values in (spec.latent_mean, spec.latent_std))
+            latents = latents * std + mean
+        mels: Tensor = self.autoencoder.decode(latents.to(self.dtype))
+        return mels.float()
+
+    @torch.inference_mode()
+    def sounds(self, mels: Tensor, keys: Sequence[WindowKey]) -> Tensor:
+        """Samples (N, S) on the CPU, cut to the window's length."""
+        generators = [_phase_generator(key) for key in keys]
+        samples = self.vocoder(mels, generators)
+        return samples[:, : self.bundle.window_samples].float().clamp(-1, 1).cpu()
+
+    @torch.inference_mode()
+    def joint_sounds(
+        self,
+        mels: Tensor,
+        keys: Sequence[WindowKey],
+        overlap: int,
+        before: Tensor | None = None,
+        rows: int = joint.GROUP,
+    ) -> Tensor:
+        """As ``sounds`` for consecutive windows whose mels agree in ``overlap`` samples, ``rows`` of them at a time.
+
+        ``before`` (S,) is the sound of the window before the first. Where the phase is found by search, each window
+        goes on in that of the one before it; other vocoders hear the same mel and give the same sound.
+        """
+        if not isinstance(self.vocoder, GriffinLim) or not overlap:
+            firsts = range(0, len(mels), rows)
+            return torch.cat([self.sounds(mels[i : i + rows], keys[i : i + rows]) for i in firsts])
+        sounds: list[Tensor] = []
+        for mel, key in zip(mels, keys, strict=True):
+            begun = before[-overlap:].to(self.device) if before is not None else None
+            made = self.vocoder(mel[None], [_phase_generator(key)], begun)[0, : self.bundle.window_samples]
+            before = made.float().clamp(-1, 1).cpu()
+            sounds.append(before)
+        return torch.stack(sounds)

@@ -1,0 +1,110 @@
+"""What is known of one clip and its sound: plain values that everybody may hold, without torch and PyAV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """A sound's level; None where there is nothing to measure."""
+
+    integrated_lufs: float | None
+    """None: silence, or shorter than one block of 0.4 s."""
+    range_lu: float | None
+    """None: silence, or shorter than 3 s."""
+    true_peak_dbtp: float | None
+    """None: silence to the last sample."""
+
+    def after(self, gain_db: float) -> Loudness:
+        """The level of the same sound under a linear gain."""
+        integrated, peak = self.integrated_lufs, self.true_peak_dbtp
+        return Loudness(
+            None if integrated is None else integrated + gain_db,
+            self.range_lu,
+            None if peak is None else peak + gain_db,
+        )
+
+
+@dataclass(frozen=True)
+class Take:
+    """One version of a clip's sound."""
+
+    number: int
+    loudness: Loudness
+    """Of the track as the model made it, before any gain."""
+    gain_db: float
+    """What brings it to the loudness asked for; 0 where none was."""
+    onsets: tuple[float, ...]
+    """Seconds after the first picture at which sounds begin, ascending."""
+    peaks: tuple[float, ...]
+    """Largest magnitudes (0..1) of 64 stretches of equal length."""
+    stem: Path | None
+    """Its wav file."""
+
+
+@dataclass(frozen=True)
+class Bed:
+    """The ambience under a clip's sound, on a track of its own."""
+
+    prompt: str
+    tags: tuple[str, ...]
+    """What was taken from the prompt; empty where all of its words count."""
+    loudness: Loudness
+    """As it was made."""
+    gain_db: float
+    """What its track adds to it."""
+    stem: Path | None
+    """Its wav file."""
+
+
+@dataclass(frozen=True)
+class WindowFact:
+    """One window of the clip's picture, and the seed of the noise that its first take was made from."""
+
+    start_s: float
+    seconds: float
+    seed: int
+
+
+MARK = ".foley"
+
+
+def take_file(output: Path, number: int) -> Path:
+    """Where the wav of a take of ``output`` is or goes."""
+    return output.with_name(f"{output.stem}.t{number:02d}.wav")
+
+
+def bed_file(output: Path) -> Path:
+    """Where the wav of the ambience of ``output`` is or goes."""
+    return output.with_name(f"{output.stem}.bed.wav")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How loud a track is; None where it is silent, or too short to be measured."""
+
+    integrated_lufs: float | None
+    range_lu: float | None
+    true_peak_dbtp: float | None
+
+
+@dataclass(frozen=True)
+class TakeFacts:
+    """One version of a clip's sound, its levels as generated and what the finished clip adds to them."""
+
+    number: int
+    levels: Levels
+    gain_db: float
+    stem: Path | None
+
+
+def stem_path(output: Path, number: int) -> Path:
+    """The wav file of a take beside the finished clip."""
+    return output.with_name(f"{output.stem}.t{number:02d}.wav")
+
+
+def bed_path(output: Path) -> Path:
+    """The wav file of the ambience beside the finished clip."""
+    return output.with_name(f"{output.stem}.bed.wav")

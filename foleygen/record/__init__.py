@@ -1,0 +1,1 @@
+"""What lies beside a finished clip and is known of it: sidecar, failures, markers, takes, timelines."""

@@ -1,0 +1,94 @@
+"""``NAME.foley.error.json`` where a finished clip would be: it failed, and why; gone once it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from foleygen import __version__, atomic
+from foleygen.errors import FoleygenError
+from foleygen.facts import MARK
+from foleygen.record import sidecar
+
+SCHEMA = 1
+SUFFIX = ".error.json"
+
+log = logging.getLogger(__name__)
+
+
+def path_for(output: Path) -> Path:
+    """Where the record of ``output`` is or goes.
+
+    ``NAME.foley.error.json``, unless that is about another container's ``NAME.foley.*``; then
+    ``NAME.foley.EXT.error.json``.
+    """
+    short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
+    full = output.with_name(output.name + SUFFIX)
+    if os.path.exists(full):
+        return full
+    document = _load(short)
+    return full if document is not None and document.get("output") != output.name else short
+
+
+def read(output: Path) -> dict[str, Any] | None:
+    """The record of ``output``; None where there is none, or none that can be read."""
+    document = _load(path_for(output))
+    return document if document is not None and document.get("output") == output.name else None
+
+
+def reason(output: Path) -> str | None:
+    """Why ``output`` is tried again; None if it has not failed."""
+    document = read(output)
+    return None if document is None else f"it failed before ({document.get('message')})"
+
+
+def write(clip: Path, output: Path, error: FoleygenError) -> None:
+    """Record why ``clip`` has no ``output``; a folder that cannot be written keeps no record, and the report still tells."""
+    document = {
+        "schema": SCHEMA,
+        "output": output.name,
+        "input": clip.name,
+        "input_hash": _input_hash(clip),
+        "version": __version__,
+        "type": type(error).__name__,
+        "message": error.message,
+        "remedy": error.remedy,
+    }
+    if not output.parent.is_dir():
+        return
+    try:
+        with atomic.publish(path_for(output)) as temporary:
+            temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    except (FoleygenError, OSError) as unwritten:
+        log.debug("%s: no record of its failure: %s", output, unwritten)
+
+
+def clear(output: Path) -> None:
+    """Forget that ``output`` failed, because it is there now."""
+    if read(output) is not None:
+        with suppress(OSError):
+            path_for(output).unlink()
+
+
+def _input_hash(clip: Path) -> str | None:
+    """Tells one version of a file from another without reading it: a hash of its size and change time."""
+    try:
+        status = clip.stat()
+    except (OSError, ValueError):
+        return None
+    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        if path.stat().st_size > sidecar.MAX_BYTES:
+            return None
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,117 @@
+"""The sidecar's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from foleygen.settings import AudioPolicy, Bandwidth, Seams
+
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class SoundSettings:
+    """The settings that decide the sound and its track; what the run left to the bundle or a preset is resolved."""
+
+    seed: int
+    steps: int
+    guidance: float
+    overlap: float
+    seams: Seams
+    cuts: bool
+    audio_delay: float
+    precision: str
+    audio: AudioPolicy
+    duck_db: float | None
+    """None unless ``audio`` is ``mix``."""
+    loudness_lufs: float | None
+    """None: levels stay as generated."""
+    true_peak_dbtp: float | None
+    bandwidth: Bandwidth
+    ambience: str | None
+    ambience_level_db: float | None
+    """None without ambience."""
+    composer: str | None
+    """Hash of the second engine's bundle; None where that had nothing to do."""
+
+
+@dataclass(frozen=True)
+class BedRecord:
+    """The ambience on the clip's second sound track, as generated."""
+
+    prompt: str
+    tags: tuple[str, ...]
+    file: str | None
+    """Its wav, in the sidecar's folder."""
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+    gain_db: float
+    """What the finished clip adds to it."""
+    model: str
+    licence: str
+    commercial: bool
+
+
+@dataclass(frozen=True)
+class WindowRecord:
+    """One window of the clip, and the seed of the noise its first take was made from."""
+
+    start_s: float
+    seconds: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class TakeRecord:
+    """One version of the sound, as generated: before any gain."""
+
+    number: int
+    file: str | None
+    """Its wav, in the sidecar's folder."""
+    loudness_lufs: float | None
+    loudness_range_lu: float | None
+    true_peak_dbtp: float | None
+    gain_db: float
+    """What the finished clip adds to it."""
+    onsets_s: tuple[float, ...]
+    peaks: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """All that a sidecar says, apart from what is about its own file."""
+
+    source: str
+    """The clip, relative to the sidecar's folder."""
+    content_id: str
+    duration_s: float
+    frame_rate: Fraction
+    timecode: str | None
+    width: int
+    height: int
+    windows: tuple[WindowRecord, ...]
+    takes: tuple[TakeRecord, ...]
+    bed: BedRecord | None
+    repaired_joints: int
+    picked: int
+    """Number of the take that is in the finished clip."""
+    bundle: str
+    """Its hash."""
+    model: str
+    licence: str
+    commercial: bool
+    settings: SoundSettings
+    version: str
+    audio_codec: str
+    cached_windows: int
+    seconds: float
+    stages_s: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+    @property
+    def heard(self) -> TakeRecord:
+        """The take that is in the finished clip."""
+        return self.takes[self.picked - 1]

@@ -1,0 +1,1 @@
+"""Finished clips in order, as files that editing programs open."""

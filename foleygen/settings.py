@@ -1,0 +1,224 @@
+"""What can be set for a run: every option with its default, limits and help, and the pipeline's part of them."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+MAX_SEED = 2**63 - 1
+MAX_PIXELS = 2**28
+"""Pixels of one picture (16384 x 16384) above which libavutil itself stops."""
+AudioPolicy = Literal["keep", "replace", "mix"]
+Seams = Literal["crossfade", "joint", "repair"]
+Bandwidth = Literal["native", "full"]
+Kind = Literal["text", "path", "model", "whole", "number", "switch", "loudness", "decibel"]
+LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """What the pipeline needs to know about a run; None means the bundle's own value."""
+
+    seed: int = 0
+    take: int = 1
+    """Number of the first take, which is in the finished clip."""
+    takes: int = 1
+    steps: int | None = None
+    guidance: float | None = None
+    overlap_s: float = 1.0
+    batch_size: int = 1
+    audio: AudioPolicy = "keep"
+    duck_db: float = 12.0
+    stems: bool = False
+    """Write a wav file per take also where there is only one."""
+    loudness: str | None = None
+    true_peak_dbtp: float | None = None
+    seams: Seams = "joint"
+    cuts: bool = True
+    audio_delay_s: float = 0.0
+    bandwidth: Bandwidth = "native"
+    ambience: str | None = None
+    """Words for a bed under the Foley."""
+    ambience_level_db: float = -12.0
+    """Of the bed, against the Foley."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How one setting is written, checked and explained.
+
+    ``auto`` is the word that stands for None; ``minimum`` and ``maximum`` are inclusive.
+    """
+
+    kind: Kind
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    auto: str | None = None
+    short: str | None = None
+    metavar: str | None = None
+    once: bool = False
+    """A switch for one run, without its ``--no-`` form."""
+
+
+def _spec(kind: Kind, help: str, **limits: Any) -> dict[str, Spec]:
+    return {"spec": Spec(kind, help, **limits)}
+
+
+_AMBIENCE = "Words for a bed of ambience under the new sound, on a track of its own."
+_AMBIENCE_LEVEL = "Loudness of the bed against the new sound's, in dB."
+_AMBIENCE_MODEL = "Bundle that makes the bed, the full bandwidth and repaired seams."
+_BANDWIDTH = "Leave the sound's band as the model makes it, or compose what lacks above it."
+_DELAY = "Seconds by which the new sound follows the picture; filmed blows want about 0.05."
+_AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
+_BALANCE = "What --shard deals evenly: clips, or their seconds."
+_CUTS = "Keep the windows of a long clip and their joints off its shot changes."
+_DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
+_FROM_FILE = "Read more inputs from this list, one path per line; - is stdin."
+_LOUDNESS = "Bring each finished clip to off, ebu, atsc, podcast, streaming or a number of LUFS."
+_MARKERS = "Write the times of the sounds beside each finished clip."
+_MAX_FAILURES = "Stop the batch after this many failed clips."
+_MAX_PIXELS = "Refuse clips whose pictures have more pixels than this."
+_RAY = "Work on the Ray cluster at ADDRESS; auto finds one, or starts it for the batch."
+_RETRY = "Work only on the clips that failed in an earlier run."
+_SEAMS = "How a long clip's windows are joined: faded, made together and faded, or faded and composed anew."
+_SHARD = "Work on the I-th of N equal parts of the clips."
+_STEMS = "Write each take as a 48 kHz 24-bit broadcast wav beside the clip."
+_TAKES = "Versions of each clip; the first is in it, all are beside it as wav files."
+_TIMELINE = "Write all clips in order as an .otio or .fcpxml timeline."
+_TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
+_BATCH = "Windows computed at once, from several clips if need be."
+_GUIDANCE = "How strongly the pictures steer the sound."
+_JSON = "One JSON event per line on stdout, instead of the finished paths."
+_NAME = "Name of a finished clip; fields: stem, ext, seed, take, model."
+_OUTPUT = "Folder for the finished clips, which mirrors the input; else beside each clip."
+_OVERLAP = "Overlap of the windows of a long clip, in seconds."
+_VERBOSE = "Say why clips are skipped; twice: tracebacks too."
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field per option of ``add-sound``; each default lives here or in RenderSettings, once."""
+
+    output: Path | None = field(default=None, metadata=_spec("path", _OUTPUT, short="o", auto=""))
+    name: str = field(default="{stem}.foley", metadata=_spec("text", _NAME, metavar="TEMPLATE"))
+    container: str = field(
+        default="auto",
+        metadata=_spec("text", "Container of the finished clips.", choices=("auto", "mp4", "mov", "mkv", "webm")),
+    )
+    model: str = field(
+        default="tiny", metadata=_spec("model", "Preset or folder of a bundle of weights.", metavar="NAME|DIR")
+    )
+    steps: int | None = field(
+        default=RenderSettings.steps,
+        metadata=_spec("whole", "Denoising steps; more are slower.", minimum=1, maximum=1000, auto="bundle"),
+    )
+    guidance: float | None = field(
+        default=RenderSettings.guidance, metadata=_spec("number", _GUIDANCE, minimum=0, maximum=100, auto="bundle")
+    )
+    seed: int = field(
+        default=RenderSettings.seed,
+        metadata=_spec("whole", "Another seed gives another sound.", minimum=0, maximum=MAX_SEED),
+    )
+    overlap: float = field(default=RenderSettings.overlap_s, metadata=_spec("number", _OVERLAP, minimum=0, maximum=60))
+    device: str = field(default="auto", metadata=_spec("text", "Where to compute.", choices=_DEVICES))
+    precision: str = field(
+        default="auto", metadata=_spec("text", "Arithmetic of the models.", choices=("auto", "fp32", "bf16"))
+    )
+    batch_size: int | None = field(
+        default=None, metadata=_spec("whole", _BATCH, minimum=1, maximum=4096, auto="auto", metavar="auto|N")
+    )
+    audio: AudioPolicy = field(
+        default=RenderSettings.audio, metadata=_spec("text", _AUDIO, choices=("keep", "replace", "mix"))
+    )
+    duck: float = field(
+        default=RenderSettings.duck_db, metadata=_spec("number", _DUCK, minimum=0, maximum=60, metavar="DB")
+    )
+    takes: int = field(default=RenderSettings.takes, metadata=_spec("whole", _TAKES, minimum=1, maximum=99))
+    stems: bool = field(default=RenderSettings.stems, metadata=_spec("switch", _STEMS))
+    loudness: str | None = field(
+        default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")
+    )
+    true_peak: float | None = field(
+        default=RenderSettings.true_peak_dbtp,
+        metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
+    )
+    timeline: Path | None = field(default=None, metadata=_spec("path", _TIMELINE, auto="", metavar="FILE"))
+    markers: str | None = field(default=None, metadata=_spec("text", _MARKERS, choices=("none", "csv"), auto="none"))
+    seams: Seams = field(
+        default=RenderSettings.seams, metadata=_spec("text", _SEAMS, choices=("crossfade", "joint", "repair"))
+    )
+    cuts: bool = field(default=RenderSettings.cuts, metadata=_spec("switch", _CUTS))
+    audio_delay: float = field(
+        default=RenderSettings.audio_delay_s, metadata=_spec("number", _DELAY, minimum=-10, maximum=10, metavar="S")
+    )
+    bandwidth: Bandwidth = field(
+        default=RenderSettings.bandwidth, metadata=_spec("text", _BANDWIDTH, choices=("native", "full"))
+    )
+    ambience: str | None = field(default=None, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT"))
+    ambience_level: float = field(
+        default=RenderSettings.ambience_level_db,
+        metadata=_spec("decibel", _AMBIENCE_LEVEL, minimum=-60, maximum=12, metavar="DB"),
+    )
+    ambience_model: str = field(default="ambience", metadata=_spec("model", _AMBIENCE_MODEL, metavar="NAME|DIR"))
+    cache: bool = field(default=True, metadata=_spec("switch", "Keep the pictures' features for the next run."))
+    from_file: Path | None = field(default=None, metadata=_spec("path", _FROM_FILE, auto="", metavar="FILE"))
+    shard: str | None = field(default=None, metadata=_spec("text", _SHARD, auto="", metavar="I/N"))
+    balance: str = field(default="count", metadata=_spec("text", _BALANCE, choices=("count", "duration")))
+    retry_failed: bool = field(default=False, metadata=_spec("switch", _RETRY, once=True))
+    fail_fast: bool = field(default=False, metadata=_spec("switch", "Stop the batch at the first failed clip."))
+    max_failures: int | None = field(default=None, metadata=_spec("whole", _MAX_FAILURES, minimum=1, auto="any"))
+    max_pixels: int = field(
+        default=MAX_PIXELS, metadata=_spec("whole", _MAX_PIXELS, minimum=1, maximum=MAX_PIXELS, metavar="N")
+    )
+    ray: str | None = field(default=None, metadata=_spec("text", _RAY, auto="", metavar="auto|ADDRESS"))
+    overwrite: bool = field(
+        default=False, metadata=_spec("switch", "Redo clips that are done, and overwrite files in the way.")
+    )
+    dry_run: bool = field(
+        default=False, metadata=_spec("switch", "Say what would be done, write nothing.", short="n", once=True)
+    )
+    json: bool = field(default=False, metadata=_spec("switch", _JSON, once=True))
+    quiet: bool = field(default=False, metadata=_spec("switch", "Nothing on stderr but errors.", short="q", once=True))
+    verbose: int = field(default=0, metadata=_spec("whole", _VERBOSE, minimum=0, maximum=2, short="v"))
+
+    @property
+    def composes(self) -> bool:
+        """Whether the second engine has something to do."""
+        return self.seams == "repair" or self.bandwidth == "full" or self.ambience is not None
+
+    def render_settings(self, batch_size: int) -> RenderSettings:
+        """The pipeline's part of these settings, with ``batch_size`` resolved."""
+        return RenderSettings(
+            seed=self.seed,
+            takes=self.takes,
+            steps=self.steps,
+            guidance=self.guidance,
+            overlap_s=self.overlap,
+            batch_size=batch_size,
+            audio=self.audio,
+            duck_db=self.duck,
+            stems=self.stems,
+            loudness=self.loudness,
+            true_peak_dbtp=self.true_peak,
+            seams=self.seams,
+            cuts=self.cuts,
+            audio_delay_s=self.audio_delay,
+            bandwidth=self.bandwidth,
+            ambience=self.ambience,
+            ambience_level_db=self.ambience_level,
+        )
+
+
+def spec(setting: Field[Any]) -> Spec:
+    """The Spec of a field of Settings."""
+    found: Spec = setting.metadata["spec"]
+    return found
+
+
+def specs() -> dict[str, Field[Any]]:
+    """The fields of Settings by name, in the order of the help."""
+    return {setting.name: setting for setting in fields(Settings)}

@@ -1,0 +1,1 @@
+"""Training of the second engine: windows, tokens, tokenizer, transformer, tagger."""

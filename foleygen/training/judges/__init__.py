@@ -1,0 +1,1 @@
+"""Networks that judge what was made: alignment, families and materials of sounds."""

@@ -1,0 +1,1 @@
+"""Published models: their keys and shapes, and how their files become bundles."""

@@ -1,0 +1,107 @@
+"""What a bundle says of its parts: the sections of ``bundle.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelSpec:
+    """The mel spectrogram that the autoencoder speaks; lengths in samples, frequencies in Hz.
+
+    ``scaling``: ``decibel`` puts 100 dB on 0..1 (Diff-Foley), ``log`` is the natural logarithm (AudioLDM).
+    """
+
+    n_fft: int
+    hop_length: int
+    num_mels: int
+    f_min: float
+    f_max: float
+    scaling: Literal["decibel", "log"] = "decibel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """The video encoder and the frames it wants; ``frame_rate`` in frames per second, ``frame_size`` in pixels."""
+
+    kind: Literal["motion", "cavp"]
+    frame_rate: Fraction
+    frame_size: int
+    frame_rule: Literal["linear", "fps_filter"]
+    num_frames: int
+    num_features: int
+    feature_dim: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderSpec:
+    """The mel autoencoder. ``latent_scale`` multiplies encoded latents and divides those to decode.
+
+    ``latent_mean`` and ``latent_std``, one number per latent channel, standardise what the transformer sees.
+    ``channel`` picks the mel out of a three-channel decoder.
+    """
+
+    kind: Literal["patch", "kl"]
+    config: Mapping[str, Any]
+    latent_scale: float = 1.0
+    latent_mean: tuple[float, ...] | None = None
+    latent_std: tuple[float, ...] | None = None
+    channel: Literal["R", "G", "B", "mean"] = "G"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderSpec:
+    """The mel inversion; Griffin-Lim has options and no weights."""
+
+    kind: Literal["griffin_lim", "hifigan", "vocos"]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSpec:
+    """How the transformer was trained to be sampled, and the settings that suit it."""
+
+    prediction_type: Literal["epsilon", "v_prediction"]
+    num_inference_steps: int
+    guidance_scale: float
+    guidance_power: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A file that a bundle was made from."""
+
+    file: str
+    sha256: str
+    place: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A file of weights inside the bundle; ``bytes`` is its size."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSpec:
+    """What ``bundle.yaml`` says, except for the files; ``transformer`` holds TransformerConfig's fields."""
+
+    name: str
+    licence: str
+    commercial: bool
+    sample_rate: int
+    window_samples: int
+    mel: MelSpec
+    encoder: EncoderSpec
+    transformer: Mapping[str, Any]
+    autoencoder: AutoencoderSpec
+    vocoder: VocoderSpec
+    sampling: SamplingSpec
+    sources: tuple[Source, ...] = ()
