@@ -48,7 +48,7 @@ def reason(output: Path) -> str | None:
 
 
 def write(clip: Path, output: Path, error: FoleygenError) -> None:
-    """Record why ``clip`` has no ``output``; a folder that cannot be written keeps no record, and the report still tells."""
+    """Record why ``clip`` has no ``output``; where the folder cannot be written there is none, and the report tells."""
     document = {
         "schema": SCHEMA,
         "output": output.name,
