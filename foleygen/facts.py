@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+MARK = ".foley"
+"""What the names of finished clips end in, unless ``--name`` says otherwise."""
+SAMPLE_RATE = 48000
+"""Hz of every sound that is delivered: what editors work in."""
+
 
 @dataclass(frozen=True)
 class Loudness:
-    """A sound's level; None where there is nothing to measure."""
+    """A sound's level; None where there is nothing to measure, or nobody has measured it."""
 
-    integrated_lufs: float | None
+    integrated_lufs: float | None = None
     """None: silence, or shorter than one block of 0.4 s."""
-    range_lu: float | None
+    range_lu: float | None = None
     """None: silence, or shorter than 3 s."""
-    true_peak_dbtp: float | None
+    true_peak_dbtp: float | None = None
     """None: silence to the last sample."""
 
     def after(self, gain_db: float) -> Loudness:
@@ -25,6 +30,9 @@ class Loudness:
             self.range_lu,
             None if peak is None else peak + gain_db,
         )
+
+
+UNMEASURED = Loudness()
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,6 @@ class WindowFact:
     seed: int
 
 
-MARK = ".foley"
-
-
 def take_file(output: Path, number: int) -> Path:
     """Where the wav of a take of ``output`` is or goes."""
     return output.with_name(f"{output.stem}.t{number:02d}.wav")
@@ -78,33 +83,4 @@ def take_file(output: Path, number: int) -> Path:
 
 def bed_file(output: Path) -> Path:
     """Where the wav of the ambience of ``output`` is or goes."""
-    return output.with_name(f"{output.stem}.bed.wav")
-
-
-@dataclass(frozen=True)
-class Levels:
-    """How loud a track is; None where it is silent, or too short to be measured."""
-
-    integrated_lufs: float | None
-    range_lu: float | None
-    true_peak_dbtp: float | None
-
-
-@dataclass(frozen=True)
-class TakeFacts:
-    """One version of a clip's sound, its levels as generated and what the finished clip adds to them."""
-
-    number: int
-    levels: Levels
-    gain_db: float
-    stem: Path | None
-
-
-def stem_path(output: Path, number: int) -> Path:
-    """The wav file of a take beside the finished clip."""
-    return output.with_name(f"{output.stem}.t{number:02d}.wav")
-
-
-def bed_path(output: Path) -> Path:
-    """The wav file of the ambience beside the finished clip."""
     return output.with_name(f"{output.stem}.bed.wav")

@@ -13,6 +13,7 @@ AudioPolicy = Literal["keep", "replace", "mix"]
 Seams = Literal["crossfade", "joint", "repair"]
 Bandwidth = Literal["native", "full"]
 Kind = Literal["text", "path", "model", "whole", "number", "switch", "loudness", "decibel"]
+DEVICES = ("auto", "cpu", "cuda", "mps")
 LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
 
 
@@ -96,7 +97,6 @@ _NAME = "Name of a finished clip; fields: stem, ext, seed, take, model."
 _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside each clip."
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Settings:
         metadata=_spec("whole", "Another seed gives another sound.", minimum=0, maximum=MAX_SEED),
     )
     overlap: float = field(default=RenderSettings.overlap_s, metadata=_spec("number", _OVERLAP, minimum=0, maximum=60))
-    device: str = field(default="auto", metadata=_spec("text", "Where to compute.", choices=_DEVICES))
+    device: str = field(default="auto", metadata=_spec("text", "Where to compute.", choices=DEVICES))
     precision: str = field(
         default="auto", metadata=_spec("text", "Arithmetic of the models.", choices=("auto", "fp32", "bf16"))
     )

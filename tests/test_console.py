@@ -31,7 +31,7 @@ from foleygen.cli.terminal.console import open_console, summary
 from foleygen.cli.terminal.streams import is_interactive
 from foleygen.cli.terminal.views import EventView, LineView
 from foleygen.errors import ClipError, printable
-from foleygen.facts import Levels, TakeFacts
+from foleygen.facts import UNMEASURED, Loudness, Take
 from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
@@ -58,7 +58,7 @@ def done(**changes: Any) -> events.ClipDone:
         "windows": 3,
         "cached_windows": 0,
         "audio_codec": "aac",
-        "levels": Levels(-23.04, 2.0, -2.5),
+        "loudness": Loudness(-23.04, 2.0, -2.5),
     }
     return events.ClipDone(**{**values, **changes})
 
@@ -75,9 +75,9 @@ def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureF
     for second in range(25):
         clock.now = 100.0 + second
         view.show(progress(second / 25))
-    take = TakeFacts(1, Levels(-30.0, None, -9.5), 7.0, None)
+    take = Take(1, Loudness(-30.0, None, -9.5), 7.0, (), (), None)
     view.show(done(takes=(take, take)))
-    view.show(done(levels=Levels(None, None, None)))
+    view.show(done(loudness=UNMEASURED))
     assert capsys.readouterr().err.splitlines() == [
         "[1/2] shots/a.mp4: 20.0 s of picture",
         "  shots/a.mp4: sampling 40%, 0.8x real time, 15.0 s left",

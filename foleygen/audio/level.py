@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 from foleygen.errors import UsageError
+from foleygen.facts import Loudness
 from foleygen.settings import LOUDNESS_PRESETS
 
 
@@ -17,16 +17,6 @@ class LoudnessTarget:
     lufs: float
     true_peak_dbtp: float
     """Ceiling: no true peak above it, whatever the loudness."""
-
-
-class Measured(Protocol):
-    """A measured level (``media.loudness.Loudness``); None where there is nothing to measure."""
-
-    @property
-    def integrated_lufs(self) -> float | None: ...
-
-    @property
-    def true_peak_dbtp(self) -> float | None: ...
 
 
 PRESETS = {
@@ -54,7 +44,7 @@ def target(text: str | None, true_peak: float | None = None) -> LoudnessTarget |
     return LoudnessTarget(lufs, ceiling if true_peak is None else true_peak)
 
 
-def gain_db(loudness: Measured, target: LoudnessTarget) -> tuple[float, str | None]:
+def gain_db(loudness: Loudness, target: LoudnessTarget) -> tuple[float, str | None]:
     """The gain that brings a sound to ``target``, as far as its true peak may go; and a note where it is not that.
 
     Silence keeps its level, and so does what is too short to measure, unless its true peak is above the ceiling.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foleygen.errors import ExitCode, FoleygenError, RetryableError, SetupError
-from foleygen.facts import Levels, TakeFacts
+from foleygen.facts import Loudness, Take
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class ClipDone:
     windows: int
     cached_windows: int
     audio_codec: str
-    levels: Levels
+    loudness: Loudness
     """Of the finished clip's default track."""
     warnings: tuple[str, ...] = ()
-    takes: tuple[TakeFacts, ...] = ()
+    takes: tuple[Take, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,12 @@ from foleygen.batch.events import (
 )
 from foleygen.batch.plan import Planned
 from foleygen.errors import ClipError, FoleygenError
-from foleygen.facts import MARK, Levels, TakeFacts
+from foleygen.facts import MARK
 from foleygen.record import failures, markers, sidecar
 from foleygen.settings import Settings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
-    from foleygen.facts import Loudness
     from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import ClipInfo
     from foleygen.pipeline import Engine, Job, Outcome, Progress
@@ -213,7 +212,6 @@ def failed(clip: Path, output: Path, error: FoleygenError) -> ClipFailed:
 
 def done(outcome: Outcome, written: Path) -> ClipDone:
     """The event of a clip whose sidecar is ``written``."""
-    takes = tuple(TakeFacts(take.number, _levels(take.loudness), take.gain_db, take.stem) for take in outcome.takes)
     return ClipDone(
         clip=outcome.job.info.path,
         output=outcome.job.output,
@@ -224,13 +222,7 @@ def done(outcome: Outcome, written: Path) -> ClipDone:
         windows=outcome.windows,
         cached_windows=outcome.cached_windows,
         audio_codec=outcome.audio_codec,
-        levels=_levels(outcome.loudness),
+        loudness=outcome.loudness,
         warnings=outcome.warnings,
-        takes=takes,
+        takes=outcome.takes,
     )
-
-
-def _levels(loudness: Loudness | None) -> Levels:
-    if loudness is None:
-        return Levels(None, None, None)
-    return Levels(loudness.integrated_lufs, loudness.range_lu, loudness.true_peak_dbtp)

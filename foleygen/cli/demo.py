@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foleygen.errors import UsageError
+from foleygen.facts import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 FAMILIES = ("hammer", "bounce", "drum", "footsteps", "knock", "rain", "chop", "clock")
 """The order in which samples are made: what is seen at once comes first."""
 FRAME_RATE = 25
-SAMPLE_RATE = 48000
 CHUNK_PIXELS = 2**21
 """Pixels drawn at once, so that memory does not grow with the clip."""
 MOST_LINES = 360

@@ -26,9 +26,6 @@ from foleygen.weights import store
 from foleygen.weights.ambience import AmbienceBundle
 from foleygen.weights.files import tensors
 
-DEFAULT = "ambience"
-"""The bundle in the package."""
-
 Samples = NDArray[np.float32]
 Precision = Literal["fp32", "bf16"]
 

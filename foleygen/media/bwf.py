@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
+from foleygen.facts import SAMPLE_RATE
 from foleygen.media.containers import Container, created, disk_errors
 from foleygen.media.resample import resampled
-from foleygen.media.soundtrack import SAMPLE_RATE, Soundtrack
+from foleygen.media.soundtrack import Soundtrack
 
 DESCRIPTION_LENGTH = 256
 ORIGINATOR_LENGTH = 32

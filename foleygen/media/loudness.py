@@ -27,6 +27,7 @@ ABSOLUTE_GATE_LUFS = -70.0
 RANGE_S = 3.0
 """Seconds below which there is no loudness range: the length of one of its blocks (EBU Tech 3342)."""
 _RATE = 48000
+"""Hz at which BS.1770 gives its filters, whatever is delivered."""
 _PEAK_RATE = 192000
 _BLOCK = 1 << 15
 _LAYOUTS = {1: "mono", 2: "stereo"}

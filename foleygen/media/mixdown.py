@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.facts import Loudness
+from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
 from foleygen.media import own_sound
 from foleygen.media.loudness import measure
 from foleygen.media.own_sound import OwnTrack
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
-from foleygen.media.soundtrack import SAMPLE_RATE, TITLE
+from foleygen.media.soundtrack import TITLE
 
 CEILING_DBTP = -1.0
 """A mix whose true peak would be higher is brought down to it as a whole: nothing is clipped, nothing is squeezed."""
@@ -36,8 +36,8 @@ class Mixdown:
     channels: int
     chunks: Iterable[Samples]
     """(n,) or (channels, n) at 48 kHz, in all round(duration * 48000) long."""
-    loudness: Loudness | None
-    """Of the track as it is written; None where nobody asked."""
+    loudness: Loudness
+    """Of the track as it is written, where anybody asked."""
     foley_gain_db: float
     own_index: int | None = None
     """Stream of the clip's own sound that the track stands in for."""
@@ -58,7 +58,7 @@ def alone(
     return Mixdown(
         channels=1,
         chunks=_scaled(resampled(sound, sample_rate, SAMPLE_RATE, total), gain),
-        loudness=loudness.after(gain) if loudness else None,
+        loudness=loudness.after(gain) if loudness else UNMEASURED,
         foley_gain_db=gain,
         notes=(note,) if note else (),
     )

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
-from foleygen.facts import Loudness
+from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
 from foleygen.media.containers import Container, container_for, created, disk_errors, suggestion
 from foleygen.media.copying import StreamCopies
 from foleygen.media.mixdown import Level, Mixdown, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
-from foleygen.media.soundtrack import SAMPLE_RATE, Soundtrack
+from foleygen.media.soundtrack import Soundtrack
 from foleygen.media.source import opened, packets
 from foleygen.settings import AudioPolicy, RenderSettings
 
@@ -56,8 +56,8 @@ class MuxReport:
     samples_48k: int
     """Samples of the new track, at 48 kHz."""
     warnings: tuple[str, ...]
-    loudness: Loudness | None = None
-    """Of the new track as it was written; None where nothing asked for it."""
+    loudness: Loudness = UNMEASURED
+    """Of the new track as it was written, where anything asked for it."""
     gain_db: float = 0.0
     """What the new sound was raised by on its way into the track."""
 

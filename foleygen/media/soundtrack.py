@@ -12,10 +12,9 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from numpy.typing import NDArray
 
+from foleygen.facts import SAMPLE_RATE
 from foleygen.media.containers import Container
 
-SAMPLE_RATE = 48000
-"""Hz: what editors deliver in."""
 TITLE = "Foley"
 AMBIENCE_TITLE = "Ambience"
 _LAYOUTS = {1: "mono", 2: "stereo"}

@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 
 from foleygen.errors import printable
+from foleygen.facts import SAMPLE_RATE
 from foleygen.media.probe import ClipInfo
 
 _LABEL = re.compile(r"([0-9]{2})[:;]([0-9]{2})[:;]([0-9]{2})([:;.,])([0-9]{2,3})")
@@ -64,7 +65,7 @@ def nominal_rate(frame_rate: Fraction) -> Fraction:
     return _standard(frame_rate)[1]
 
 
-def samples_since_midnight(timecode: str, frame_rate: Fraction, sample_rate: int = 48000) -> int | None:
+def samples_since_midnight(timecode: str, frame_rate: Fraction, sample_rate: int = SAMPLE_RATE) -> int | None:
     """The sample at which a picture begins in a recording of the day, as broadcast wav files count it.
 
     At 23.976 and 29.97 without dropped labels a labelled hour lasts 3603.6 seconds. None for what is no label.

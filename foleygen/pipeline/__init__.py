@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from foleygen.engines.foley import Engine
-    from foleygen.facts import Take, WindowFact
     from foleygen.pipeline.jobs import Job, Outcome, Progress
     from foleygen.pipeline.rendering import render
     from foleygen.pipeline.window import WindowResult, render_window, soundtrack
@@ -17,8 +16,6 @@ _HOMES = {
     "Job": "foleygen.pipeline.jobs",
     "Outcome": "foleygen.pipeline.jobs",
     "Progress": "foleygen.pipeline.jobs",
-    "Take": "foleygen.pipeline.jobs",
-    "WindowFact": "foleygen.pipeline.jobs",
     "WindowResult": "foleygen.pipeline.window",
     "render": "foleygen.pipeline.rendering",
     "render_window": "foleygen.pipeline.window",
@@ -30,8 +27,6 @@ __all__ = [
     "Job",
     "Outcome",
     "Progress",
-    "Take",
-    "WindowFact",
     "WindowResult",
     "render",
     "render_window",

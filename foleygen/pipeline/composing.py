@@ -5,9 +5,7 @@ Runs where the models run. The takes stay in their spools; in memory are a few w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import IO
 
@@ -38,15 +36,15 @@ def compose(track: Track, composer: Composer, engine: Engine, settings: RenderSe
     """
     for take in track.takes:
         if settings.seams == "repair":
-            with _clocked(track, "repairing"):
+            with track.clocked("repairing"):
                 _repair(track, take, composer, settings)
         if settings.bandwidth == "full":
-            with _clocked(track, "widening"):
+            with track.clocked("widening"):
                 _widen(track, take, composer, engine, settings)
     if settings.bandwidth == "full":
         track.widened_rate = composer.sample_rate
     if settings.ambience is not None:
-        with _clocked(track, "ambience"):
+        with track.clocked("ambience"):
             _lay_bed(track, composer, settings, settings.ambience)
 
 
@@ -103,10 +101,3 @@ def _chunks(source: IO[bytes]) -> Iterator[NDArray[np.float32]]:
     source.seek(0)
     while block := source.read(CHUNK * _SAMPLE_BYTES):
         yield np.frombuffer(block, np.float32)
-
-
-@contextmanager
-def _clocked(track: Track, stage: str) -> Iterator[None]:
-    before = time.monotonic()
-    yield
-    track.stages[stage] += time.monotonic() - before

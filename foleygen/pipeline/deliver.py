@@ -18,13 +18,13 @@ from foleygen.audio import level
 from foleygen.audio.delay import delayed
 from foleygen.audio.level import LoudnessTarget
 from foleygen.engines.foley import Engine
-from foleygen.facts import Bed, Take, bed_path, stem_path
+from foleygen.facts import SAMPLE_RATE, Bed, Take, bed_file, take_file
 from foleygen.media import bwf, timecode, waveform
 from foleygen.media.loudness import Meter, measure
 from foleygen.media.mux import SideTrack, mux
-from foleygen.media.soundtrack import AMBIENCE_TITLE, SAMPLE_RATE
+from foleygen.media.soundtrack import AMBIENCE_TITLE
 from foleygen.pipeline.jobs import Report
-from foleygen.pipeline.tracks import Stopped, TakeTrack, Track, _clocked, track_samples
+from foleygen.pipeline.tracks import Stopped, TakeTrack, Track, track_samples
 from foleygen.settings import RenderSettings
 
 CHUNK = 1 << 16
@@ -67,15 +67,15 @@ def _spooled(track: Track, take: TakeTrack, settings: RenderSettings, stopped: E
 def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Event, tell: Report) -> None:
     """Write a heard track's stems, then the clip with its first take; both or, when one fails, neither."""
     track.report(tell, "muxing", 0.0)
-    with _clocked(track, "metering"):
+    with track.clocked("metering"):
         takes = [_measured(track, take, settings, stopped) for take in track.takes]
         bed = _measured_bed(track, takes[0], settings, stopped)
     with _removed_on_failure() as written:
         if takes[0].stem is not None:
-            with _clocked(track, "stems"):
+            with track.clocked("stems"):
                 for stem in _stems(track, takes, bed, engine, settings, stopped):
                     written.append(stem)
-        with _clocked(track, "muxing"):
+        with track.clocked("muxing"):
             _mux(track, takes[0], bed, engine, settings, stopped)
     track.report(tell, "muxing", 1.0)
     track.delivered, track.delivered_bed = tuple(takes), bed
@@ -98,7 +98,7 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
         gain_db=level.gain_db(loudness, target)[0] if target is not None else 0.0,
         onsets=tuple(onset for onset in delayed_onsets if 0 <= onset < track.job.info.duration),
         peaks=peaks,
-        stem=stem_path(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
+        stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
     )
 
 
@@ -113,7 +113,7 @@ def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: 
         above = UNMEASURED_LUFS if own is None else own + foley.gain_db
         wanted = above + settings.ambience_level_db - loudness.integrated_lufs
         gain = min(wanted, BED_PEAK_DBTP - loudness.true_peak_dbtp)
-    stem = bed_path(track.job.output) if foley.stem is not None else None
+    stem = bed_file(track.job.output) if foley.stem is not None else None
     return Bed(track.bed.prompt, track.bed.tags, loudness, gain, stem)
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from foleygen.errors import FoleygenError
-from foleygen.facts import Bed, Take, WindowFact
+from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
-
-if TYPE_CHECKING:
-    from foleygen.facts import Loudness
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class Outcome:
     error: FoleygenError | None
     takes: tuple[Take, ...] = ()
     """The first is in the output."""
-    loudness: Loudness | None = None
+    loudness: Loudness = UNMEASURED
     """Of the output's default track, gain and mix included."""
     window_facts: tuple[WindowFact, ...] = ()
     bed: Bed | None = None

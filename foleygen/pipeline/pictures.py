@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -100,31 +99,32 @@ def _views_and_cuts(
     index = 0
     with closing(Reel(info, encoder.frame_size, track.warnings.append)) as reel:
         while index < len(track.windows):
-            before = time.monotonic()
-            found = -1
-            while len(reel.cuts) != found:
-                found = len(reel.cuts)
-                reel.advance(Fraction(_decided_by(track.windows, index), rate))
-                track.replan(choose_windows(info, engine, settings, _samples(reel.cuts, rate)), settings)
-            window = track.windows[index]
-            start = Fraction(window.start, rate)
-            reel.forget(start)
-            key = _key(track, window, engine)
-            features = cache.get(key) if cache is not None else None
-            frames = None
-            if features is None:
-                frames = reel.frames(
-                    FrameRequest(index, start, encoder.num_frames), encoder.frame_rate, frame_rule(engine)
-                )
-            else:
-                track.cached += 1
-            track.stages["frames"] += time.monotonic() - before
-            yield View(track, window, key, frames, features)
+            with track.clocked("frames"):
+                found = -1
+                while len(reel.cuts) != found:
+                    found = len(reel.cuts)
+                    reel.advance(Fraction(_decided_by(track.windows, index), rate))
+                    track.replan(choose_windows(info, engine, settings, _samples(reel.cuts, rate)), settings)
+                view = _seen_on(reel, track, track.windows[index], engine, cache)
+            yield view
             index += 1
     if cache is not None:
         cuts = np.array(_samples(reel.cuts, rate), np.int64)
         # The cache holds float32, whose whole numbers end at 2^24: in two digits.
         cache.put(_cuts_key(info, engine), np.stack(np.divmod(cuts, _DIGIT), axis=1).astype(np.float32))
+
+
+def _seen_on(reel: Reel, track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> View:
+    """One window of a reel that has come as far; what lies before it is forgotten."""
+    encoder, start = engine.bundle.encoder, Fraction(window.start, engine.bundle.sample_rate)
+    reel.forget(start)
+    key = _key(track, window, engine)
+    features = cache.get(key) if cache is not None else None
+    if features is not None:
+        track.cached += 1
+        return View(track, window, key, features=features)
+    request = FrameRequest(window.index, start, encoder.num_frames)
+    return View(track, window, key, frames=reel.frames(request, encoder.frame_rate, frame_rule(engine)))
 
 
 def _decided_by(windows: Sequence[Window], index: int) -> int:
@@ -159,11 +159,10 @@ def features_of(view: View, engine: Engine, cache: FeatureCache | None) -> NDArr
     if view.features is not None:
         return view.features
     assert view.frames is not None
-    before = time.monotonic()
-    ((_, features),) = extract([(view.window.index, view.frames)], engine.encode, engine.device)
-    if cache is not None:
-        cache.put(view.key, features)
-    view.track.stages["features"] += time.monotonic() - before
+    with view.track.clocked("features"):
+        ((_, features),) = extract([(view.window.index, view.frames)], engine.encode, engine.device)
+        if cache is not None:
+            cache.put(view.key, features)
     return features
 
 
@@ -195,9 +194,8 @@ def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[ND
     rule = frame_rule(engine)
     frames = read(track.job.info, requests, encoder.frame_rate, encoder.frame_size, rule, track.warnings.append)
     while True:
-        before = time.monotonic()
-        _, pictures = next(frames, (None, None))
-        track.stages["frames"] += time.monotonic() - before
+        with track.clocked("frames"):
+            _, pictures = next(frames, (None, None))
         if pictures is None:
             return
         yield pictures

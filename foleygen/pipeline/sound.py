@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +18,7 @@ from foleygen.engines.foley import Engine
 from foleygen.errors import SetupError, printable
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.pictures import overlap
-from foleygen.pipeline.tracks import TakeTrack, Track, failing, window_key
+from foleygen.pipeline.tracks import TakeTrack, Track, clocked, failing, window_key
 from foleygen.sampling.joint import GROUP, Tie
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
@@ -103,11 +101,12 @@ class Sampler:
     def _sounds(self, rows: Sequence[Row]) -> list[Sounding]:
         engine, settings = self._engine, self._settings
         features, keys = self._inputs(rows)
-        with _clocked(rows, "sampling"):
+        tracks = [row.track for row in rows]
+        with clocked("sampling", tracks):
             latents = engine.latents(features, keys, settings.steps, settings.guidance, self._listener(rows))
-        with _clocked(rows, "decoding"):
+        with clocked("decoding", tracks):
             mels = engine.mels(latents)
-        with _clocked(rows, "vocoding"):
+        with clocked("vocoding", tracks):
             sounds = engine.sounds(mels, keys)
         return self._soundings(rows, sounds, mels)
 
@@ -136,7 +135,8 @@ class Sampler:
         engine, settings, take = self._engine, self._settings, rows[0].take.number
         shared = overlap(engine, settings)
         features, keys = self._inputs(rows)
-        with _clocked(rows, "sampling"):
+        tracks = [row.track for row in rows]
+        with clocked("sampling", tracks):
             latents, tie = engine.joint_latents(
                 features,
                 keys,
@@ -147,9 +147,9 @@ class Sampler:
                 settings.guidance,
                 self._listener(rows),
             )
-        with _clocked(rows, "decoding"):
+        with clocked("decoding", tracks):
             mels = torch.cat([engine.mels(part) for part in latents.split(self._size)])
-        with _clocked(rows, "vocoding"):
+        with clocked("vocoding", tracks):
             sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
         run.ties[take], run.sounds[take] = tie, sounds[-1]
         return self._soundings(rows, sounds, mels)
@@ -227,12 +227,3 @@ def _note_onsets(sounding: Sounding) -> None:
 
 def _tracks(rows: Sequence[Row]) -> dict[int, Track]:
     return {id(row.track): row.track for row in rows}
-
-
-@contextmanager
-def _clocked(rows: Sequence[Row], stage: str) -> Iterator[None]:
-    before = time.monotonic()
-    yield
-    share = (time.monotonic() - before) / len(rows)
-    for row in rows:
-        row.track.stages[stage] += share

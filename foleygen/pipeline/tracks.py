@@ -5,15 +5,15 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
 from foleygen.audio.stitch import Stitcher, Window
 from foleygen.engines.device import explained
 from foleygen.errors import FoleygenError
-from foleygen.facts import Bed, Loudness, Take, WindowFact
+from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.sampling.noise import WindowKey, noise_seed
@@ -66,7 +66,7 @@ class Track:
     """Windows that are joined to their take, over all takes."""
     shown: float = 0.0
     audio_codec: str = ""
-    loudness: Loudness | None = None
+    loudness: Loudness = UNMEASURED
     delivered: tuple[Take, ...] = ()
     """Its takes, once its output is there."""
     bed: BedTrack | None = None
@@ -120,6 +120,10 @@ class Track:
         self.shown = max(self.shown, min(1.0, done))
         tell(Progress(self.job.info.path, stage, self.shown, float(self.job.info.duration)))
 
+    def clocked(self, stage: str) -> AbstractContextManager[None]:
+        """The seconds inside count as ``stage``'s."""
+        return clocked(stage, [self])
+
     def outcome(self) -> Outcome:
         """What became of it; its spools are closed."""
         self.close()
@@ -167,6 +171,16 @@ def window_key(track: Track, window: Window, take: TakeTrack, settings: RenderSe
 
 
 @contextmanager
+def clocked(stage: str, tracks: Sequence[Track]) -> Iterator[None]:
+    """The seconds inside count as ``stage``'s, an equal share for each of ``tracks``; those of a failure for none."""
+    before = time.monotonic()
+    yield
+    share = (time.monotonic() - before) / len(tracks)
+    for track in tracks:
+        track.stages[stage] += share
+
+
+@contextmanager
 def failing(*tracks: Track) -> Iterator[None]:
     """Whatever goes wrong inside is the failure of ``tracks``, except that nobody listens any more."""
     try:
@@ -176,10 +190,3 @@ def failing(*tracks: Track) -> Iterator[None]:
     except Exception as error:
         for track in tracks:
             track.failed = explained(error, track.job.info.path)
-
-
-@contextmanager
-def _clocked(track: Track, stage: str) -> Iterator[None]:
-    before = time.monotonic()
-    yield
-    track.stages[stage] += time.monotonic() - before

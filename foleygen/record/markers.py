@@ -9,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from foleygen import atomic
+from foleygen.facts import SAMPLE_RATE
 from foleygen.record import sidecar
 
 COLUMNS = ("index", "seconds", "timecode", "samples")
-SAMPLE_RATE = 48000
 
 
 def path_for(output: Path) -> Path:

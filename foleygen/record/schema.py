@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from foleygen.facts import WindowFact
 from foleygen.settings import AudioPolicy, Bandwidth, Seams
 
 SCHEMA = 2
@@ -56,15 +57,6 @@ class BedRecord:
 
 
 @dataclass(frozen=True)
-class WindowRecord:
-    """One window of the clip, and the seed of the noise its first take was made from."""
-
-    start_s: float
-    seconds: float
-    seed: int
-
-
-@dataclass(frozen=True)
 class TakeRecord:
     """One version of the sound, as generated: before any gain."""
 
@@ -92,7 +84,7 @@ class Sidecar:
     timecode: str | None
     width: int
     height: int
-    windows: tuple[WindowRecord, ...]
+    windows: tuple[WindowFact, ...]
     takes: tuple[TakeRecord, ...]
     bed: BedRecord | None
     repaired_joints: int

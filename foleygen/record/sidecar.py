@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from foleygen import __version__, atomic
 from foleygen.errors import ClipError, printable
 from foleygen.facts import MARK, bed_file, take_file
-from foleygen.record.schema import SCHEMA, BedRecord, Sidecar, SoundSettings, TakeRecord, WindowRecord
+from foleygen.record.schema import SCHEMA, BedRecord, Sidecar, SoundSettings, TakeRecord
 from foleygen.strict import Reader, plain
 
 if TYPE_CHECKING:
-    from foleygen.facts import Bed
-    from foleygen.pipeline import Outcome, Take
+    from foleygen.facts import Bed, Take
+    from foleygen.pipeline import Outcome
     from foleygen.settings import Settings
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
@@ -118,7 +118,7 @@ def document(
             timecode=info.timecode,
             width=info.width,
             height=info.height,
-            windows=tuple(WindowRecord(fact.start_s, fact.seconds, fact.seed) for fact in outcome.window_facts),
+            windows=outcome.window_facts,
             takes=tuple(take_record(take) for take in outcome.takes),
             bed=_bed_record(outcome.bed, ambience) if outcome.bed is not None and ambience is not None else None,
             repaired_joints=outcome.repaired_joints,

@@ -9,6 +9,7 @@ import click
 
 from foleygen.cli.terminal.reading import byte_size
 from foleygen.errors import UsageError
+from foleygen.settings import Settings
 
 SIZES = ("embedded", "small", "paper")
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -44,7 +45,9 @@ class Counts(click.ParamType[tuple[int, ...]]):
 
 
 @click.command("bench-ambience", short_help="Time the second engine by size and precision.")
-@click.option("--model", default="ambience", show_default=True, metavar="NAME|DIR", help="Bundle for ambience.")
+@click.option(
+    "--model", default=Settings.ambience_model, show_default=True, metavar="NAME|DIR", help="Bundle for ambience."
+)
 @click.option(
     "--sizes",
     type=Several(SIZES),

@@ -103,8 +103,8 @@ def _write(
     from foleygen.ambience.inpaint import Ask
     from foleygen.cli.terminal.steps import open_steps
     from foleygen.engines.words import understand
+    from foleygen.facts import SAMPLE_RATE
     from foleygen.media import bwf
-    from foleygen.media.soundtrack import SAMPLE_RATE
 
     composer = load_composer(model, device, precision)
     words = understand(prompt, composer.bundle)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from foleygen.errors import FoleygenError, UsageError, printable
-from foleygen.settings import MAX_SEED
+from foleygen.settings import DEVICES, MAX_SEED, Settings
 
 if TYPE_CHECKING:
     from foleygen.ambience.inpaint import Ask
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from foleygen.engines.composer import Composer, Precision, Samples
 
 PATH = click.Path(path_type=Path)
-DEVICES = ("auto", "cpu", "cuda", "mps")
 _CLOCK = re.compile(r"(?:(?:(?P<hours>\d{1,3}):)?(?P<minutes>\d{1,3}):)?(?P<seconds>\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -45,7 +44,8 @@ class Clock(click.ParamType[float]):
 def composing_options(command: Command) -> Command:
     """--model, --seed, --steps, --device, --precision, --overwrite and --quiet."""
     options = (
-        click.option("--model", default="ambience", show_default=True, metavar="NAME|DIR", help="Bundle for ambience."),
+        click.option("--model", default=Settings.ambience_model, show_default=True, metavar="NAME|DIR",
+                     help="Bundle for ambience."),
         click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, metavar="N",
                      help="Another seed gives another sound."),
         click.option("--steps", type=click.IntRange(1, 1000), metavar="N",

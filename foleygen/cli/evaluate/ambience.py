@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foleygen.cli.compose.shared import DEVICES, PATH, load_composer
+from foleygen.cli.compose.shared import PATH, load_composer
 from foleygen.cli.evaluate.shared import counter, show
 from foleygen.errors import UsageError
-from foleygen.settings import MAX_SEED
+from foleygen.settings import DEVICES, MAX_SEED, Settings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -22,7 +22,9 @@ MEASURES = ("roundtrip", "bandwidth", "fill", "tags")
 
 @click.command()
 @click.option("--recordings", type=PATH, metavar="DIR", help="Recordings, with a manifest.tsv; those of the fold test.")
-@click.option("--model", default="ambience", show_default=True, metavar="NAME|DIR", help="Bundle for ambience.")
+@click.option(
+    "--model", default=Settings.ambience_model, show_default=True, metavar="NAME|DIR", help="Bundle for ambience."
+)
 @click.option("--tagger", type=PATH, metavar="RUN|PART", help="A run of train tagger, or an exported one, for tags.")
 @click.option("--count", type=click.IntRange(1), default=24, show_default=True, help="Sounds; scenes, or recordings.")
 @click.option("--per-tag", type=click.IntRange(1), default=2, show_default=True, help="Windows composed of each tag.")

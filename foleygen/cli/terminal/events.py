@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen import __version__
 from foleygen.batch import events
-from foleygen.facts import Levels
+from foleygen.facts import Loudness
 
 if TYPE_CHECKING:
     from foleygen.batch.events import Event, Report
@@ -49,11 +49,11 @@ def _done_fields(event: events.ClipDone) -> dict[str, Any]:
         "windows": event.windows,
         "cached_windows": event.cached_windows,
         "audio_codec": event.audio_codec,
-        **_level_fields(event.levels),
+        **_level_fields(event.loudness),
         "takes": [
             {
                 "number": take.number,
-                **_level_fields(take.levels),
+                **_level_fields(take.loudness),
                 "gain_db": round(take.gain_db, 3),
                 "stem": None if take.stem is None else str(take.stem),
             }
@@ -63,7 +63,7 @@ def _done_fields(event: events.ClipDone) -> dict[str, Any]:
     }
 
 
-def _level_fields(found: Levels) -> dict[str, float | None]:
+def _level_fields(found: Loudness) -> dict[str, float | None]:
     named = {
         "loudness_lufs": found.integrated_lufs,
         "loudness_range_lu": found.range_lu,

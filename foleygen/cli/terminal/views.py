@@ -96,7 +96,7 @@ class EventView(View):
 
 def levels(event: events.ClipDone) -> str:
     """``, -23.0 LUFS, peak -3.1 dBTP, 3 takes``, as far as they are known."""
-    found = event.levels
+    found = event.loudness
     parts = [
         "" if found.integrated_lufs is None else f", {found.integrated_lufs:.1f} LUFS",
         "" if found.true_peak_dbtp is None else f", peak {found.true_peak_dbtp:.1f} dBTP",

@@ -11,6 +11,7 @@ from foleygen.cli.app import Invocation
 from foleygen.cli.options import load_settings, settings_options
 from foleygen.cli.train.shared import DEVICE, OUTPUT, PATH, QUIET, datasets_option
 from foleygen.errors import ExitCode, NoClipsError, printable
+from foleygen.settings import Settings
 from foleygen.training.autoencoder import trained_autoencoder
 from foleygen.training.data.mixture import open_alike
 from foleygen.training.encoder import trained_encoder
@@ -102,7 +103,9 @@ def pairs(
 @click.command()
 @click.argument("clips", nargs=-1, required=True, type=PATH, metavar="CLIPS...")
 @OUTPUT
-@click.option("--model", default="tiny", show_default=True, metavar="NAME|DIR", help="Bundle with the encoders.")
+@click.option(
+    "--model", default=Settings.model, show_default=True, metavar="NAME|DIR", help="Bundle with the encoders."
+)
 @click.option("--shard", default="1/1", show_default=True, metavar="I/N", help="A part of them.")
 @DEVICE
 @QUIET

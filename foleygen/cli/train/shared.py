@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from foleygen.errors import SetupError, UsageError
+from foleygen.settings import DEVICES
 
 if TYPE_CHECKING:
     from foleygen.training.loop import Loop
@@ -22,7 +23,7 @@ OUTPUT = click.option("-o", "--output", type=PATH, required=True, metavar="DIR",
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 DEVICE = click.option(
     "--device",
-    type=click.Choice(("auto", "cpu", "cuda", "mps")),
+    type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
     help="Where to compute.",

@@ -22,13 +22,14 @@ from torch import Tensor, nn
 
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocos import VocosVocoder
-from foleygen.engines.composer import DEFAULT, Composer
+from foleygen.engines.composer import Composer
 from foleygen.errors import SetupError
 from foleygen.evaluation.memory import peak_memory
 from foleygen.models.specmaskgit import SpecMaskGIT, SpecMaskGITConfig
 from foleygen.models.vqgan import VQGAN, VQGANConfig
 from foleygen.sampling.noise import generator
 from foleygen.sampling.parallel_decode import DecodeConfig, decode, guided
+from foleygen.settings import Settings
 from foleygen.training import recipe
 from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TokenizerRecipe
 from foleygen.weights.store import load_bundle
@@ -50,7 +51,7 @@ class SpeedConfig:
     ``model`` is the bundle that is the embedded size.
     """
 
-    model: str = DEFAULT
+    model: str = Settings.ambience_model
     sizes: tuple[Size, ...] = SIZES
     precisions: tuple[Precision, ...] = PRECISIONS
     steps: tuple[int, ...] = (8, 12, 16)

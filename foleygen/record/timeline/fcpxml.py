@@ -14,6 +14,7 @@ from pathlib import Path
 
 from foleygen import __version__
 from foleygen.errors import printable
+from foleygen.facts import SAMPLE_RATE
 from foleygen.record.timeline.shots import Shot, Sound
 
 VERSION = "1.10"
@@ -50,7 +51,7 @@ def text(shots: Sequence[Shot], name: str) -> str:
     sequence.set("duration", seconds(place / rate))
     sequence.set("tcStart", seconds(start))
     sequence.set("tcFormat", "DF" if shots and shots[0].drop_frame else "NDF")
-    sequence.set("audioRate", "48k")
+    sequence.set("audioRate", f"{SAMPLE_RATE // 1000}k")
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -106,7 +107,7 @@ class _Resources:
         return f"r{self._count}"
 
 
-_SOUND = {"hasAudio": "1", "audioSources": "1", "audioChannels": "1", "audioRate": "48000"}
+_SOUND = {"hasAudio": "1", "audioSources": "1", "audioChannels": "1", "audioRate": str(SAMPLE_RATE)}
 
 
 def _add(

@@ -7,11 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from foleygen.errors import ClipError
-from foleygen.facts import take_file
+from foleygen.facts import SAMPLE_RATE, take_file
 from foleygen.record import markers, sidecar
 from foleygen.record.schema import Sidecar
-
-SAMPLE_RATE = 48000
 
 
 @dataclass(frozen=True)
