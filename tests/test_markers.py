@@ -12,9 +12,8 @@ from finished import finish
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foleygen.errors import ClipError
 from foleygen.media import timecode
-from foleygen.record import markers
+from foleygen.record import markers, sidecar
 
 RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 50, Fraction(60000, 1001), 60]
 
@@ -77,9 +76,8 @@ def test_the_timecode_is_that_of_the_picture_on_the_screen(
 
 def test_it_follows_the_sidecar(tmp_path: Path, random_bundle: Path) -> None:
     made = finish(tmp_path, random_bundle, takes=1)
-    markers.refresh(made.output)
+    record = sidecar.load(made.output)
+    markers.refresh(made.output, record)
     assert not markers.path_for(made.output).exists(), "only markers that are there are brought up to date"
-    markers.of_sidecar(made.output)
+    markers.of_record(made.output, record)
     assert [row["timecode"] for row in rows(markers.path_for(made.output))] == ["01:00:00:02", "01:00:01:02"]
-    with pytest.raises(ClipError, match="has no sidecar"):
-        markers.of_sidecar(tmp_path / "another.foley.mov")

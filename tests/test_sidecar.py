@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from foleygen.errors import ClipError
 from foleygen.facts import take_file
 from foleygen.media.probe import probe
-from foleygen.record import sidecar
+from foleygen.record import fit, sidecar
 from foleygen.settings import Settings
 from foleygen.weights import bundle
 
@@ -36,7 +36,7 @@ def rewrite(made: Made, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def expected(made: Made, weights: Path, settings: Settings) -> dict[str, Any]:
-    return sidecar.identity(probe(made.source).content_id, settings, bundle.load(weights))
+    return fit.identity(probe(made.source).content_id, settings, bundle.load(weights))
 
 
 @pytest.fixture(scope="module")
@@ -124,32 +124,32 @@ def test_strange_names_are_kept(tmp_path: Path, random_bundle: Path, name: str) 
 
 
 def test_what_matches_stays(shared: Made, random_bundle: Path) -> None:
-    assert sidecar.difference(shared.output, expected(shared, random_bundle, Settings(takes=3))) is None
+    assert fit.judge(shared.output, expected(shared, random_bundle, Settings(takes=3))).reason is None
 
 
 @pytest.mark.parametrize("takes", [1, 2])
 def test_fewer_takes_are_there_already(shared: Made, random_bundle: Path, takes: int) -> None:
-    assert sidecar.difference(shared.output, expected(shared, random_bundle, Settings(takes=takes))) is None
+    assert fit.judge(shared.output, expected(shared, random_bundle, Settings(takes=takes))).reason is None
 
 
 def test_more_takes_are_not(shared: Made, random_bundle: Path) -> None:
-    reason = sidecar.difference(shared.output, expected(shared, random_bundle, Settings(takes=4)))
+    reason = fit.judge(shared.output, expected(shared, random_bundle, Settings(takes=4))).reason
     assert reason == "it has 3 of 4 takes"
 
 
 def test_a_missing_wav_is_told(made: Made, random_bundle: Path) -> None:
     take_file(made.output, 2).unlink()
     asked = expected(made, random_bundle, Settings(takes=3))
-    assert sidecar.difference(made.output, asked) == "take 2 is missing"
-    assert sidecar.difference(made.output, {**asked, "takes": 1}) is None
-    assert sidecar.difference(made.output, expected(made, random_bundle, Settings())) is None
+    assert fit.judge(made.output, asked).reason == "take 2 is missing"
+    assert fit.judge(made.output, {**asked, "takes": 1}).reason is None
+    assert fit.judge(made.output, expected(made, random_bundle, Settings())).reason is None
 
 
 def test_a_wav_that_was_never_asked_for_is_told(tmp_path: Path, random_bundle: Path) -> None:
     made = finish(tmp_path, random_bundle, takes=1)
-    assert sidecar.difference(made.output, expected(made, random_bundle, Settings())) is None
+    assert fit.judge(made.output, expected(made, random_bundle, Settings())).reason is None
     asked = expected(made, random_bundle, Settings(stems=True))
-    assert sidecar.difference(made.output, asked) == "take 1 has no wav"
+    assert fit.judge(made.output, asked).reason == "take 1 has no wav"
 
 
 @pytest.mark.parametrize(
@@ -164,20 +164,20 @@ def test_a_wav_that_was_never_asked_for_is_told(tmp_path: Path, random_bundle: P
     ],
 )
 def test_settings_that_differ_are_named(shared: Made, random_bundle: Path, settings: Settings, word: str) -> None:
-    reason = sidecar.difference(shared.output, expected(shared, random_bundle, settings))
+    reason = fit.judge(shared.output, expected(shared, random_bundle, settings)).reason
     assert reason is not None
     assert word in reason
 
 
 def test_settings_without_effect_are_not_compared(shared: Made, random_bundle: Path) -> None:
     settings = Settings(takes=3, duck=3.0, true_peak=-6.0)
-    assert sidecar.difference(shared.output, expected(shared, random_bundle, settings)) is None
+    assert fit.judge(shared.output, expected(shared, random_bundle, settings)).reason is None
 
 
 def test_an_older_schema_is_told(made: Made, random_bundle: Path) -> None:
     rewrite(made, lambda document: document.update(schema=1))
     asked = expected(made, random_bundle, Settings(takes=3))
-    assert sidecar.difference(made.output, asked) == "its sidecar has another schema"
+    assert fit.judge(made.output, asked).reason == "its sidecar has another schema"
     with pytest.raises(ClipError, match="another schema"):
         sidecar.load(made.output)
 
@@ -193,7 +193,7 @@ def test_a_take_is_no_other_file(made: Made, random_bundle: Path, file: str) -> 
     with pytest.raises(ClipError, match="names a wav that is not the clip's"):
         sidecar.load(made.output)
     asked = expected(made, random_bundle, Settings(takes=3))
-    assert sidecar.difference(made.output, asked) == "its sidecar is damaged"
+    assert fit.judge(made.output, asked).reason == "its sidecar is damaged"
 
 
 VALUES = st.recursive(
@@ -227,7 +227,7 @@ def test_any_damage_is_one_sentence(shared: Made, random_bundle: Path, data: st.
     sidecar.path_for(output).write_text(json.dumps(document))
     refused = refusal(output)
     assert refused is None or "\n" not in refused
-    is_redone = sidecar.difference(output, expected_once(shared, random_bundle)) is not None
+    is_redone = fit.judge(output, expected_once(shared, random_bundle)).reason is not None
     assert is_redone or refused is None
 
 

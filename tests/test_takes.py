@@ -27,7 +27,7 @@ from foleygen.errors import ClipError, ExitCode, UsageError
 from foleygen.facts import take_file
 from foleygen.media.loudness import measure
 from foleygen.media.probe import probe
-from foleygen.record import markers, sidecar, takes
+from foleygen.record import fit, markers, sidecar, takes
 from foleygen.settings import Settings
 from foleygen.strict import plain
 from foleygen.weights import bundle
@@ -57,7 +57,7 @@ def heard(output: Path) -> NDArray[np.float32]:
 
 
 def expected(made: Made, weights: Path, settings: Settings) -> dict[str, Any]:
-    return sidecar.identity(probe(made.source).content_id, settings, bundle.load(weights))
+    return fit.identity(probe(made.source).content_id, settings, bundle.load(weights))
 
 
 def rewrite(made: Made, **changes: object) -> None:
@@ -91,11 +91,11 @@ def test_it_goes_back_and_forth(made: Made) -> None:
 
 def test_the_same_batch_again_leaves_it_alone(made: Made, random_bundle: Path) -> None:
     takes.pick(made.output, 2)
-    assert sidecar.difference(made.output, expected(made, random_bundle, Settings(takes=3))) is None
+    assert fit.judge(made.output, expected(made, random_bundle, Settings(takes=3))).reason is None
 
 
 def test_only_the_finished_clip_its_sidecar_and_its_markers_change(made: Made) -> None:
-    markers.of_sidecar(made.output)
+    markers.of_record(made.output, sidecar.load(made.output))
     (made.output.parent / "notes.txt").write_text("mine")
     before = contents(made.output.parent)
     takes.pick(made.output, 2)
@@ -117,7 +117,7 @@ def test_loudness_is_that_of_the_run_for_the_take_that_is_picked(tmp_path: Path,
         loudness = measure([heard(made.output)], RATE)
         assert loudness.integrated_lufs == pytest.approx(-30, abs=0.1)
         assert found.heard.gain_db == pytest.approx(-30 - (found.heard.loudness_lufs or 0), abs=0.02)
-    assert sidecar.difference(made.output, expected(made, random_bundle, settings)) is None
+    assert fit.judge(made.output, expected(made, random_bundle, settings)).reason is None
 
 
 def test_a_take_that_was_edited_is_measured_anew(tmp_path: Path, random_bundle: Path) -> None:

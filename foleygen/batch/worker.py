@@ -25,9 +25,10 @@ from foleygen.batch.events import (
 )
 from foleygen.batch.plan import Planned
 from foleygen.errors import ClipError, FoleygenError
-from foleygen.facts import MARK
-from foleygen.record import failures, markers, sidecar
+from foleygen.record import failures, fit, markers, sidecar
+from foleygen.record.making import record_of
 from foleygen.settings import Settings
+from foleygen.strict import plain
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -164,7 +165,7 @@ class Worker:
         if item.problem is not None:
             raise item.problem
         info = probe(item.clip.path, self._settings.max_pixels)
-        identity = sidecar.identity(info.content_id, self._settings, self._bundle, self._ambience)
+        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience)
         reason = self._reason_to_redo(item.output, identity)
         if reason is None and item.output.exists():
             tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
@@ -183,12 +184,12 @@ class Worker:
             return None
         if self._settings.overwrite:
             return "--overwrite was given"
-        reason = sidecar.difference(output, identity)
-        if sidecar.read(output) is None and not output.stem.endswith(MARK):
+        found = fit.judge(output, identity)
+        if not found.is_own:
             raise ClipError(
                 f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
             )
-        return reason
+        return found.reason
 
     def _finish(self, outcome: Outcome, tell: Listener) -> None:
         job = outcome.job
@@ -196,10 +197,10 @@ class Worker:
         error = outcome.error
         if error is None:
             try:
-                document = sidecar.document(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                written = sidecar.write(job.output, document)
+                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
+                written = sidecar.write(job.output, plain(record))
                 if self._settings.markers == "csv":
-                    markers.of_sidecar(job.output)
+                    markers.of_record(job.output, record)
             except FoleygenError as unwritten:
                 error = unwritten
         tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))

@@ -27,18 +27,12 @@ def path_for(output: Path) -> Path:
     ``NAME.foley.error.json``, unless that is about another container's ``NAME.foley.*``; then
     ``NAME.foley.EXT.error.json``.
     """
-    short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
-    full = output.with_name(output.name + SUFFIX)
-    if os.path.exists(full):
-        return full
-    document = _load(short)
-    return full if document is not None and document.get("output") != output.name else short
+    return _found(output)[0]
 
 
 def read(output: Path) -> dict[str, Any] | None:
     """The record of ``output``; None where there is none, or none that can be read."""
-    document = _load(path_for(output))
-    return document if document is not None and document.get("output") == output.name else None
+    return _found(output)[1]
 
 
 def reason(output: Path) -> str | None:
@@ -70,9 +64,21 @@ def write(clip: Path, output: Path, error: FoleygenError) -> None:
 
 def clear(output: Path) -> None:
     """Forget that ``output`` failed, because it is there now."""
-    if read(output) is not None:
+    path, document = _found(output)
+    if document is not None:
         with suppress(OSError):
-            path_for(output).unlink()
+            path.unlink()
+
+
+def _found(output: Path) -> tuple[Path, dict[str, Any] | None]:
+    """Where the record of ``output`` is or goes, and what it says."""
+    short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
+    full = output.with_name(output.name + SUFFIX)
+    path = full if os.path.exists(full) else short
+    document = _load(path)
+    if document is None or document.get("output") == output.name:
+        return path, document
+    return full, None
 
 
 def _input_hash(clip: Path) -> str | None:

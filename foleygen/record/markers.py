@@ -11,6 +11,7 @@ from pathlib import Path
 from foleygen import atomic
 from foleygen.facts import SAMPLE_RATE
 from foleygen.record import sidecar
+from foleygen.record.schema import Sidecar
 
 COLUMNS = ("index", "seconds", "timecode", "samples")
 
@@ -35,16 +36,15 @@ def write(output: Path, onsets_s: Sequence[float], frame_rate: Fraction, timecod
     return path
 
 
-def refresh(output: Path) -> None:
+def refresh(output: Path, record: Sidecar) -> None:
     """Bring the markers of ``output``, if it has any, to the take that is in it now."""
     if path_for(output).exists():
-        of_sidecar(output)
+        of_record(output, record)
 
 
-def of_sidecar(output: Path) -> Path:
-    """``write`` what the sidecar of ``output`` knows. Raises ClipError without a sidecar."""
-    found = sidecar.load(output)
-    return write(output, found.heard.onsets_s, found.frame_rate, found.timecode)
+def of_record(output: Path, record: Sidecar) -> Path:
+    """``write`` what the sidecar of ``output`` says."""
+    return write(output, record.heard.onsets_s, record.frame_rate, record.timecode)
 
 
 def picture_at(seconds: float, frame_rate: Fraction) -> int:

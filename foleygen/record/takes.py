@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foleygen.errors import ClipError, UsageError, printable
 from foleygen.facts import MARK, bed_file, take_file
@@ -29,6 +29,8 @@ class Finished:
 
     output: Path
     sidecar: Sidecar
+    output_bytes: int | None
+    """Size of the clip as it was made."""
 
     def wav(self, number: int) -> Path | None:
         """The wav of a take, if it is there."""
@@ -40,9 +42,10 @@ def find(clip: Path) -> Finished:
     """The finished ``clip``, or that of the source ``clip`` in the same folder. Raises ClipError."""
     if not clip.is_file():
         raise ClipError(f"{printable(clip)}: no such file", "check the path")
-    if sidecar.read(clip) is not None or clip.stem.endswith(MARK):
-        return Finished(clip, sidecar.load(clip))
-    outputs = list(_finished_from(clip))
+    document = sidecar.read(clip)
+    if document is not None or clip.stem.endswith(MARK):
+        return _finished(clip, document)
+    outputs = dict(_finished_from(clip))
     if not outputs:
         remedy = "name the finished clip, or make one with 'foleygen add-sound'"
         raise ClipError(f"{printable(clip)}: no finished clip of it is in its folder", remedy)
@@ -50,7 +53,7 @@ def find(clip: Path) -> Finished:
         raise UsageError(
             f"{printable(clip)}: has {len(outputs)} finished clips", f"name one: {', '.join(map(printable, outputs))}"
         )
-    return Finished(outputs[0], sidecar.load(outputs[0]))
+    return _finished(*outputs.popitem())
 
 
 def pick(clip: Path, number: int) -> tuple[Path, tuple[str, ...]]:
@@ -89,8 +92,9 @@ def pick(clip: Path, number: int) -> tuple[Path, tuple[str, ...]]:
     )
     gain = round(report.gain_db, 3)
     takes = tuple(replace(take, gain_db=gain) if take.number == number else take for take in found.takes)
-    sidecar.write(output, plain(replace(found, takes=takes, picked=number, audio_codec=report.audio_codec)))
-    markers.refresh(output)
+    record = replace(found, takes=takes, picked=number, audio_codec=report.audio_codec)
+    sidecar.write(output, plain(record))
+    markers.refresh(output, record)
     return output, report.warnings
 
 
@@ -112,17 +116,25 @@ def _ambience(finished: Finished) -> SideTrack | None:
     return SideTrack(AMBIENCE_TITLE, (chunk * np.float32(factor) for chunk in recording), recording.sample_rate)
 
 
-def _finished_from(source: Path) -> Iterator[Path]:
-    """The finished clips in the folder of ``source`` whose sidecars name it."""
+def _finished(output: Path, document: Mapping[str, Any] | None) -> Finished:
+    record = sidecar.checked(output, document)
+    size = document.get("output_bytes") if document is not None else None
+    return Finished(output, record, size if isinstance(size, int) else None)
+
+
+def _finished_from(source: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The finished clips in the folder of ``source`` whose sidecars name it, with what these say."""
     for path in sorted(source.parent.glob("*.json")):
-        try:
-            document = sidecar.raw(path)
-            output = path.with_name(document["output"])
-            named = path.parent / document["source"]
-            if sidecar.path_for(output) == path and output.is_file() and os.path.samefile(named, source):
-                yield output
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
+        found = sidecar.read_at(path)
+        if found is not None and found[0].is_file() and _is_source(path.parent, found[1].get("source"), source):
+            yield found
+
+
+def _is_source(folder: Path, named: object, source: Path) -> bool:
+    try:
+        return isinstance(named, str) and os.path.samefile(folder / named, source)
+    except (OSError, ValueError):
+        return False
 
 
 def _source(finished: Finished) -> ClipInfo:
@@ -147,8 +159,7 @@ def _refuse_another(finished: Finished, source: ClipInfo) -> None:
     """Only what foleygen wrote is written again, whatever the sidecar says. Raises ClipError."""
     from foleygen.media.probe import probe
 
-    document = sidecar.read(finished.output)
-    if document is None or document.get("output_bytes") != finished.output.stat().st_size:
+    if finished.output_bytes != finished.output.stat().st_size:
         raise ClipError(f"{printable(finished.output)}: changed since it was made", f"move it, and {AGAIN}")
     if not _same_picture(probe(finished.output), source):
         raise ClipError(f"{printable(finished.output)}: shows another picture than its source", f"move it, and {AGAIN}")

@@ -1,4 +1,4 @@
-"""The only file that writes to the terminal: results on stdout, everything else on stderr.
+"""A batch on the terminal: results on stdout, everything else on stderr.
 
 A batch is shown by one of three views: bars on a terminal, plain lines elsewhere, JSON events on request.
 """
@@ -127,7 +127,7 @@ def summary(report: Report) -> list[str]:
 
 
 def _because(reason: str | None) -> str:
-    return "" if reason is None else f", because {reason}"
+    return "" if reason is None else f", because {printable(reason)}"
 
 
 class _LogHandler(logging.Handler):

@@ -1,0 +1,125 @@
+"""A finished clip and what a run asks for -> whether it stays; the rules are in docs/batches.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foleygen import __version__
+from foleygen.errors import ClipError
+from foleygen.facts import MARK, bed_file, take_file
+from foleygen.record import sidecar
+from foleygen.record.schema import SCHEMA, Sidecar, SoundSettings
+from foleygen.strict import plain
+
+if TYPE_CHECKING:
+    from foleygen.settings import Settings
+    from foleygen.weights.ambience import AmbienceBundle
+    from foleygen.weights.bundle import Bundle
+
+IDENTITY = {
+    "content_id": "the picture is another one",
+    "bundle": "the model is another one",
+    "settings": "the settings are other ones",
+    "version": "it was made by another version of foleygen",
+}
+"""What must be equal for a finished clip to stay, and what is said when it is not."""
+MOST_CHARACTERS = 60
+"""Of a value in a message."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a finished clip is to a run."""
+
+    reason: str | None
+    """Why it is made again; None if it stays."""
+    is_own: bool
+    """Whether foleygen made it, as its sidecar or its name says."""
+
+
+def identity(
+    content_id: str, settings: Settings, bundle: Bundle, ambience: AmbienceBundle | None = None
+) -> dict[str, Any]:
+    """What decides the sound and the file: the keys of IDENTITY, and the takes and wavs that are asked for."""
+    return {
+        "content_id": content_id,
+        "bundle": bundle.hash,
+        "settings": plain(sound_settings(settings, bundle, ambience)),
+        "version": __version__,
+        "takes": settings.takes,
+        "wavs": settings.stems or settings.takes > 1,
+    }
+
+
+def judge(output: Path, expected: Mapping[str, Any]) -> Fit:
+    """Whether ``output``, which is there, is done and is what is ``expected`` (see ``identity``)."""
+    document = sidecar.read(output)
+    if document is None:
+        return Fit("it has no sidecar, so it was interrupted", is_own=output.stem.endswith(MARK))
+    return Fit(_difference(output, document, expected), is_own=True)
+
+
+def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+    """Why the finished ``output`` is another one than ``expected``; None if it is not."""
+    if document.get("schema") != SCHEMA:
+        return "its sidecar has another schema"
+    for key, reason in IDENTITY.items():
+        if document.get(key) != expected[key]:
+            return _detail(document.get(key), expected[key], reason)
+    if document.get("output_bytes") != output.stat().st_size:
+        return "it changed since it was made"
+    try:
+        found = sidecar.checked(output, document)
+    except ClipError:
+        return "its sidecar is damaged"
+    return _lacking(output, found, expected["takes"], expected["wavs"])
+
+
+def _lacking(output: Path, found: Sidecar, count: int, wavs: bool) -> str | None:
+    """Which of ``count`` takes, or of the wavs beside the clip, is not there; None if nothing is missing."""
+    takes = found.takes
+    if len(takes) < count:
+        return f"it has {len(takes)} of {count} takes"
+    for take in takes[:count] if wavs else ():
+        if take.file is None:
+            return f"take {take.number} has no wav"
+        if not take_file(output, take.number).is_file():
+            return f"take {take.number} is missing"
+    if wavs and found.bed is not None and (found.bed.file is None or not bed_file(output).is_file()):
+        return "the wav of its ambience is missing"
+    return None
+
+
+def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle | None) -> SoundSettings:
+    """The part of ``settings`` that decides the sound: fields of one name as they are, the others resolved."""
+    from foleygen.audio.level import target
+
+    level = target(settings.loudness, settings.true_peak)
+    named = {item.name: getattr(settings, item.name) for item in fields(SoundSettings) if hasattr(settings, item.name)}
+    resolved = {
+        "steps": bundle.sampling.num_inference_steps if settings.steps is None else settings.steps,
+        "guidance": bundle.sampling.guidance_scale if settings.guidance is None else settings.guidance,
+        "duck_db": settings.duck if settings.audio == "mix" else None,
+        "loudness_lufs": None if level is None else level.lufs,
+        "true_peak_dbtp": None if level is None else level.true_peak_dbtp,
+        "ambience_level_db": settings.ambience_level if settings.ambience is not None else None,
+        "composer": None if ambience is None else ambience.hash,
+    }
+    return SoundSettings(**{**named, **resolved})
+
+
+def _detail(old: object, new: object, reason: str) -> str:
+    """``reason``, with what has changed; the old values come from a file, and may be anything."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return reason
+    keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
+    changed = ", ".join(f"{_short(key)} {_short(old.get(key))} -> {_short(new.get(key))}" for key in keys)
+    return f"{reason} ({changed})"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
