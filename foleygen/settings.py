@@ -46,6 +46,24 @@ class RenderSettings:
 
 
 @dataclass(frozen=True)
+class ClipSettings:
+    """What is set for one clip alone, besides the settings of the run; at its defaults nothing is.
+
+    It goes with the clip from ``batch.discover.Clip`` to ``pipeline.jobs.Job``, through other processes and machines,
+    and is part of what makes a finished clip fit: its fields are plain frozen values with a default.
+    """
+
+    def chosen(self) -> dict[str, Any]:
+        """The fields that are not at their defaults."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {item.name: values[item.name] for item in fields(self) if values[item.name] != item.default}
+
+
+AS_THE_RUN = ClipSettings()
+"""Nothing is set for the clip alone."""
+
+
+@dataclass(frozen=True)
 class Spec:
     """How one setting is written, checked and explained.
 

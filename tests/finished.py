@@ -23,7 +23,6 @@ from foleygen.pipeline import Job, Outcome
 from foleygen.record import sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import Settings
-from foleygen.strict import plain
 from foleygen.weights import bundle
 
 RATE = 48000
@@ -88,7 +87,7 @@ def finish(
         takes=tuple(made),
         window_facts=(WindowFact(0.0, 1.024, 2**63 + 1),),
     )
-    sidecar.write(output, plain(record_of(outcome, source, settings, bundle.load(weights))))
+    sidecar.write(output, record_of(outcome, source, settings, bundle.load(weights)).document())
     return Made(source, output, tuple(sounds))
 
 

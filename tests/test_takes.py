@@ -29,7 +29,6 @@ from foleygen.media.loudness import measure
 from foleygen.media.probe import probe
 from foleygen.record import fit, markers, sidecar, takes
 from foleygen.settings import Settings
-from foleygen.strict import plain
 from foleygen.weights import bundle
 
 Ran = tuple[int, str, str]
@@ -163,7 +162,7 @@ def test_a_transport_stream_can_become_a_movie(tmp_path: Path, random_bundle: Pa
     mux(probe(made.source), [made.sounds[0]], RATE, movie)
     sidecar.path_for(made.output).unlink()
     made.output.unlink()
-    sidecar.write(movie, plain(document))
+    sidecar.write(movie, document.document())
     takes.pick(movie, 2)
     np.testing.assert_allclose(heard(movie), made.sounds[1], atol=2**-22)
 
@@ -176,7 +175,7 @@ def test_a_source_leads_to_its_finished_clip_whatever_that_is_called(made: Made)
     document = sidecar.load(made.output)
     made.output.rename(renamed)
     sidecar.path_for(made.output).unlink()
-    sidecar.write(renamed, plain(replace(document, takes=tuple(replace(t, file=None) for t in document.takes))))
+    sidecar.write(renamed, replace(document, takes=tuple(replace(t, file=None) for t in document.takes)).document())
     (made.source.parent / "package.json").write_text('{"output": "../x", "source": 3}')
     (made.source.parent / "list.json").write_text("[]")
     assert takes.find(made.source).output == renamed
@@ -185,7 +184,7 @@ def test_a_source_leads_to_its_finished_clip_whatever_that_is_called(made: Made)
 def test_two_finished_clips_of_one_source_are_told_apart_by_name(made: Made) -> None:
     other = made.output.with_suffix(".mkv")
     shutil.copy(made.output, other)
-    sidecar.write(other, plain(sidecar.load(made.output)))
+    sidecar.write(other, sidecar.load(made.output).document())
     with pytest.raises(UsageError, match=r"has 2 finished clips; name one: .*shot\.foley\.mov, .*shot\.foley\.mkv"):
         takes.find(made.source)
 
@@ -315,7 +314,7 @@ def test_silence_is_listed(tmp_path: Path, random_bundle: Path, foleygen: Foleyg
     made = finish(tmp_path, random_bundle, takes=1)
     found = sidecar.load(made.output)
     silent = replace(found.takes[0], loudness_lufs=None, true_peak_dbtp=None, onsets_s=(), peaks=(0.0,) * 64)
-    sidecar.write(made.output, plain(replace(found, takes=(silent,))))
+    sidecar.write(made.output, replace(found, takes=(silent,)).document())
     _, out, _ = foleygen("takes", made.output)
     assert out.splitlines()[1].split() == ["*1", "-", "-", "0", "-"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from foleygen.atomic import is_part
 from foleygen.facts import MARK
 from foleygen.record import sidecar
+from foleygen.settings import AS_THE_RUN, ClipSettings
 
 _NAMES = "3gp asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
@@ -28,6 +29,8 @@ class Clip:
     mirror: Path = Path()
     seconds: float | None = None
     """Its length, where a list has told."""
+    own: ClipSettings = AS_THE_RUN
+    """What is set for it alone."""
 
 
 def discover(

@@ -28,7 +28,6 @@ from foleygen.errors import ClipError, FoleygenError
 from foleygen.record import failures, fit, markers, sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import Settings
-from foleygen.strict import plain
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -130,7 +129,7 @@ class Worker:
                 tell(failed(item.clip.path, item.output, explained(error, item.clip.path)))
             else:
                 if info is not None:
-                    yield Job(info, item.output)
+                    yield Job(info, item.output, item.clip.own)
 
     def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
         from foleygen.pipeline import render
@@ -165,7 +164,7 @@ class Worker:
         if item.problem is not None:
             raise item.problem
         info = probe(item.clip.path, self._settings.max_pixels)
-        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience)
+        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience, item.clip.own)
         reason = self._reason_to_redo(item.output, identity)
         if reason is None and item.output.exists():
             tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
@@ -198,7 +197,7 @@ class Worker:
         if error is None:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                written = sidecar.write(job.output, plain(record))
+                written = sidecar.write(job.output, record.document())
                 if self._settings.markers == "csv":
                     markers.of_record(job.output, record)
             except FoleygenError as unwritten:

@@ -9,6 +9,7 @@ from pathlib import Path
 from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
+from foleygen.settings import AS_THE_RUN, ClipSettings
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Job:
 
     info: ClipInfo
     output: Path
+    own: ClipSettings = AS_THE_RUN
+    """What is set for this clip alone."""
 
 
 @dataclass(frozen=True)

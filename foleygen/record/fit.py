@@ -12,6 +12,7 @@ from foleygen.errors import ClipError
 from foleygen.facts import MARK, bed_file, take_file
 from foleygen.record import sidecar
 from foleygen.record.schema import SCHEMA, Sidecar, SoundSettings
+from foleygen.settings import AS_THE_RUN, ClipSettings
 from foleygen.strict import plain
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ IDENTITY = {
     "content_id": "the picture is another one",
     "bundle": "the model is another one",
     "settings": "the settings are other ones",
+    "own": "its own settings are other ones",
     "version": "it was made by another version of foleygen",
 }
 """What must be equal for a finished clip to stay, and what is said when it is not."""
@@ -41,13 +43,18 @@ class Fit:
 
 
 def identity(
-    content_id: str, settings: Settings, bundle: Bundle, ambience: AmbienceBundle | None = None
+    content_id: str,
+    settings: Settings,
+    bundle: Bundle,
+    ambience: AmbienceBundle | None = None,
+    own: ClipSettings = AS_THE_RUN,
 ) -> dict[str, Any]:
     """What decides the sound and the file: the keys of IDENTITY, and the takes and wavs that are asked for."""
     return {
         "content_id": content_id,
         "bundle": bundle.hash,
         "settings": plain(sound_settings(settings, bundle, ambience)),
+        "own": plain(own.chosen()) or None,
         "version": __version__,
         "takes": settings.takes,
         "wavs": settings.stems or settings.takes > 1,
@@ -113,6 +120,7 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
 
 def _detail(old: object, new: object, reason: str) -> str:
     """``reason``, with what has changed; the old values come from a file, and may be anything."""
+    old, new = old or {}, new or {}
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return reason
     keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]

@@ -52,6 +52,7 @@ def record_of(
         seconds=round(outcome.seconds, 3),
         stages_s={stage: round(seconds, 3) for stage, seconds in outcome.stages.items()},
         warnings=warnings,
+        own=outcome.job.own,
     )
 
 

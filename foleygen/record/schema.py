@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
 from foleygen.facts import WindowFact
-from foleygen.settings import AudioPolicy, Bandwidth, Seams
+from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams
+from foleygen.strict import plain
 
 SCHEMA = 2
 
@@ -102,8 +103,16 @@ class Sidecar:
     seconds: float
     stages_s: Mapping[str, Any]
     warnings: tuple[str, ...]
+    own: ClipSettings = AS_THE_RUN
+    """What was set for this clip alone."""
 
     @property
     def heard(self) -> TakeRecord:
         """The take that is in the finished clip."""
         return self.takes[self.picked - 1]
+
+    def document(self) -> dict[str, Any]:
+        """In the types of JSON; ``own`` says what was set, and is not there where nothing was."""
+        own = plain(self.own.chosen())
+        found = {item.name: plain(getattr(self, item.name)) for item in fields(self) if item.name != "own"}
+        return {**found, "own": own} if own else found

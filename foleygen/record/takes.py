@@ -13,7 +13,6 @@ from foleygen.errors import ClipError, UsageError, printable
 from foleygen.facts import MARK, bed_file, take_file
 from foleygen.record import markers, sidecar
 from foleygen.record.schema import Sidecar, SoundSettings
-from foleygen.strict import plain
 
 if TYPE_CHECKING:
     from foleygen.media.mixdown import Level
@@ -93,7 +92,7 @@ def pick(clip: Path, number: int) -> tuple[Path, tuple[str, ...]]:
     gain = round(report.gain_db, 3)
     takes = tuple(replace(take, gain_db=gain) if take.number == number else take for take in found.takes)
     record = replace(found, takes=takes, picked=number, audio_codec=report.audio_codec)
-    sidecar.write(output, plain(record))
+    sidecar.write(output, record.document())
     markers.refresh(output, record)
     return output, report.warnings
 
