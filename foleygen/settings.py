@@ -19,7 +19,7 @@ LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """What the pipeline needs to know about a run; None means the bundle's own value."""
+    """What the pipeline needs to know about a run, by the names of ``Settings``; None means the bundle's own value."""
 
     seed: int = 0
     take: int = 1
@@ -27,22 +27,26 @@ class RenderSettings:
     takes: int = 1
     steps: int | None = None
     guidance: float | None = None
-    overlap_s: float = 1.0
+    overlap: float = 1.0
+    """Seconds."""
     batch_size: int = 1
     audio: AudioPolicy = "keep"
-    duck_db: float = 12.0
+    duck: float = 12.0
+    """Decibels."""
     stems: bool = False
     """Write a wav file per take also where there is only one."""
     loudness: str | None = None
-    true_peak_dbtp: float | None = None
+    true_peak: float | None = None
+    """dBTP."""
     seams: Seams = "joint"
     cuts: bool = True
-    audio_delay_s: float = 0.0
+    audio_delay: float = 0.0
+    """Seconds."""
     bandwidth: Bandwidth = "native"
     ambience: str | None = None
     """Words for a bed under the Foley."""
-    ambience_level_db: float = -12.0
-    """Of the bed, against the Foley."""
+    ambience_level: float = -12.0
+    """Of the bed, against the Foley, in dB."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Settings:
         default=RenderSettings.seed,
         metadata=_spec("whole", "Another seed gives another sound.", minimum=0, maximum=MAX_SEED),
     )
-    overlap: float = field(default=RenderSettings.overlap_s, metadata=_spec("number", _OVERLAP, minimum=0, maximum=60))
+    overlap: float = field(default=RenderSettings.overlap, metadata=_spec("number", _OVERLAP, minimum=0, maximum=60))
     device: str = field(default="auto", metadata=_spec("text", "Where to compute.", choices=DEVICES))
     precision: str = field(
         default="auto", metadata=_spec("text", "Arithmetic of the models.", choices=("auto", "fp32", "bf16"))
@@ -153,7 +157,7 @@ class Settings:
         default=RenderSettings.audio, metadata=_spec("text", _AUDIO, choices=("keep", "replace", "mix"))
     )
     duck: float = field(
-        default=RenderSettings.duck_db, metadata=_spec("number", _DUCK, minimum=0, maximum=60, metavar="DB")
+        default=RenderSettings.duck, metadata=_spec("number", _DUCK, minimum=0, maximum=60, metavar="DB")
     )
     takes: int = field(default=RenderSettings.takes, metadata=_spec("whole", _TAKES, minimum=1, maximum=99))
     stems: bool = field(default=RenderSettings.stems, metadata=_spec("switch", _STEMS))
@@ -161,7 +165,7 @@ class Settings:
         default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")
     )
     true_peak: float | None = field(
-        default=RenderSettings.true_peak_dbtp,
+        default=RenderSettings.true_peak,
         metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
     )
     timeline: Path | None = field(default=None, metadata=_spec("path", _TIMELINE, auto="", metavar="FILE"))
@@ -171,14 +175,16 @@ class Settings:
     )
     cuts: bool = field(default=RenderSettings.cuts, metadata=_spec("switch", _CUTS))
     audio_delay: float = field(
-        default=RenderSettings.audio_delay_s, metadata=_spec("number", _DELAY, minimum=-10, maximum=10, metavar="S")
+        default=RenderSettings.audio_delay, metadata=_spec("number", _DELAY, minimum=-10, maximum=10, metavar="S")
     )
     bandwidth: Bandwidth = field(
         default=RenderSettings.bandwidth, metadata=_spec("text", _BANDWIDTH, choices=("native", "full"))
     )
-    ambience: str | None = field(default=None, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT"))
+    ambience: str | None = field(
+        default=RenderSettings.ambience, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT")
+    )
     ambience_level: float = field(
-        default=RenderSettings.ambience_level_db,
+        default=RenderSettings.ambience_level,
         metadata=_spec("decibel", _AMBIENCE_LEVEL, minimum=-60, maximum=12, metavar="DB"),
     )
     ambience_model: str = field(default="ambience", metadata=_spec("model", _AMBIENCE_MODEL, metavar="NAME|DIR"))
@@ -210,25 +216,8 @@ class Settings:
 
     def render_settings(self, batch_size: int) -> RenderSettings:
         """The pipeline's part of these settings, with ``batch_size`` resolved."""
-        return RenderSettings(
-            seed=self.seed,
-            takes=self.takes,
-            steps=self.steps,
-            guidance=self.guidance,
-            overlap_s=self.overlap,
-            batch_size=batch_size,
-            audio=self.audio,
-            duck_db=self.duck,
-            stems=self.stems,
-            loudness=self.loudness,
-            true_peak_dbtp=self.true_peak,
-            seams=self.seams,
-            cuts=self.cuts,
-            audio_delay_s=self.audio_delay,
-            bandwidth=self.bandwidth,
-            ambience=self.ambience,
-            ambience_level_db=self.ambience_level,
-        )
+        named = {item.name for item in fields(RenderSettings)} & specs().keys()
+        return RenderSettings(**{**{name: getattr(self, name) for name in named}, "batch_size": batch_size})
 
 
 def spec(setting: Field[Any]) -> Spec:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,28 @@ from hypothesis import strategies as st
 
 from foleygen.cli import config
 from foleygen.errors import ExitCode, UsageError
+from foleygen.record import fit
 from foleygen.settings import RenderSettings, Settings, spec, specs
+from foleygen.weights import bundle
+
+OTHERS: dict[str, Any] = {
+    "seed": 1,
+    "steps": 3,
+    "guidance": 1.0,
+    "overlap": 0.5,
+    "audio": "replace",
+    "duck": 1.0,
+    "loudness": "atsc",
+    "true_peak": -3.0,
+    "seams": "crossfade",
+    "cuts": False,
+    "audio_delay": 0.1,
+    "bandwidth": "full",
+    "ambience": "wind",
+    "ambience_level": -3.0,
+}
+"""A value that is not the default for each setting that decides the sound."""
+NOT_HEARD = {"take", "takes", "stems", "batch_size"}
 
 
 def write(path: Path, text: str) -> Path:
@@ -111,6 +133,21 @@ def test_a_flag_can_undo_a_file(tmp_path: Path) -> None:
 
 def test_the_pipeline_gets_the_same_defaults() -> None:
     assert Settings().render_settings(1) == RenderSettings()
+    assert {item.name for item in fields(RenderSettings)} - specs().keys() == {"take"}
+
+
+def test_the_pipeline_gets_what_was_asked_for() -> None:
+    asked = Settings(**OTHERS, takes=3, stems=True, batch_size=7).render_settings(2)
+    assert asked == RenderSettings(**OTHERS, takes=3, stems=True, batch_size=2)
+
+
+@pytest.mark.parametrize("name", sorted({item.name for item in fields(RenderSettings)} - NOT_HEARD))
+def test_what_decides_the_sound_is_in_the_sidecar(random_bundle: Path, name: str) -> None:
+    """A clip is made again whenever the pipeline would make another sound."""
+    weights = bundle.load(random_bundle)
+    usual = Settings(audio="mix", loudness="ebu", ambience="rain")
+    other = replace(usual, **{name: OTHERS[name]})
+    assert fit.identity("x", usual, weights)["settings"] != fit.identity("x", other, weights)["settings"]
 
 
 def test_every_setting_explains_itself() -> None:

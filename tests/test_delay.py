@@ -39,13 +39,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(**changes: Any) -> RenderSettings:
-    return RenderSettings(**{"overlap_s": 0.25, "seams": "crossfade", "cuts": False, "stems": True, **changes})
+    return RenderSettings(**{"overlap": 0.25, "seams": "crossfade", "cuts": False, "stems": True, **changes})
 
 
 def finished(clip: Path, folder: Path, engine: Engine, delay: float) -> Outcome:
     folder.mkdir()
     job = Job(probe(clip), folder / "out.mov")
-    (outcome,) = render([job], engine, settings(audio_delay_s=delay), None, lambda progress: None)
+    (outcome,) = render([job], engine, settings(audio_delay=delay), None, lambda progress: None)
     assert outcome.error is None, outcome.error
     return outcome
 
@@ -76,11 +76,11 @@ def test_the_delivered_sound_and_its_onsets_are_moved(clip: Path, tmp_path: Path
 
 def test_preview_and_track_are_moved_alike(clip: Path, engine: Engine) -> None:
     info, late = probe(clip), round(0.1 * SAMPLE_RATE)
-    plain, moved = (render_window(info, engine, settings(audio_delay_s=delay), 0.0, 1.0) for delay in (0.0, 0.1))
+    plain, moved = (render_window(info, engine, settings(audio_delay=delay), 0.0, 1.0) for delay in (0.0, 0.1))
     assert np.array_equal(moved.samples[late:], plain.samples[:-late])
     assert not moved.samples[:late].any()
     assert moved.mel.shape == plain.mel.shape
     assert not np.array_equal(moved.mel, plain.mel)
-    whole, shifted = (soundtrack(info, engine, settings(audio_delay_s=delay)) for delay in (0.0, -0.1))
+    whole, shifted = (soundtrack(info, engine, settings(audio_delay=delay)) for delay in (0.0, -0.1))
     assert np.array_equal(shifted[:-late], whole[late:])
     assert not shifted[-late:].any()

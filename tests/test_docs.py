@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,8 +19,10 @@ from foleygen.cli import config
 from foleygen.cli.app import cli
 from foleygen.cli.reference import commands_page, walk
 from foleygen.errors import ExitCode, UsageError
+from foleygen.facts import WindowFact
 from foleygen.models.transformer import TransformerConfig
-from foleygen.settings import Settings, specs
+from foleygen.record.schema import BedRecord, Sidecar, SoundSettings, TakeRecord
+from foleygen.settings import ClipSettings, Settings, specs
 from foleygen.weights.spec import (
     AutoencoderSpec,
     BundleSpec,
@@ -36,6 +40,15 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 MADE_WITH = "8.5."
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
+ROW = re.compile(r"^\| (.*?) \| (.*) \|$", re.MULTILINE)
+PARTS: dict[str, type] = {
+    "windows": WindowFact,
+    "takes": TakeRecord,
+    "bed": BedRecord,
+    "settings": SoundSettings,
+    **({"own": ClipSettings} if fields(ClipSettings) else {}),
+}
+"""The parts of a sidecar that have fields of their own."""
 SEPARATORS = frozenset({"|", "||", "&&", ";", ">", ">>", "<", "&"})
 
 
@@ -192,6 +205,41 @@ def test_every_key_of_a_bundle_is_explained() -> None:
     for kind in (BundleSpec, *sections, Source, Part, TransformerConfig):
         for item in fields(kind):
             assert f"`{item.name}`" in page or f"`{item.name}:" in page, f"{kind.__name__}.{item.name}"
+
+
+def sidecar_rows() -> dict[str, set[str]]:
+    """The first names of each row of the sidecar's table, and the names that stand behind each."""
+    table = (DOCS / "batches.md").read_text(encoding="utf-8").partition("## The sidecar")[2].partition("## Events")[0]
+    rows = [(INLINE.findall(first), set(INLINE.findall(rest))) for first, rest in ROW.findall(table)]
+    return {name: inner for names, inner in rows for name in names}
+
+
+def test_every_field_of_a_sidecar_is_explained() -> None:
+    rows = sidecar_rows()
+    assert set(rows) == sidecar_fields()
+    for name, kind in PARTS.items():
+        assert rows[name] == {item.name for item in fields(kind)}, name
+
+
+def test_the_schema_of_a_sidecar_is_its_dataclass() -> None:
+    schema = json.loads((DOCS / "sidecar.schema.json").read_bytes())
+    assert set(schema["properties"]) == sidecar_fields()
+    for name, kind in PARTS.items():
+        assert set(properties(schema, schema["properties"][name])) == {item.name for item in fields(kind)}, name
+
+
+def sidecar_fields() -> set[str]:
+    """``own`` is there as soon as anything can be set for one clip alone."""
+    unused = set() if fields(ClipSettings) else {"own"}
+    return {"schema", "output", "output_bytes"} | {item.name for item in fields(Sidecar)} - unused
+
+
+def properties(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What an object, the items of an array, or the object that may also be null, may hold."""
+    if "$ref" in part:
+        return properties(schema, schema["$defs"][part["$ref"].rpartition("/")[2]])
+    inner = part.get("items") or next(iter(part.get("anyOf", part.get("oneOf", []))), None)
+    return properties(schema, inner) if inner is not None else part["properties"]
 
 
 def test_every_family_is_listed_with_its_materials() -> None:

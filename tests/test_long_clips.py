@@ -28,7 +28,7 @@ from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
 
 COLUMN = 2048
-JOINT = RenderSettings(overlap_s=0.25, seams="joint", batch_size=1)
+JOINT = RenderSettings(overlap=0.25, seams="joint", batch_size=1)
 OVERLAP = 4096
 """0.25 s in whole columns."""
 
@@ -199,24 +199,24 @@ def test_shot_changes_are_remembered_with_the_features(engine, two_shots, tmp_pa
     assert starts_of(cold) == starts_of(warm)
     assert "frames" not in warm.stages or warm.stages["frames"] == 0
     np.testing.assert_array_equal(heard(cold), heard(warm))
-    (other,) = run([clip], tmp_path / "other", engine, changed(JOINT, overlap_s=0.4), cache)
+    (other,) = run([clip], tmp_path / "other", engine, changed(JOINT, overlap=0.4), cache)
     assert other.cached_windows == 2
     assert 0.88 in starts_of(other)
 
 
 def test_an_overlap_is_rounded_to_columns_only_where_windows_are_made_jointly(engine):
     assert overlap(engine, JOINT) == OVERLAP
-    assert overlap(engine, changed(JOINT, seams="crossfade", overlap_s=0.26)) == 4160
-    assert overlap(engine, changed(JOINT, overlap_s=0.26)) == OVERLAP
-    assert overlap(engine, changed(JOINT, overlap_s=0)) == 0
+    assert overlap(engine, changed(JOINT, seams="crossfade", overlap=0.26)) == 4160
+    assert overlap(engine, changed(JOINT, overlap=0.26)) == OVERLAP
+    assert overlap(engine, changed(JOINT, overlap=0)) == 0
 
 
-@pytest.mark.parametrize("overlap_s", [0, 0.6, 0.9])
-def test_any_overlap_covers_the_clip(engine, two_shots, overlap_s):
+@pytest.mark.parametrize("shared_s", [0, 0.6, 0.9])
+def test_any_overlap_covers_the_clip(engine, two_shots, shared_s):
     """Also more than half a window, where three and more windows sound at once."""
     info = probe(two_shots)
     for way in ("joint", "crossfade"):
-        samples = soundtrack(info, engine, changed(JOINT, overlap_s=overlap_s, seams=way))
+        samples = soundtrack(info, engine, changed(JOINT, overlap=shared_s, seams=way))
         assert samples.shape == (round(2.8 * SAMPLE_RATE),)
         assert np.isfinite(samples).all()
         assert np.square(samples.reshape(-1, 1600)).mean(axis=1).min() > 1e-6

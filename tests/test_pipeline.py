@@ -35,7 +35,7 @@ HOP = WINDOW - round(OVERLAP_S * SAMPLE_RATE)
 
 def settings(**changes: Any) -> RenderSettings:
     """Windows on their grid: the red of the clips starts anew after 40 pictures, which would be a shot change."""
-    return RenderSettings(**{"overlap_s": OVERLAP_S, "seams": "crossfade", "cuts": False, **changes})
+    return RenderSettings(**{"overlap": OVERLAP_S, "seams": "crossfade", "cuts": False, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_an_overlap_as_long_as_the_window_stops_before_any_clip(
         yield job(short_clip, tmp_path)
 
     with pytest.raises(UsageError, match="overlap"):
-        list(render(jobs(), engine, settings(overlap_s=2), None, lambda progress: None))
+        list(render(jobs(), engine, settings(overlap=2), None, lambda progress: None))
     assert not asked
 
 

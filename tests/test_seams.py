@@ -103,7 +103,7 @@ def test_joints_on_shot_changes_are_counted_and_left_out(engine):
 
 def test_all_ways_begin_in_the_same_noise(engine, tmp_path):
     path = write_clip(tmp_path / "clip.mp4", count=75)
-    settings = RenderSettings(overlap_s=0.25, seams="joint", cuts=False)
+    settings = RenderSettings(overlap=0.25, seams="joint", cuts=False)
     (clip,) = long_clips.from_files([path], engine, settings, lambda path, error: None)
     tracks = seams.soundtracks(clip, engine, 0)
     assert {samples.shape for samples in tracks.values()} == {(3 * SAMPLE_RATE,)}
@@ -117,7 +117,7 @@ def test_all_ways_begin_in_the_same_noise(engine, tmp_path):
 def test_long_scenes_come_back_and_begin_windows_on_their_cuts(engine, monkeypatch, continuous):
     monkeypatch.setattr(long_clips, "SHORTEST_S", 3.0)
     monkeypatch.setattr(long_clips, "LONGEST_S", 4.0)
-    settings = RenderSettings(overlap_s=0.5, seams="joint")
+    settings = RenderSettings(overlap=0.5, seams="joint")
     made = list(long_clips.from_scenes(engine, 2, settings, continuous))
     again = list(long_clips.from_scenes(engine, 2, settings, continuous))
     for clip, same in zip(made, again, strict=True):

@@ -110,7 +110,7 @@ def running() -> list[str]:
 
 
 def settings(**changes: Any) -> RenderSettings:
-    return RenderSettings(**{"overlap_s": OVERLAP_S, "seams": "crossfade", "cuts": False, **changes})
+    return RenderSettings(**{"overlap": OVERLAP_S, "seams": "crossfade", "cuts": False, **changes})
 
 
 def job(clip: Path, folder: Path) -> Job:
@@ -224,7 +224,7 @@ def test_the_loudness_asked_for_is_reached_where_the_ceiling_allows(
 
 
 def test_the_ceiling_is_kept_and_what_it_costs_is_told(tmp_path: Path, engine: Watched, clip: Path) -> None:
-    outcome = run_one(clip, tmp_path, engine, loudness="-3", true_peak_dbtp=-6.0)
+    outcome = run_one(clip, tmp_path, engine, loudness="-3", true_peak=-6.0)
     found = measure([decoded_sound(outcome.job.output)[0]], 48000)
     assert found.true_peak_dbtp == pytest.approx(-6, abs=0.1)
     assert found.integrated_lufs is not None
@@ -263,7 +263,7 @@ def test_a_clip_too_short_to_measure_works(tmp_path: Path, engine: Watched, coun
 def test_mix_is_one_track_with_the_clips_own_sound(tmp_path: Path, engine: Watched) -> None:
     clip = write_clip(tmp_path / "loud.mov", count=40, sound=(48000,))
     plain, mixed = (
-        decoded_sound(run_one(clip, tmp_path / audio, engine, audio=audio, duck_db=20.0).job.output)[0]
+        decoded_sound(run_one(clip, tmp_path / audio, engine, audio=audio, duck=20.0).job.output)[0]
         for audio in ("replace", "mix")
     )
     tone = np.sin(2 * np.pi * 440 * np.arange(len(plain)) / 48000)

@@ -69,7 +69,7 @@ def mux(
     output: Path,
     *,
     audio: AudioPolicy = "keep",
-    duck_db: float = RenderSettings.duck_db,
+    duck_db: float = RenderSettings.duck,
     loudness: Loudness | None = None,
     level: Level | None = None,
     side: SideTrack | None = None,

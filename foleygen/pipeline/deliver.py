@@ -56,12 +56,12 @@ class Spooled:
 
 def loudness_target(settings: RenderSettings) -> LoudnessTarget | None:
     """The level of the finished clips; None leaves it as it is. Raises UsageError for a target nobody knows."""
-    return level.target(settings.loudness, settings.true_peak_dbtp)
+    return level.target(settings.loudness, settings.true_peak)
 
 
 def _spooled(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> Spooled:
     """A take as it is delivered."""
-    return Spooled(take.spool, stopped, round(settings.audio_delay_s * track.spool_rate))
+    return Spooled(take.spool, stopped, round(settings.audio_delay * track.spool_rate))
 
 
 def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Event, tell: Report) -> None:
@@ -91,7 +91,7 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
 
     peaks = waveform.peaks(heard(), track_samples(track.job.info, track.spool_rate))
     loudness, target = meter.result(), loudness_target(settings)
-    delayed_onsets = (onset + settings.audio_delay_s for onset in take.onsets)
+    delayed_onsets = (onset + settings.audio_delay for onset in take.onsets)
     return Take(
         number=take.number,
         loudness=loudness,
@@ -103,7 +103,7 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
 
 
 def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: Event) -> Bed | None:
-    """The bed with the gain that puts it ``ambience_level_db`` above the Foley's loudness, as that is in the clip."""
+    """The bed with the gain that puts it ``ambience_level`` dB above the Foley's loudness, as that is in the clip."""
     if track.bed is None:
         return None
     loudness = measure(Spooled(track.bed.spool, stopped), track.bed.sample_rate)
@@ -111,7 +111,7 @@ def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: 
     if loudness.integrated_lufs is not None and loudness.true_peak_dbtp is not None:
         own = foley.loudness.integrated_lufs
         above = UNMEASURED_LUFS if own is None else own + foley.gain_db
-        wanted = above + settings.ambience_level_db - loudness.integrated_lufs
+        wanted = above + settings.ambience_level - loudness.integrated_lufs
         gain = min(wanted, BED_PEAK_DBTP - loudness.true_peak_dbtp)
     stem = bed_file(track.job.output) if foley.stem is not None else None
     return Bed(track.bed.prompt, track.bed.tags, loudness, gain, stem)
@@ -162,7 +162,7 @@ def _mux(track: Track, take: Take, bed: Bed | None, engine: Engine, settings: Re
         track.spool_rate,
         track.job.output,
         audio=settings.audio,
-        duck_db=settings.duck_db,
+        duck_db=settings.duck,
         loudness=take.loudness,
         level=None if target is None else partial(level.gain_db, target=target),
         side=None if bed is None else _side(track, bed, stopped),

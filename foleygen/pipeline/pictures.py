@@ -47,7 +47,7 @@ def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cut
 
 def overlap(engine: Engine, settings: RenderSettings) -> int:
     """Samples that neighbouring windows share: whole latent columns where they are made jointly."""
-    samples = round(settings.overlap_s * engine.bundle.sample_rate)
+    samples = round(settings.overlap * engine.bundle.sample_rate)
     if settings.seams == "joint" and samples < engine.bundle.window_samples:
         return engine.joint_overlap(samples)
     return samples

@@ -49,7 +49,7 @@ def render_window(
     mels = engine.mels(latents)
     wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
     count = max(1, round(wanted * bundle.sample_rate))
-    late = round(settings.audio_delay_s * bundle.sample_rate)
+    late = round(settings.audio_delay * bundle.sample_rate)
     mel = to_decibels(mels[0], bundle.mel.scaling).cpu().numpy()
     columns = -(-count // bundle.mel.hop_length)
     motion = np.abs(np.diff(frames.astype(np.float32).mean(axis=3), axis=0, prepend=frames[:1].mean(axis=3)))
@@ -82,7 +82,7 @@ def soundtrack(
     track.close()
     if track.failed is not None:
         raise track.failed
-    late = round(settings.audio_delay_s * track.sample_rate)
+    late = round(settings.audio_delay * track.sample_rate)
     return np.concatenate(list(delayed(parts, late, sum(map(len, parts)))))
 
 
