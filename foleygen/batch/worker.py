@@ -97,7 +97,7 @@ class Worker:
         self._at_work: dict[Path, Planned] = {}
 
     def work(self, planned: Iterable[Planned], listen: Listener) -> None:
-        """Bring every clip to its end, which is one of report.ENDS.
+        """Bring every clip to its end, which is one of events.ENDS.
 
         ``planned`` is read ahead of the work, maybe by another thread; ``listen`` is called by one thread at a time.
         """

@@ -50,7 +50,7 @@ def composing_options(command: Command) -> Command:
                      help="Another seed gives another sound."),
         click.option("--steps", type=click.IntRange(1, 1000), metavar="N",
                      help="Steps in which a window is found; else the bundle's."),
-        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
+        click.option("--device", type=click.Choice(DEVICES), default=Settings.device, show_default=True,
                      help="Where to compute."),
         click.option("--precision", type=click.Choice(("fp32", "bf16")), default="fp32", show_default=True,
                      help="Arithmetic of the transformer; bf16 is faster, and other sound."),

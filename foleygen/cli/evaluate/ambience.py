@@ -34,7 +34,9 @@ MEASURES = ("roundtrip", "bandwidth", "fill", "tags")
 @click.option(
     "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Seed of what is composed."
 )
-@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute.")
+@click.option(
+    "--device", type=click.Choice(DEVICES), default=Settings.device, show_default=True, help="Where to compute."
+)
 @click.option("--plot", type=PATH, metavar="PNG", help="Draw the distances in the holes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ambience(

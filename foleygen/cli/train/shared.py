@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from foleygen.errors import SetupError, UsageError
-from foleygen.settings import DEVICES
+from foleygen.settings import DEVICES, Settings
 
 if TYPE_CHECKING:
     from foleygen.training.loop import Loop
@@ -24,7 +24,7 @@ QUIET = click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but 
 DEVICE = click.option(
     "--device",
     type=click.Choice(DEVICES),
-    default="auto",
+    default=Settings.device,
     show_default=True,
     help="Where to compute.",
 )

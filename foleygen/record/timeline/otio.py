@@ -18,7 +18,7 @@ PICTURE = "Picture"
 FOLEY = "Foley"
 
 
-def _otio(shots: Sequence[Shot], name: str) -> str:
+def text(shots: Sequence[Shot], name: str) -> str:
     """OpenTimelineIO's JSON. Files are plain absolute paths: DaVinci Resolve does not follow ``file://`` URLs."""
     import opentimelineio as otio
 
