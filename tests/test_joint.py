@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standins import fill_module
 
+from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling import joint
 from foleygen.sampling.joint import Canvas, Tie, whole_columns
@@ -55,7 +56,7 @@ VARIANTS = [
 def test_windows_agree_where_they_overlap(geometry, prediction, guidance):
     model = model_of(**geometry)
     features, noise = windows_of(model, 3)
-    latents, _ = joint.sample(model, features, noise, SHARED, config_of(prediction, guidance))
+    latents, _ = joint.sample(model, Condition(features), noise, SHARED, config_of(prediction, guidance))
     assert latents.shape == noise.shape
     assert torch.isfinite(latents).all()
     columns = latents if model.config.time_axis == 2 else latents.transpose(2, 3)
@@ -69,8 +70,8 @@ def test_a_window_alone_is_sampled_as_ever(geometry, prediction, guidance):
     model = model_of(**geometry)
     features, noise = windows_of(model, 1)
     config = config_of(prediction, guidance)
-    latents, _ = joint.sample(model, features, noise, SHARED, config)
-    torch.testing.assert_close(latents, sample(model, features, noise, config), rtol=1e-3, atol=1e-3)
+    latents, _ = joint.sample(model, Condition(features), noise, SHARED, config)
+    torch.testing.assert_close(latents, sample(model, Condition(features), noise, config), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("shared", [1, 3, 6])
@@ -79,17 +80,17 @@ def test_the_next_group_begins_with_what_the_last_one_ended_in(shared):
     model = model_of()
     features, noise = windows_of(model, 5)
     config = config_of()
-    first, tie = joint.sample(model, features[:3], noise[:3], shared, config)
-    second, _ = joint.sample(model, features[3:], noise[3:], shared, config, tie)
+    first, tie = joint.sample(model, Condition(features[:3]), noise[:3], shared, config)
+    second, _ = joint.sample(model, Condition(features[3:]), noise[3:], shared, config, tie)
     assert torch.equal(first[-1, ..., -shared:], second[0, ..., :shared])
-    free, _ = joint.sample(model, features[3:], noise[3:], shared, config)
+    free, _ = joint.sample(model, Condition(features[3:]), noise[3:], shared, config)
     assert not torch.equal(free[0, ..., shared:], second[0, ..., shared:])
 
 
 def test_a_tie_holds_the_states_of_every_step():
     model = model_of()
     features, noise = windows_of(model, 2)
-    latents, tie = joint.sample(model, features, noise, SHARED, config_of())
+    latents, tie = joint.sample(model, Condition(features), noise, SHARED, config_of())
     assert tie.states.shape == (5, 2, 4, SHARED)
     torch.testing.assert_close(tie.states[0], noise[-1, ..., -SHARED:])
     torch.testing.assert_close(tie.states[-1], latents[-1, ..., -SHARED:])
@@ -99,9 +100,9 @@ def test_windows_without_overlap_are_strangers():
     model = model_of()
     features, noise = windows_of(model, 2)
     config = config_of()
-    latents, tie = joint.sample(model, features, noise, 0, config)
-    torch.testing.assert_close(latents, sample(model, features, noise, config), rtol=1e-3, atol=1e-3)
-    again, _ = joint.sample(model, features, noise, 0, config, tie)
+    latents, tie = joint.sample(model, Condition(features), noise, 0, config)
+    torch.testing.assert_close(latents, sample(model, Condition(features), noise, config), rtol=1e-3, atol=1e-3)
+    again, _ = joint.sample(model, Condition(features), noise, 0, config, tie)
     assert torch.equal(latents, again)
 
 
@@ -109,9 +110,9 @@ def test_how_many_go_through_the_model_at_once_does_not_matter():
     model = model_of()
     features, noise = windows_of(model, 5)
     told: list[tuple[int, int]] = []
-    whole, _ = joint.sample(model, features, noise, SHARED, config_of())
+    whole, _ = joint.sample(model, Condition(features), noise, SHARED, config_of())
     parts, _ = joint.sample(
-        model, features, noise, SHARED, config_of(), rows=2, on_step=lambda *step: told.append(step)
+        model, Condition(features), noise, SHARED, config_of(), rows=2, on_step=lambda *step: told.append(step)
     )
     torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-4)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -166,7 +167,7 @@ def test_more_shared_columns_than_a_window_has_are_a_mistake():
 def test_a_tie_of_another_clip_is_not_changed_by_its_use():
     model = model_of()
     features, noise = windows_of(model, 4)
-    _, tie = joint.sample(model, features[:2], noise[:2], SHARED, config_of())
+    _, tie = joint.sample(model, Condition(features[:2]), noise[:2], SHARED, config_of())
     copy = Tie(tie.states.clone())
-    joint.sample(model, features[2:], noise[2:], SHARED, config_of(), tie)
+    joint.sample(model, Condition(features[2:]), noise[2:], SHARED, config_of(), tie)
     assert torch.equal(copy.states, tie.states)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from foleygen.audio import onsets
+from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig
@@ -94,7 +95,7 @@ def test_four_clips_are_learnt_by_heart(tmp_path: Path) -> None:
     )
     noise = torch.randn(CLIPS, 4, 16, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        latents = sample(model.eval(), torch.from_numpy(features[0]).float(), noise, sampler).numpy()
+        latents = sample(model.eval(), Condition(torch.from_numpy(features[0]).float()), noise, sampler).numpy()
     latents = latents * pairs.latent_std[:, None, None] + pairs.latent_mean[:, None, None]
     scores = [
         onsets.f1(onsets.detect(decode(made), FRAME_RATE), times, 0.1)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from standins import fill_module
 
 from foleygen.errors import BundleError, UsageError
-from foleygen.models.denoiser import Denoiser
+from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling.guidance import power_cosine
-from foleygen.sampling.noise import window_noise
+from foleygen.sampling.noise import WindowKey, derived, generator
 from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod, exact_times, make_scheduler
 
@@ -137,7 +137,7 @@ def test_guided_prediction_equals_the_published_one(grid: Any) -> None:
     model = MDSGen(TransformerConfig.preset("T", grid=grid))
     fill_module(model)
     for row, t in enumerate(known["t"]):
-        denoiser = Denoiser(model, known["video"][row : row + 1], t[None], guided=True)
+        denoiser = model.prepared(Condition(known["video"][row : row + 1]), t[None], guided=True)
         conditional, unconditional = denoiser(known["x"][row : row + 1], 0)
         assert unconditional is not None
         guided = torch.lerp(unconditional, conditional, power_cosine(t.item(), 5, 0.01))
@@ -149,7 +149,7 @@ def test_sample_equals_the_published_sampler() -> None:
     known = {name: torch.from_numpy(array) for name, array in np.load(GOLDEN / "release_T_sample.npz").items()}
     model = MDSGen(TransformerConfig.preset("T", grid="release"))
     fill_module(model)
-    latents = sample(model, known["video"], known["z"], SamplerConfig(25, 5.0))
+    latents = sample(model, Condition(known["video"]), known["z"], SamplerConfig(25, 5.0))
     reference = known["sample25"]
     torch.testing.assert_close(latents, reference, rtol=0, atol=1e-4 * reference.std().item())
 
@@ -163,7 +163,7 @@ def test_denoiser_is_the_forward_pass(conditioning: str, time_axis: int, learn_s
     features, latents = window(model, 3)
     times = torch.tensor([999.0, 500.5, 20.25])
     for guided in (True, False):
-        denoiser = Denoiser(model, features, times, guided)
+        denoiser = model.prepared(Condition(features), times, guided)
         for step, t in enumerate(times):
             conditional, unconditional = denoiser(latents, step)
             whole = model(latents, t.expand(3), features)[:, :2]
@@ -180,29 +180,29 @@ def test_a_window_sounds_the_same_whatever_lies_beside_it(scale: float) -> None:
     model = filled(conditioning="aligned")
     features, noise = window(model, 3)
     config = SamplerConfig(6, scale)
-    together = sample(model, features, noise, config)
+    together = sample(model, Condition(features), noise, config)
     for row in range(3):
-        alone = sample(model, features[row : row + 1], noise[row : row + 1], config)
+        alone = sample(model, Condition(features[row : row + 1]), noise[row : row + 1], config)
         torch.testing.assert_close(together[row], alone[0], rtol=0, atol=1e-4 * alone.std().item())
     features[0], noise[0] = 0, 1
-    assert torch.equal(sample(model, features, noise, config)[1:], together[1:])
+    assert torch.equal(sample(model, Condition(features), noise, config)[1:], together[1:])
 
 
 def test_guidance_moves_the_sample_and_a_scale_of_one_does_not() -> None:
     model = filled()
     features, noise = window(model, 2)
-    plain = sample(model, features, noise, SamplerConfig(5, 1.0))
-    nearly = sample(model, features, noise, SamplerConfig(5, 1.0 + 1e-6))
+    plain = sample(model, Condition(features), noise, SamplerConfig(5, 1.0))
+    nearly = sample(model, Condition(features), noise, SamplerConfig(5, 1.0 + 1e-6))
     torch.testing.assert_close(nearly, plain, rtol=1e-3, atol=1e-3 * plain.std().item())
-    assert not torch.allclose(sample(model, features, noise, SamplerConfig(5, 3.0)), plain, rtol=0.05)
+    assert not torch.allclose(sample(model, Condition(features), noise, SamplerConfig(5, 3.0)), plain, rtol=0.05)
 
 
 def test_a_bfloat16_model_keeps_a_float32_state_near_the_exact_one() -> None:
     model = filled(conditioning="aligned")
     features, noise = window(model, 2)
     config = SamplerConfig(5, 2.0, schedule=ScheduleConfig(prediction_type="v_prediction"))
-    exact = sample(model, features, noise, config)
-    rough = sample(model.to(torch.bfloat16), features, noise, config)
+    exact = sample(model, Condition(features), noise, config)
+    rough = sample(model.to(torch.bfloat16), Condition(features), noise, config)
     assert rough.dtype == torch.float32
     assert (rough - exact).square().mean().sqrt() < 0.05 * exact.std()
     assert not torch.equal(rough, rough.bfloat16().float())
@@ -213,7 +213,7 @@ def test_each_step_is_reported_and_the_arguments_stay_as_they_were() -> None:
     features, noise = window(model, 1)
     before = noise.clone()
     seen: list[tuple[int, int]] = []
-    sample(model, features, noise, SamplerConfig(4), lambda done, total: seen.append((done, total)))
+    sample(model, Condition(features), noise, SamplerConfig(4), lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert torch.equal(noise, before)
 
@@ -234,20 +234,29 @@ def test_guidance_grows_towards_the_end(scale: float, power: float, times: tuple
 @settings(deadline=None)
 @given(st.tuples(st.integers(0, 3), st.sampled_from(["a", "b", "a\n1"]), st.integers(0, 3), st.integers(0, 3)))
 def test_noise_differs_with_each_thing_that_names_a_window(name: tuple[int, str, int, int]) -> None:
-    noise = window_noise(*name, (2, 8))
-    assert torch.equal(noise, window_noise(*name, (2, 8)))
+    noise = WindowKey(*name).noise((2, 8))
+    assert torch.equal(noise, WindowKey(*name).noise((2, 8)))
     seed, content, start, take = name
     others = [(seed + 1, content, start, take), (seed, content + "1", start, take)]
     others += [(seed, content, start + 1, take), (seed, content, start, take + 1)]
     for other in others:
-        assert not torch.equal(noise, window_noise(*other, (2, 8)))
+        assert not torch.equal(noise, WindowKey(*other).noise((2, 8)))
 
 
 def test_noise_is_standard_normal_and_stays_what_it_was() -> None:
-    noise = window_noise(1, "clip", 0, 0, (4, 16, 64))
+    noise = WindowKey(1, "clip", 0, 0).noise((4, 16, 64))
     assert abs(noise.mean().item()) < 0.05
     assert noise.std().item() == pytest.approx(1, abs=0.05)
     torch.testing.assert_close(noise.flatten()[:3], torch.tensor([-0.6581, -0.0683, 0.5665]), rtol=0, atol=1e-4)
+
+
+def test_a_seed_stays_the_number_that_it_was() -> None:
+    """What is written in sidecars, and what both engines draw from."""
+    key = WindowKey(1, "clip", 65536, 2)
+    assert key.noise_seed == derived(1, "clip", 65536, 2) == 1513040263429410958
+    assert key.phase().initial_seed() == 7146729894007028783
+    assert generator("bed", 3, "x").initial_seed() == derived("bed", 3, "x") == 3030819462131344691
+    assert torch.equal(key.noise((3,)), torch.randn(3, generator=generator(1, "clip", 65536, 2)))
 
 
 def test_impossible_settings_are_refused() -> None:

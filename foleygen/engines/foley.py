@@ -12,9 +12,10 @@ from foleygen.audio.griffin_lim import GriffinLim
 from foleygen.engines.building import autoencoder_of, encoder_of, transformer_of, vocoder_of
 from foleygen.engines.device import choose_device, choose_precision, out_of_memory
 from foleygen.errors import BundleError, RetryableError
+from foleygen.models.diffusion import Condition
 from foleygen.sampling import joint
 from foleygen.sampling.joint import Tie
-from foleygen.sampling.noise import WindowKey, _phase_generator, window_noise
+from foleygen.sampling.noise import WindowKey
 from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig
 from foleygen.weights.bundle import Bundle
@@ -71,7 +72,7 @@ class Engine:
     ) -> Tensor:
         """Sampled latents (N, Z, H, W) for features (N, F, C); row i is the noise of ``keys[i]`` made sound."""
         config, noise = self._sampling(keys, steps, guidance)
-        return sample(self.transformer, features.to(self.device), noise, config, on_step)
+        return sample(self.transformer, Condition(features).to(self.device), noise, config, on_step)
 
     def _sampling(
         self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None
@@ -82,8 +83,7 @@ class Engine:
             num_inference_steps=steps or self.defaults.num_inference_steps,
             guidance_scale=self.defaults.guidance_scale if guidance is None else guidance,
         )
-        shape = self.transformer.config.latent_shape
-        noise = torch.stack([window_noise(key.seed, key.content_id, key.start, key.take, shape) for key in keys])
+        noise = torch.stack([key.noise(self.transformer.latent_shape) for key in keys])
         return config, noise.to(self.device)
 
     @torch.inference_mode()
@@ -104,7 +104,8 @@ class Engine:
         the model. Otherwise as ``latents``.
         """
         config, noise = self._sampling(keys, steps, guidance)
-        return joint.sample(self.transformer, features.to(self.device), noise, shared, config, tie, rows, on_step)
+        condition = Condition(features).to(self.device)
+        return joint.sample(self.transformer, condition, noise, shared, config, tie, rows, on_step)
 
     def joint_overlap(self, overlap: int) -> int:
         """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""
@@ -117,8 +118,7 @@ class Engine:
     @property
     def column_samples(self) -> int:
         """Samples that one latent column stands for."""
-        config = self.transformer.config
-        return self.bundle.window_samples // config.latent_shape[config.time_axis]
+        return self.bundle.window_samples // self.transformer.latent_shape[self.transformer.time_axis]
 
     @torch.inference_mode()
     def mels(self, latents: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class Engine:
     @torch.inference_mode()
     def sounds(self, mels: Tensor, keys: Sequence[WindowKey]) -> Tensor:
         """Samples (N, S) on the CPU, cut to the window's length."""
-        generators = [_phase_generator(key) for key in keys]
+        generators = [key.phase() for key in keys]
         samples = self.vocoder(mels, generators)
         return samples[:, : self.bundle.window_samples].float().clamp(-1, 1).cpu()
 
@@ -157,7 +157,7 @@ class Engine:
         sounds: list[Tensor] = []
         for mel, key in zip(mels, keys, strict=True):
             begun = before[-overlap:].to(self.device) if before is not None else None
-            made = self.vocoder(mel[None], [_phase_generator(key)], begun)[0, : self.bundle.window_samples]
+            made = self.vocoder(mel[None], [key.phase()], begun)[0, : self.bundle.window_samples]
             before = made.float().clamp(-1, 1).cpu()
             sounds.append(before)
         return torch.stack(sounds)

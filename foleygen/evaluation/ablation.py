@@ -22,8 +22,9 @@ from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction, sync
 from foleygen.evaluation.generated import audible_events
 from foleygen.evaluation.report import Cell, text_table
+from foleygen.models.diffusion import Condition, DiffusionModel
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.sampling.noise import window_noise
+from foleygen.sampling.noise import WindowKey
 from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig
 from foleygen.training import mdsgen
@@ -119,7 +120,7 @@ class Judge:
             rows = [engine.encode(torch.from_numpy(np.array(dataset.frames[clip.row]))[None]).cpu() for clip in clips]
         return cls(engine, dataset, torch.cat(rows))
 
-    def scores(self, model: MDSGen, config: SamplerConfig, features: Tensor, seed: int) -> dict[str, float]:
+    def scores(self, model: DiffusionModel, config: SamplerConfig, features: Tensor, seed: int) -> dict[str, float]:
         """Onset F1 with its null, and the distance of mean spectra, of what ``model`` makes of ``features``."""
         clips = self.dataset.clips[: len(features)]
         mels = self._mels(model, config, features, seed)
@@ -140,14 +141,15 @@ class Judge:
             "gradient": timbre.frequency_gradient_ratio or 0.0,
         }
 
-    def _mels(self, model: MDSGen, config: SamplerConfig, features: Tensor, seed: int) -> list[NDArray[np.float32]]:
-        shape = model.config.latent_shape
+    def _mels(
+        self, model: DiffusionModel, config: SamplerConfig, features: Tensor, seed: int
+    ) -> list[NDArray[np.float32]]:
         clips = self.dataset.clips[: len(features)]
-        noise = torch.stack([window_noise(seed, f"scene/{clip.seed}", 0, 1, shape) for clip in clips])
+        noise = torch.stack([WindowKey(seed, f"scene/{clip.seed}", 0, 1).noise(model.latent_shape) for clip in clips])
         found: list[NDArray[np.float32]] = []
         for start in range(0, len(features), BATCH):
             part = slice(start, start + BATCH)
-            found.extend(self.engine.mels(sample(model, features[part], noise[part], config)).numpy())
+            found.extend(self.engine.mels(sample(model, Condition(features[part]), noise[part], config)).numpy())
         return found
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foleygen.models.denoiser import Denoiser
+from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import Block, MDSGen, TransformerConfig
 from foleygen.sampling.guidance import power_cosine
 from foleygen.sampling.sampler import SamplerConfig, sample
@@ -72,8 +72,8 @@ def measure(config: SpeedConfig) -> SpeedReport:
     sampler = SamplerConfig(num_inference_steps=config.steps)
     ways: dict[str, Callable[[], Tensor]] = {
         "released": lambda: released_sample(model, features, noise, sampler),
-        "fp32": lambda: sample(model, features, noise, sampler),
-        "bf16": lambda: sample(half, features, noise, sampler),
+        "fp32": lambda: sample(model, Condition(features), noise, sampler),
+        "bf16": lambda: sample(half, Condition(features), noise, sampler),
     }
     latents = {name: way() for name, way in ways.items()}
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -184,7 +184,8 @@ def _modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 @torch.inference_mode()
 def _evaluation(model: MDSGen, features: Tensor, latents: Tensor) -> Tensor:
     """Both branches' predictions at time 500."""
-    conditional, unconditional = Denoiser(model, features, torch.tensor([500.0]), guided=True)(latents, 0)
+    denoiser = model.prepared(Condition(features), torch.tensor([500.0]), guided=True)
+    conditional, unconditional = denoiser(latents, 0)
     assert unconditional is not None
     return torch.cat([conditional, unconditional])
 

@@ -1,39 +1,52 @@
-"""MDSGen prepared for one condition and one row of times, for the sampler."""
+"""MDSGen prepared for one condition and one row of times, for the sampler.
+
+N windows, C H W latent, M modulations in time, D hidden size.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from foleygen.models.transformer import MDSGen, Modulations
+
+@dataclass(frozen=True)
+class Modulations:
+    """What the condition says to every layer; each tensor is (N, A or 1, B or 1, 6 D), the final one 2 D."""
+
+    blocks: tuple[Tensor, ...]
+    final: Tensor
 
 
-class Denoiser:
-    """A model with all that does not depend on the latents computed once.
+@dataclass(frozen=True)
+class Prepared:
+    """A model with all that does not depend on the latents computed once; valid while its parameters are.
 
-    The position biases, the embedded video and times, and the modulations of the unconditional branch, which
-    depend on the time alone. Computes in the model's type and on its device; valid while its parameters are.
+    The unconditional branch depends on the time alone, so its modulations are known for every step.
     """
 
-    def __init__(self, model: MDSGen, features: Tensor, timesteps: Tensor, guided: bool) -> None:
-        """features (N, T, feature_dim); timesteps (steps,); ``guided`` asks for the unconditional branch."""
-        weight = model.pos_embed
-        self._model = model
-        self._dtype, self._device = weight.dtype, weight.device
-        self._biases = model.position_biases()
-        self._video = model.embed_video(features.to(weight))  # N M D
-        self._times = model.embed_time(timesteps.to(weight.device))  # steps 1 D
-        self._unconditional = model.modulations(self._times) if guided else None  # steps 1 1 6D
+    modulations: Callable[[Tensor], Modulations]
+    """Of a condition (N, M, D)."""
+    denoise: Callable[[Tensor, Modulations], Tensor]
+    """(N, C, H, W) -> (N, C or more, H, W), in the model's type and on its device."""
+    video: Tensor
+    """(N, M, D), in the model's type."""
+    times: Tensor
+    """(steps, 1, D)."""
+    unconditional: Modulations | None
+    """(steps, 1, 1, 6 D); None where guidance is not asked for."""
 
     def __call__(self, latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
-        """(N, C, H, W) at ``timesteps[step]`` -> float32 predictions with and, if guided, without the condition."""
-        inputs = latents.to(self._device, self._dtype)
-        modulations = self._model.modulations(self._times[step : step + 1] + self._video)
+        """(N, C, H, W) at time ``step`` -> float32 predictions with and, if guided, without the condition."""
+        inputs = latents.to(self.video)
+        modulations = self.modulations(self.times[step : step + 1] + self.video)
         channels = latents.shape[1]
-        if self._unconditional is None:
-            return self._model.denoise(inputs, modulations, self._biases)[:, :channels].float(), None
-        both = _stacked(modulations, self._unconditional, step)
-        predicted = self._model.denoise(torch.cat([inputs, inputs]), both, self._biases)[:, :channels].float()
+        if self.unconditional is None:
+            return self.denoise(inputs, modulations)[:, :channels].float(), None
+        both = _stacked(modulations, self.unconditional, step)
+        predicted = self.denoise(torch.cat([inputs, inputs]), both)[:, :channels].float()
         conditional, unconditional = predicted.chunk(2)
         return conditional, unconditional
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 import torch
@@ -19,6 +20,8 @@ from torch.nn import functional as F
 
 from foleygen.errors import BundleError
 from foleygen.models import embeddings, masking
+from foleygen.models.denoiser import Modulations, Prepared
+from foleygen.models.diffusion import Condition
 from foleygen.models.masking import MaskedTokens
 
 SIZES: dict[str, dict[str, int]] = {
@@ -197,14 +200,6 @@ def _modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return torch.addcmul(shift, normed, 1 + scale)
 
 
-@dataclass(frozen=True)
-class Modulations:
-    """What the condition says to every layer; each tensor is (N, A or 1, B or 1, 6 D), the final one 2 D."""
-
-    blocks: tuple[Tensor, ...]
-    final: Tensor
-
-
 class MDSGen(nn.Module):
     """Predicts noise or velocity (and, with ``learn_sigma``, the variance channels) for noised mel latents."""
 
@@ -228,6 +223,29 @@ class MDSGen(nn.Module):
         self.sideblocks = nn.ModuleList([Block(config)])
         self.final_layer = FinalLayer(config)
         self._initialise()
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return self.config.latent_shape
+
+    @property
+    def time_axis(self) -> int:
+        return self.config.time_axis
+
+    @property
+    def device(self) -> torch.device:
+        return self.pos_embed.device
+
+    def prepared(self, condition: Condition, times: Tensor, guided: bool) -> Prepared:
+        """For the sampler (``diffusion.DiffusionModel``): valid until the parameters change."""
+        embedded = self.embed_time(times.to(self.device))  # steps 1 D
+        return Prepared(
+            modulations=self.modulations,
+            denoise=partial(self.denoise, biases=self.position_biases()),
+            video=self.embed_video(condition.features.to(self.pos_embed)),
+            times=embedded,
+            unconditional=self.modulations(embedded) if guided else None,
+        )
 
     def forward(
         self,

@@ -16,7 +16,7 @@ from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
-from foleygen.sampling.noise import WindowKey, noise_seed
+from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
 
 IN_MEMORY_BYTES = 64 * 1024**2
@@ -93,8 +93,9 @@ class Track:
         """Other windows than planned; those that have been seen, and the one after, stay as they were."""
         for take in self.takes:
             take.stitcher.replan(windows)
+        content_id = self.job.info.content_id
         self.seeds = [
-            noise_seed(settings.seed, self.job.info.content_id, window.start, settings.take) for window in windows
+            WindowKey(settings.seed, content_id, window.start, settings.take).noise_seed for window in windows
         ]
         self.windows = windows
 

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foleygen.models.denoiser import Denoiser
-from foleygen.models.transformer import MDSGen
+from foleygen.models.diffusion import Condition, DiffusionModel
 from foleygen.sampling.sampler import SamplerConfig, guided
 from foleygen.sampling.schedule import make_scheduler
 
@@ -50,8 +49,8 @@ def fading(columns: int, shared: int) -> Tensor:
 
 @torch.inference_mode()
 def sample(
-    model: MDSGen,
-    features: Tensor,
+    model: DiffusionModel,
+    condition: Condition,
     noise: Tensor,
     shared: int,
     config: SamplerConfig,
@@ -61,7 +60,7 @@ def sample(
 ) -> tuple[Tensor, Tie]:
     """Denoise consecutive windows, each ``shared`` columns into the one before it, as one.
 
-    ``features`` (N, T, feature_dim) and ``noise`` (N, *latent_shape) as for one window at a time; ``tie`` comes from
+    ``condition`` (N rows) and ``noise`` (N, *latent_shape) as for one window at a time; ``tie`` comes from
     the group before and holds the first ``shared`` columns to what that group made of them. ``rows`` windows
     at once go through the model. Returns float32 latents (N, *latent_shape), equal where windows overlap, and the tie
     for the next group.
@@ -71,8 +70,8 @@ def sample(
     times = scheduler.timesteps
     batches = torch.arange(len(noise)).split(rows)
     is_guided = config.guidance_scale != 1
-    denoisers = [Denoiser(model, features[batch.to(features.device)], times, is_guided) for batch in batches]
-    state = canvas.noise(noise.to(model.pos_embed.device, torch.float32))  # C P K
+    denoisers = [model.prepared(condition[batch], times, is_guided) for batch in batches]
+    state = canvas.noise(noise.to(model.device, torch.float32))  # C P K
     kept = [_tied(state, tie, 0)[..., canvas.tail :].clone()]
     for step, t in enumerate(times):
         windows = canvas.windows(state)  # N C H W
@@ -91,18 +90,18 @@ def sample(
 class Canvas:
     """The columns of ``count`` windows, each ``shared`` columns into the one before."""
 
-    def __init__(self, model: MDSGen, count: int, shared: int) -> None:
-        self._time_axis = model.config.time_axis
-        columns = model.config.latent_shape[self._time_axis]
+    def __init__(self, model: DiffusionModel, count: int, shared: int) -> None:
+        self._time_axis = model.time_axis
+        columns = model.latent_shape[self._time_axis]
         if not 0 <= shared < columns:
             raise ValueError(f"windows of {columns} columns cannot share {shared}")
         hop = columns - shared
         self.tail = count * hop
         """First column that the next group shares."""
-        weight = fading(columns, shared).to(model.pos_embed.device)
+        weight = fading(columns, shared).to(model.device)
         self._weights = weight.expand(count, columns)
         self._columns = torch.arange(columns) + hop * torch.arange(count)[:, None]  # N W
-        self._columns = self._columns.to(model.pos_embed.device)
+        self._columns = self._columns.to(model.device)
         self._width = self.tail + shared
         self._total = self._spread(self._weights[:, None, None])[0, 0]  # K
         self._power = self._spread(self._weights.square()[:, None, None])[0, 0].sqrt()  # K

@@ -1,6 +1,6 @@
 """From noise to mel latents, windows of many clips in one batch.
 
-Letters as in ``models.transformer``: N windows, C H W latent, T features, M modulations in time, D hidden size.
+N windows, C H W latent.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from foleygen.errors import UsageError
-from foleygen.models.denoiser import Denoiser
-from foleygen.models.transformer import MDSGen
+from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
 from foleygen.sampling.guidance import power_cosine
 from foleygen.sampling.schedule import ScheduleConfig, make_scheduler
 
@@ -35,21 +34,21 @@ class SamplerConfig:
 
 @torch.inference_mode()
 def sample(
-    model: MDSGen,
-    features: Tensor,
+    model: DiffusionModel,
+    condition: Condition,
     noise: Tensor,
     config: SamplerConfig,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Denoise ``noise`` (N, C, H, W) under ``features`` (N, T, feature_dim) -> float32 latents (N, C, H, W).
+    """Denoise ``noise`` (N, C, H, W) under the ``condition`` of its N rows -> float32 latents (N, C, H, W).
 
     The state stays float32 whatever type the model computes in. ``on_step(done, total)`` follows each step. A row
-    depends on its own features and noise only.
+    depends on its own condition and noise only.
     """
     scheduler = make_scheduler(config.schedule, config.num_inference_steps)
     times = scheduler.timesteps
-    denoiser = Denoiser(model, features, times, guided=config.guidance_scale != 1)
-    latents = noise.to(model.pos_embed.device, torch.float32)  # N C H W
+    denoiser = model.prepared(condition, times, guided=config.guidance_scale != 1)
+    latents = noise.to(model.device, torch.float32)  # N C H W
     for step, t in enumerate(times):
         predicted = guided(denoiser, latents, step, float(t), config)  # N C H W
         latents = scheduler.step(predicted, t, latents, return_dict=False)[0]
