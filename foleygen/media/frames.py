@@ -13,12 +13,12 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from foleygen.errors import ClipError, printable
-from foleygen.media.orientation import orientation_of
+from foleygen.media.orientation import UPRIGHT, Orientation, orientation_of
 from foleygen.media.probe import ClipInfo
 from foleygen.media.source import opened
 
@@ -116,17 +116,17 @@ def filmed(among: Iterable[Shot], request: FrameRequest, rate: Fraction, size: i
 class Shot:
     """A decoded frame and the time in seconds at which it begins, scaled when first wanted."""
 
-    def __init__(self, time: Fraction, frame: VideoFrame, size: int) -> None:
+    def __init__(self, time: Fraction, frame: VideoFrame, scaler: Scaler) -> None:
         self.time = time
         self._frame: VideoFrame | None = frame
-        self._size = size
+        self._scaler = scaler
         self._picture: Picture | None = None
 
     @property
     def picture(self) -> Picture:
         if self._picture is None:
             assert self._frame is not None
-            self._picture = _squashed(self._frame, self._size)
+            self._picture = self._scaler.squashed(self._frame)
             self._frame = None
         return self._picture
 
@@ -204,15 +204,39 @@ def _blended(before: Shot, after: Shot, weight: float) -> Picture:
     return np.rint(mixed).astype(np.uint8)
 
 
-def _squashed(frame: VideoFrame, size: int) -> Picture:
-    """The whole picture as (size, size, 3) RGB, antialiased, upright, alpha over black."""
-    has_alpha = any(component.is_alpha for component in frame.format.components)
-    scaled = frame.reformat(size, size, "rgba" if has_alpha else "rgb24", interpolation=_SCALING)
-    picture = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-    if has_alpha:
-        colour, alpha = picture[..., :3].astype(np.uint16), picture[..., 3:].astype(np.uint16)
-        picture = ((colour * alpha + 127) // 255).astype(np.uint8)
-    return orientation_of(frame).applied(picture)
+class Scaler:
+    """Whole pictures as (size, size, 3) RGB, antialiased, upright, alpha over black.
+
+    One for all frames of a stream: what is computed for a filter as long as a picture is wide takes three times as long
+    as applying it. Not for two threads at once.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._reformatter = VideoReformatter()
+        self._rotation: int | None = None
+        self._orientation = UPRIGHT
+
+    def squashed(self, frame: VideoFrame) -> Picture:
+        """``frame`` of any size and format; uint8."""
+        has_alpha = any(component.is_alpha for component in frame.format.components)
+        size, form = self._size, "rgba" if has_alpha else "rgb24"
+        scaled = self._reformatter.reformat(frame, size, size, form, interpolation=_SCALING, threads=1)
+        picture = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        if has_alpha:
+            colour, alpha = picture[..., :3].astype(np.uint16), picture[..., 3:].astype(np.uint16)
+            picture = ((colour * alpha + 127) // 255).astype(np.uint8)
+        return self._oriented(frame).applied(picture)
+
+    def _oriented(self, frame: VideoFrame) -> Orientation:
+        """The frame's orientation, looked up again when its angle changes.
+
+        PyAV's frame and its side data refer to each other, so that a frame whose side data was looked at, with its
+        pixels, waits for the collector of cycles: half a gigabyte of 1080p.
+        """
+        if frame.rotation != self._rotation:
+            self._rotation, self._orientation = frame.rotation, orientation_of(frame)
+        return self._orientation
 
 
 def _shots(info: ClipInfo, first_time: Fraction, size: int, on_warning: Warn | None) -> Iterator[Shot]:
@@ -254,6 +278,7 @@ def _decoded(
 ) -> Iterator[Shot]:
     assert stream.time_base is not None
     time_base = Fraction(stream.time_base)
+    scaler = Scaler(size)
     latest: Fraction | None = None
     for place, frame in enumerate(_frames(container, stream, info, on_warning)):
         ticks = frame.pts if frame.pts is not None else frame.dts
@@ -261,7 +286,7 @@ def _decoded(
         if latest is not None and time <= latest:
             continue
         latest = time
-        yield Shot(time, frame, size)
+        yield Shot(time, frame, scaler)
 
 
 def _frames(

@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     metavar="DIR",
     help=f"Time the clips of DIR, one by one and together; without any, {COUNT} samples are drawn there.",
 )
+@click.option(
+    "--against",
+    "checkout",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Time this build and another checkout of foleygen in turns, as processes of their own.",
+)
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of --against.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(*ENGINE, "batch_size", "max_pixels", *TALK)
 @click.pass_obj
@@ -49,6 +57,8 @@ def bench(
     seconds: float,
     size: str,
     folder: Path | None,
+    checkout: Path | None,
+    rounds: int,
     as_json: bool,
     config_file: Path | None,
     **values: Any,
@@ -66,12 +76,14 @@ def bench(
       foleygen bench
       foleygen bench clip.mp4 --batch-size 4 --json
       foleygen bench --batch samples/
+      foleygen bench --against ../foleygen-1.0
     """
     from foleygen.cli.terminal.streams import write_json
 
     settings = load_settings(invocation, config_file, values)
-    if clip is not None and folder is not None:
-        raise UsageError("CLIP and --batch: two things to time", "give one of them")
+    if folder is not None and (clip is not None or checkout is not None):
+        other = "CLIP" if clip is not None else "--against"
+        raise UsageError(f"{other} and --batch: two things to time", "give one of them")
     with tempfile.TemporaryDirectory(prefix="foleygen-") as name:
         scratch = Path(name)
         if folder is not None:
@@ -79,6 +91,11 @@ def bench(
 
             measured = bench_batch.measure(settings, folder, scratch, _drawn)
             show = bench_batch.show
+        elif checkout is not None:
+            from foleygen.cli.bench import against
+
+            drawn = clip or _drawn(scratch / "clip", "--count=1", f"--seconds={seconds}", f"--size={size}")[-1]
+            measured, show = against.measure(checkout, drawn, rounds, scratch, _drawn), against.show
         else:
             drawn = clip or _drawn(scratch, "--count=1", f"--seconds={seconds}", f"--size={size}")[-1]
             measured, show = _measure(settings, drawn, scratch), _print
