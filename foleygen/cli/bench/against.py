@@ -135,11 +135,18 @@ def show(measured: Mapping[str, Any]) -> None:
     rows = [("WHAT", "THIS", "THAT", "THAT / THIS")]
     for name, row in measured["rows"].items():
         what, unit = name.rsplit(", ", 1)
-        text = (lambda value: byte_size(int(value))) if unit == "bytes" else (lambda value: f"{value:.2f} s")
-        cells = [
-            f"{text(row[key]['median'])} ({text(row[key]['least'])}-{text(row[key]['most'])})"
-            for key in ("this", "that")
-        ]
+        cells = [_ranged(row[build], unit) for build in ("this", "that")]
         ratio = row["ratio"]
         rows.append((what, *cells, f"{ratio['median']:.2f} ({ratio['least']:.2f}-{ratio['most']:.2f})"))
     write_table(rows, right=(1, 2, 3))
+
+
+def _ranged(figure: Mapping[str, float], unit: str) -> str:
+    """The median, and the range in brackets, in seconds or bytes."""
+    from foleygen.cli.terminal.reading import byte_size
+
+    median, least, most = (
+        byte_size(int(figure[key])) if unit == "bytes" else f"{figure[key]:.2f} s"
+        for key in ("median", "least", "most")
+    )
+    return f"{median} ({least} to {most})"

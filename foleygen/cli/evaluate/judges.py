@@ -12,8 +12,6 @@ from foleygen.cli.evaluate.shared import ENGINE, Chosen, counter, data_options, 
 from foleygen.cli.options import settings_options
 from foleygen.cli.train.shared import PATH
 from foleygen.errors import UsageError
-from foleygen.training.cavp import cavp_geometry, trained_cavp
-from foleygen.training.data.dataset import with_pictures
 
 
 @click.command()
@@ -108,6 +106,8 @@ def retrieval(run: Path, chosen: Chosen, as_json: bool, batch_size: int, seed: i
       foleygen evaluate retrieval runs/cavp-small --data held-out/
     """
     from foleygen.evaluation import retrieval as measure
+    from foleygen.training.cavp import cavp_geometry, trained_cavp
+    from foleygen.training.data.dataset import with_pictures
 
     towers, recipe = trained_cavp(run)
     dataset = with_pictures(open_dataset(chosen))

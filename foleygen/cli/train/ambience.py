@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foleygen.cli.train.shared import OUTPUT, PATH, QUIET, changed, computing, data_option, run_loop, run_options
-from foleygen.training.ambience.specmaskgit import specmaskgit_loop
-from foleygen.training.ambience.tagger import tagger_loop
-from foleygen.training.ambience.tokenizer import tokenizer_loop, trained_tokenizer
 
 if TYPE_CHECKING:
     from foleygen.training.ambience.windows import Listen
@@ -75,6 +72,7 @@ def tokenizer(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any) -
       foleygen train tokenizer --recipe tokenizer-published --data windows-22k/ -o runs/published
     """
     from foleygen.training.ambience.recipes import TokenizerRecipe
+    from foleygen.training.ambience.tokenizer import tokenizer_loop
     from foleygen.training.recipe import load
 
     chosen = load(recipe, TokenizerRecipe)
@@ -99,6 +97,7 @@ def tokens(data: Path, run: Path, condition: Any, output: Path, quiet: bool) -> 
     from foleygen.cli.terminal.steps import open_steps
     from foleygen.cli.terminal.streams import write_result
     from foleygen.training.ambience import tokens as module
+    from foleygen.training.ambience.tokenizer import trained_tokenizer
     from foleygen.training.ambience.windows import Windows
 
     sounds, model = Windows(data), trained_tokenizer(run)
@@ -119,6 +118,7 @@ def specmaskgit(data: Path, recipe: str, output: Path, quiet: bool, **loop: Any)
       foleygen train specmaskgit --recipe specmaskgit-paper --data tokens-22k/ --device cuda -o runs/paper
     """
     from foleygen.training.ambience.recipes import SpecMaskGITRecipe
+    from foleygen.training.ambience.specmaskgit import specmaskgit_loop
     from foleygen.training.recipe import load
 
     chosen = load(recipe, SpecMaskGITRecipe)
@@ -138,6 +138,7 @@ def tagger(data: Path, run: Path | None, recipe: str, output: Path, quiet: bool,
       foleygen train tagger --data windows/ --tokenizer runs/tokenizer -o runs/tagger
     """
     from foleygen.training.ambience.recipes import TaggerRecipe
+    from foleygen.training.ambience.tagger import tagger_loop
     from foleygen.training.recipe import load
 
     chosen = load(recipe, TaggerRecipe)

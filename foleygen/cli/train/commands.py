@@ -24,12 +24,6 @@ from foleygen.cli.train.shared import (
     text_of,
 )
 from foleygen.errors import UsageError
-from foleygen.training.autoencoder import vae_loop
-from foleygen.training.cavp import cavp_loop
-from foleygen.training.encoder import encoder_loop
-from foleygen.training.mdsgen import mdsgen_loop
-from foleygen.training.vocoder import vocoder_loop
-from foleygen.weights.store import open_bundle
 
 
 @click.group()
@@ -73,6 +67,7 @@ def vae(
     Example:
       foleygen train vae --data data/ --recordings sounds/ -o runs/vae
     """
+    from foleygen.training.autoencoder import vae_loop
     from foleygen.training.recipe import VaeRecipe, load
 
     chosen = shared(load(recipe, VaeRecipe), shares)
@@ -108,6 +103,8 @@ def vocoder(
     """
     from foleygen.cli.terminal.steps import open_steps
     from foleygen.training.recipe import VocoderRecipe, load
+    from foleygen.training.vocoder import vocoder_loop
+    from foleygen.weights.store import open_bundle
 
     chosen = shared(load(recipe, VocoderRecipe), shares)
     bundle = open_bundle(decoder) if decoder is not None else None
@@ -134,6 +131,7 @@ def encoder(
       foleygen train encoder --data data/ -o runs/encoder
       foleygen train encoder --data data/ --share 0.7 --data physics/ --share 0.3 -o runs/encoder
     """
+    from foleygen.training.encoder import encoder_loop
     from foleygen.training.recipe import EncoderRecipe, load
 
     chosen = shared(load(recipe, EncoderRecipe), shares)
@@ -155,6 +153,7 @@ def cavp(
       foleygen train cavp --data data/ -o runs/cavp-small
       torchrun --nproc_per_node=8 -m foleygen train cavp --recipe cavp --data data-cavp/ -o runs/cavp
     """
+    from foleygen.training.cavp import cavp_loop
     from foleygen.training.recipe import CavpRecipe, load
 
     chosen = shared(load(recipe, CavpRecipe), shares)
@@ -175,7 +174,9 @@ def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quie
       foleygen train mdsgen --data shards/ --init tiny --steps 5000 -o runs/fine
       foleygen train mdsgen --data shards/ --recipe paper-B -o runs/paper-B
     """
+    from foleygen.training.mdsgen import mdsgen_loop
     from foleygen.training.recipe import MdsgenRecipe, load
+    from foleygen.weights.store import open_bundle
 
     chosen = load(recipe, MdsgenRecipe)
     bundle = open_bundle(init) if init else None
@@ -218,6 +219,7 @@ def bundle(
     from foleygen.cli.terminal.streams import write_result
     from foleygen.training import packing
     from foleygen.training.data.credits import credits_of
+    from foleygen.weights.store import open_bundle
 
     text = text_of(card) if card else None
     if mdsgen_run is None and (base is None or vocoder_run is None):

@@ -12,10 +12,6 @@ from foleygen.cli.options import load_settings, settings_options
 from foleygen.cli.train.shared import DEVICE, OUTPUT, PATH, QUIET, datasets_option
 from foleygen.errors import ExitCode, NoClipsError, printable
 from foleygen.settings import Settings
-from foleygen.training.autoencoder import trained_autoencoder
-from foleygen.training.data.mixture import open_alike
-from foleygen.training.encoder import trained_encoder
-from foleygen.weights.store import open_bundle
 
 if TYPE_CHECKING:
     from foleygen.training.data.prepare import Prepared
@@ -90,6 +86,9 @@ def pairs(
     from foleygen.cli.terminal.steps import open_steps
     from foleygen.cli.terminal.streams import write_result
     from foleygen.training import mdsgen
+    from foleygen.training.autoencoder import trained_autoencoder
+    from foleygen.training.data.mixture import open_alike
+    from foleygen.training.encoder import trained_encoder
     from foleygen.training.recipe import EncoderRecipe, VaeRecipe, recorded
 
     datasets = open_alike(data, pictures=True)
@@ -142,6 +141,7 @@ def prepare(
     from foleygen.engines.device import choose_device
     from foleygen.training.data.prepare import Encoders
     from foleygen.training.data.prepare import prepare as run
+    from foleygen.weights.store import open_bundle
 
     part = shards.parse(shard)
     max_pixels = load_settings(invocation, config_file, values).max_pixels
