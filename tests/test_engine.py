@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import yaml
 from bundles import TRANSFORMER, WINDOW, load_engine, write_bundle
 from torch import Tensor
 
-from foleygen.engines.building import transformer_of
-from foleygen.engines.device import choose_device, choose_precision, explained, out_of_memory
+from foleygen.engines.building import FAMILIES, Family, diffusion_of, transformer_of
+from foleygen.engines.device import choose_device, choose_precision, explained, loading, out_of_memory
 from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError, ClipError, ExitCode, RetryableError, SetupError, UsageError
+from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import MDSGen
 from foleygen.sampling.noise import WindowKey
 from foleygen.weights import bundle as bundles
 from foleygen.weights.files import MANIFEST, tensors
+from foleygen.weights.spec import BundleSpec
 
 CLIP = Path("shots/a.mov")
 
@@ -147,7 +150,7 @@ def edited(folder: Path, copy: Path, section: str, **changes: Any) -> bundles.Bu
         ("encoder", {"options": {"feature_dim": 24}}, "do not fit its settings"),
         ("autoencoder", {"config": {"widths": [4, 8]}}, "widths has 2 entries instead of 3"),
         ("vocoder", {"options": {"rounds": 3}}, "do not fit GriffinLim"),
-        ("mel", {"hop_length": 600}, "do not fit mel_config"),
+        ("mel", {"hop_length": 600}, "do not fit MelConfig"),
     ],
 )
 def test_settings_that_do_not_fit_the_weights_are_explained(
@@ -157,6 +160,74 @@ def test_settings_that_do_not_fit_the_weights_are_explained(
     with pytest.raises(BundleError, match=says) as caught:
         Engine.load(spec, "cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_a_transformer_without_a_kind_is_an_mdsgen(folder: Path, tmp_path: Path) -> None:
+    plain = bundles.load(folder)
+    told = edited(folder, tmp_path / "told", "transformer", kind="mdsgen")
+    assert "kind" not in plain.transformer
+    assert plain.transformer_kind == told.transformer_kind == "mdsgen"
+    assert plain.transformer_options == told.transformer_options
+    assert isinstance(diffusion_of(told), MDSGen)
+    other = edited(folder, tmp_path / "other", "transformer", kind="mdsgem")
+    with pytest.raises(BundleError, match=r"bundle\.yaml: transformer\.kind is 'mdsgem'; did you mean 'mdsgen'\?"):
+        Engine.load(other, "cpu")
+
+
+@dataclass(frozen=True)
+class DriftConfig:
+    """Settings of a family of one number."""
+
+    latent_shape: tuple[int, int, int]
+    scale: float = 1.0
+
+
+class Drift(torch.nn.Module):
+    """A family of one number: it predicts the mean of the features, times that number."""
+
+    time_axis = 2
+
+    def __init__(self, config: DriftConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.gain = torch.nn.Parameter(torch.tensor(config.scale))
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return self.config.latent_shape
+
+    @property
+    def device(self) -> torch.device:
+        return self.gain.device
+
+    def prepared(self, condition: Condition, times: Tensor, guided: bool) -> Callable[[Tensor, int], Any]:
+        told = self.gain * condition.features.to(self.gain).mean(dim=(1, 2))[:, None, None, None]
+
+        def denoise(latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
+            predicted = told.float().expand_as(latents)
+            return predicted, torch.zeros_like(predicted) if guided else None
+
+        return denoise
+
+
+def test_another_family_is_a_row(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "drift", Family(DriftConfig, Drift))
+    base = bundles.load(folder)
+    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+    spec = replace(spec, transformer={"kind": "drift", "latent_shape": list(TRANSFORMER.latent_shape)})
+    parts = {part: tensors(base, part) for part in base.parts}
+    parts["transformer"] = {"gain": torch.tensor(2.0)}
+    made = bundles.save(tmp_path / "drift", spec, parts, licence_text="", model_card="")
+    engine = Engine.load(made, "cpu")
+    assert engine.column_samples == load_engine(folder).column_samples
+    latents = engine.latents(features(2), keys(2))
+    assert latents.shape == (2, *TRANSFORMER.latent_shape)
+    assert not torch.equal(latents, engine.latents(1 + features(2), keys(2)))
+    joint, _ = engine.joint_latents(features(2), keys(2), 2)
+    assert torch.equal(joint[0, ..., -2:], joint[1, ..., :2])
+    assert engine.sounds(engine.mels(latents), keys(2)).shape == (2, WINDOW)
+    with pytest.raises(BundleError, match="its transformer is of the kind 'drift'; name a bundle with an MDSGen"):
+        transformer_of(made)
 
 
 def test_a_part_without_weights_is_named(folder: Path) -> None:
@@ -189,6 +260,13 @@ def test_memory_that_torch_does_not_get_is_told_from_bugs() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.zeros(2) @ torch.zeros(3)
     assert not out_of_memory(caught.value)
+
+
+def test_memory_that_runs_out_while_loading_can_be_tried_again() -> None:
+    with pytest.raises(RetryableError, match="big: memory ran out while the model was loaded"), loading("big"):
+        torch.empty(1 << 55, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="shape"), loading("big"):
+        raise RuntimeError("shape")
 
 
 @pytest.mark.parametrize(

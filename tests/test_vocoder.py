@@ -12,6 +12,7 @@ from test_mel import AUDIOLDM, golden_wave
 from foleygen.audio.griffin_lim import GriffinLim, reconstruct
 from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
 from foleygen.audio.mel import MelConfig, MelSpectrogram, denormalise, mel_basis
+from foleygen.audio.vocos import VocosVocoder
 from foleygen.errors import SetupError
 
 FOLDER = Path(__file__).parent / "golden"
@@ -117,11 +118,21 @@ def test_a_generator_per_row_is_required():
         GriffinLim(CONFIG)(MEL.expand(2, -1, -1), generators(0))
 
 
+def test_who_can_go_on_from_samples_says_so():
+    begun = torch.randn(4096, generator=torch.Generator().manual_seed(1)) * 0.1
+    searched, neural = GriffinLim(CONFIG, iterations=4), VocosVocoder(CONFIG, hidden_size=16, depth=1).eval()
+    for vocoder in (searched, neural):
+        free, bound = vocoder(MEL, generators(0)), vocoder(MEL, generators(0), begun)
+        assert vocoder.goes_on == (not torch.equal(free, bound)) == (vocoder is searched)
+
+
 def test_hifigan_trims_its_surplus():
     pytest.importorskip("transformers")
     vocoder = HiFiGAN(HiFiGANConfig(upsample_initial_channel=32)).eval()
     mel = torch.randn(2, 64, 24, generator=torch.Generator().manual_seed(0))
     samples = vocoder(mel)
+    assert not vocoder.goes_on
+    assert torch.equal(samples, vocoder(mel, begun=samples[0]))
     untrimmed = vocoder.generator(mel.transpose(1, 2))
     assert samples.shape == (2, 24 * 160)
     assert untrimmed.shape == (2, 24 * 160 + 32)

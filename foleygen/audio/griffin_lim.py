@@ -25,6 +25,7 @@ class GriffinLim(nn.Module):
     """
 
     window: Tensor
+    goes_on = True
 
     def __init__(self, config: MelConfig | None = None, iterations: int = 32, momentum: float = 0.99) -> None:
         super().__init__()

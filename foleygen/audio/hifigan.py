@@ -40,6 +40,8 @@ class HiFiGAN(nn.Module):
     Raises SetupError where transformers is not installed.
     """
 
+    goes_on = False
+
     def __init__(self, config: HiFiGANConfig | None = None) -> None:
         super().__init__()
         try:
@@ -65,7 +67,7 @@ class HiFiGAN(nn.Module):
         )
 
     @torch.no_grad()
-    def forward(self, mel: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
+    def forward(self, mel: Tensor, generators: Sequence[torch.Generator] = (), begun: Tensor | None = None) -> Tensor:
         wanted = mel.shape[-1] * self.hop_length
         if mel.shape[-1] == 0 or len(mel) == 0:
             return mel.new_zeros(len(mel), wanted)

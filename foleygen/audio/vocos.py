@@ -46,6 +46,7 @@ class VocosVocoder(nn.Module):
     what a batch rounds differently is not heard.
     """
 
+    goes_on = False
     window: Tensor
     basis: Tensor
     spread: Tensor
@@ -81,7 +82,7 @@ class VocosVocoder(nn.Module):
         return sound
 
     @torch.no_grad()
-    def forward(self, mel: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
+    def forward(self, mel: Tensor, generators: Sequence[torch.Generator] = (), begun: Tensor | None = None) -> Tensor:
         if mel.shape[-1] == 0 or len(mel) == 0:
             return mel.new_zeros(len(mel), mel.shape[-1] * self.hop_length)
         rows = mel.float().clamp(0, 1).split(1)

@@ -1,28 +1,40 @@
-"""A bundle's parts as modules with their weights: the workshop that both engines share."""
+"""A bundle's parts as modules with their weights: the workshop that both engines share.
+
+What a ``kind`` in bundle.yaml stands for is a row of a table here: ENCODERS, FAMILIES (of the transformer),
+AUTOENCODERS, VOCODERS.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from foleygen.audio.griffin_lim import GriffinLim
+from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocoder import Vocoder
+from foleygen.audio.vocos import VocosVocoder
 from foleygen.engines.device import out_of_memory
 from foleygen.errors import BundleError
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
+from foleygen.models.diffusion import DiffusionModel
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.strict import Reader
+from foleygen.strict import Reader, did_you_mean
+from foleygen.weights.ambience import AmbienceBundle
 from foleygen.weights.bundle import Bundle
-from foleygen.weights.files import tensors
-from foleygen.weights.spec import BundleSpec
+from foleygen.weights.files import MANIFEST, tensors
+from foleygen.weights.spec import VocoderSpec
 
 Encoder = Callable[[Tensor], Tensor]
-SIDE_BLOCK = "sideblocks."
+Weights = Callable[[], dict[str, Tensor]]
+"""Read only by those who need them."""
+SIDE_BLOCK = "sideblocks"
 MANY_WEIGHTS = 2**22
 """Numbers that a model may have without weights for them, as the side block does."""
 Made = TypeVar("Made")
@@ -31,76 +43,141 @@ Model = TypeVar("Model", bound=nn.Module)
 
 def encoder_of(spec: Bundle, device: str) -> Encoder:
     """The video encoder with its weights: uint8 (1, T, S, S, 3) -> (1, F, C), both on ``device``."""
-    weights = tensors(spec, "encoder")
-    if spec.encoder.kind == "motion":
-        from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
+    return ENCODERS[spec.encoder.kind](spec, tensors(spec, "encoder"), device)
 
-        config = _config(MotionEncoderConfig, spec, "encoder", spec.encoder.options)
-        return _filled(_sized(MotionEncoder, spec, weights, config), weights, spec).to(device)
+
+def _motion(spec: Bundle, weights: dict[str, Tensor], device: str) -> Encoder:
+    from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
+
+    config = _config(MotionEncoderConfig, spec.path, "encoder", spec.encoder.options)
+    return _filled(_sized(MotionEncoder, spec.path, weights, config), weights, spec.path).to(device)
+
+
+def _cavp(spec: Bundle, weights: dict[str, Tensor], device: str) -> Encoder:
     from foleygen.models.cavp import CAVP
 
-    cavp = _filled(CAVP(), weights, spec).to(device)
+    cavp = _filled(CAVP(), weights, spec.path).to(device)
     return lambda frames: cavp.encode_video(frames.permute(0, 1, 4, 2, 3).float() / 255)
 
 
+ENCODERS: Mapping[str, Callable[[Bundle, dict[str, Tensor], str], Encoder]] = {"motion": _motion, "cavp": _cavp}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of transformer: its settings and its model, which is a ``DiffusionModel``.
+
+    ``spare`` names a list of its modules that only training runs, which may be left out of the weights.
+    """
+
+    config: type[Any]
+    model: type[nn.Module]
+    spare: str | None = None
+
+
+FAMILIES: dict[str, Family] = {"mdsgen": Family(TransformerConfig, MDSGen, spare=SIDE_BLOCK)}
+
+
+def diffusion_of(spec: Bundle, device: str = "cpu", dtype: torch.dtype = torch.float32) -> DiffusionModel:
+    """The transformer with its weights, of whichever family, for the sampler."""
+    model: Any = _transformer(spec).to(device, dtype)
+    made: DiffusionModel = model
+    return made
+
+
 def transformer_of(spec: Bundle) -> MDSGen:
-    """The transformer with its weights; the side block, which only masked training runs, may be left out of them."""
+    """The transformer with its weights where it is an MDSGen, for trainings. Raises BundleError where it is not."""
+    model = _transformer(spec)
+    if not isinstance(model, MDSGen):
+        fact = f"{spec.path}: its transformer is of the kind {spec.transformer_kind!r}"
+        raise BundleError(fact, "name a bundle with an MDSGen, such as tiny")
+    return model
+
+
+def _transformer(spec: Bundle) -> nn.Module:
+    family = FAMILIES.get(spec.transformer_kind)
+    if family is None:
+        fact = f"{spec.path / MANIFEST}: transformer.kind is {spec.transformer_kind!r}"
+        raise BundleError(fact, did_you_mean(spec.transformer_kind, FAMILIES))
     weights = tensors(spec, "transformer")
-    model = _sized(MDSGen, spec, weights, _config(TransformerConfig, spec, "transformer", spec.transformer))
-    if not any(name.startswith(SIDE_BLOCK) for name in weights):
-        model.sideblocks = nn.ModuleList()
-    return _filled(model, weights, spec)
+    config = _config(family.config, spec.path, "transformer", spec.transformer_options)
+    model = _sized(family.model, spec.path, weights, config)
+    if family.spare is not None and not any(name.startswith(f"{family.spare}.") for name in weights):
+        setattr(model, family.spare, nn.ModuleList())
+    return _filled(model, weights, spec.path)
 
 
 def autoencoder_of(spec: Bundle) -> PatchAutoencoder | KLAutoencoder:
     """The mel autoencoder with its weights."""
-    weights = tensors(spec, "autoencoder")
-    if spec.autoencoder.kind == "patch":
-        config = _config(PatchAutoencoderConfig, spec, "autoencoder", spec.autoencoder.config)
-        return _filled(_sized(PatchAutoencoder, spec, weights, config), weights, spec)
-    return load_kl(
-        spec.autoencoder.config,
-        weights,
-        latent_scale=spec.autoencoder.latent_scale,
-        channel=spec.autoencoder.channel,
-    )
+    return AUTOENCODERS[spec.autoencoder.kind](spec, tensors(spec, "autoencoder"))
 
 
-def vocoder_of(spec: Bundle) -> Vocoder:
-    """The mel inversion."""
-    if spec.vocoder.kind == "griffin_lim":
-        return _made(GriffinLim, spec, _made(mel_config, spec, spec), **spec.vocoder.options)
-    if spec.vocoder.kind == "vocos":
-        from foleygen.audio.vocos import VocosVocoder
+def _patch(spec: Bundle, weights: dict[str, Tensor]) -> PatchAutoencoder:
+    config = _config(PatchAutoencoderConfig, spec.path, "autoencoder", spec.autoencoder.config)
+    return _filled(_sized(PatchAutoencoder, spec.path, weights, config), weights, spec.path)
 
-        neural = _made(VocosVocoder, spec, _made(mel_config, spec, spec), **spec.vocoder.options)
-        _filled(neural.network, tensors(spec, "vocoder"), spec)
-        return neural
-    from foleygen.audio.hifigan import HiFiGAN, HiFiGANConfig
 
-    weights = tensors(spec, "vocoder")
-    vocoder = _sized(HiFiGAN, spec, weights, _config(HiFiGANConfig, spec, "vocoder", spec.vocoder.options))
-    _filled(vocoder.generator, weights, spec)
+def _kl(spec: Bundle, weights: dict[str, Tensor]) -> KLAutoencoder:
+    told = spec.autoencoder
+    return load_kl(told.config, weights, latent_scale=told.latent_scale, channel=told.channel)
+
+
+AUTOENCODERS: Mapping[str, Callable[[Bundle, dict[str, Tensor]], PatchAutoencoder | KLAutoencoder]] = {
+    "patch": _patch,
+    "kl": _kl,
+}
+
+
+def vocoder_of(bundle: Bundle | AmbienceBundle, device: str = "cpu") -> Vocoder:
+    """The mel inversion of a bundle of either kind."""
+    return made_vocoder(bundle.vocoder, mel_config(bundle), lambda: tensors(bundle, "vocoder"), bundle.path, device)
+
+
+def made_vocoder(spec: VocoderSpec, mel: MelConfig, weights: Weights, where: Path, device: str = "cpu") -> Vocoder:
+    """The vocoder that ``spec`` says for ``mel``. Raises BundleError, which begins with ``where`` it came from."""
+    return VOCODERS[spec.kind](spec.options, mel, weights, where).to(device)
+
+
+def _griffin_lim(options: Mapping[str, Any], mel: MelConfig, weights: Weights, where: Path) -> GriffinLim:
+    return _made(GriffinLim, where, mel, **options)
+
+
+def _vocos(options: Mapping[str, Any], mel: MelConfig, weights: Weights, where: Path) -> VocosVocoder:
+    neural = _made(VocosVocoder, where, mel, **options)
+    _filled(neural.network, weights(), where)
+    return neural.eval()
+
+
+def _hifigan(options: Mapping[str, Any], mel: MelConfig, weights: Weights, where: Path) -> HiFiGAN:
+    state = weights()
+    vocoder = _sized(HiFiGAN, where, state, _config(HiFiGANConfig, where, "vocoder", options))
+    _filled(vocoder.generator, state, where)
     return vocoder
 
 
-def mel_config(spec: BundleSpec) -> MelConfig:
-    """The mel of a bundle."""
-    mel = spec.mel
-    return MelConfig(spec.sample_rate, mel.n_fft, mel.hop_length, mel.num_mels, mel.f_min, mel.f_max, mel.scaling)
+VOCODERS: Mapping[str, Callable[[Mapping[str, Any], MelConfig, Weights, Path], GriffinLim | VocosVocoder | HiFiGAN]] = {
+    "griffin_lim": _griffin_lim,
+    "vocos": _vocos,
+    "hifigan": _hifigan,
+}
 
 
-def _config(kind: type[Made], spec: Bundle, part: str, options: Mapping[str, Any]) -> Made:
+def mel_config(bundle: Bundle | AmbienceBundle) -> MelConfig:
+    """The mel of a bundle of either kind. Raises BundleError where its numbers do not fit each other."""
+    return _made(MelConfig, bundle.path, sample_rate=bundle.sample_rate, **vars(bundle.mel))
+
+
+def _config(kind: type[Made], where: Path, part: str, options: Mapping[str, Any]) -> Made:
     """The dataclass ``kind`` from the options of bundle.yaml, each of the type that it has there."""
 
     def read() -> Made:
-        return Reader(BundleError).section(kind, options, f"{spec.path}: {part}")
+        return Reader(BundleError).section(kind, options, f"{where}: {part}")
 
     read.__name__ = kind.__name__
-    return _made(read, spec)
+    return _made(read, where)
 
 
-def _made(kind: Callable[..., Made], spec: Bundle, *parts: Any, **options: Any) -> Made:
+def _made(kind: Callable[..., Made], where: Path, *parts: Any, **options: Any) -> Made:
     """``kind`` from its parts and the options of bundle.yaml, which may not fit it."""
     try:
         return kind(*parts, **{name: _tuples(value) for name, value in options.items()})
@@ -109,18 +186,18 @@ def _made(kind: Callable[..., Made], spec: Bundle, *parts: Any, **options: Any) 
             raise
         reason = " ".join(str(error).split())
         name = getattr(kind, "__name__", "it")
-        raise BundleError(f"{spec.path}: its settings do not fit {name} ({reason})", "export it again") from error
+        raise BundleError(f"{where}: its settings do not fit {name} ({reason})", "export it again") from error
 
 
-def _sized(kind: Callable[..., Model], spec: Bundle, weights: dict[str, Tensor], *parts: Any) -> Model:
+def _sized(kind: Callable[..., Model], where: Path, weights: dict[str, Tensor], *parts: Any) -> Model:
     """The model, which is allocated only if ``weights`` are about as many as it has."""
     with torch.device("meta"):
-        wanted = sum(value.numel() for value in _made(kind, spec, *parts).state_dict().values())
+        wanted = sum(value.numel() for value in _made(kind, where, *parts).state_dict().values())
     held = sum(value.numel() for value in weights.values())
     if wanted > 2 * held + MANY_WEIGHTS:
-        fact = f"{spec.path}: its settings make a model of {wanted} numbers and its weights have {held}"
+        fact = f"{where}: its settings make a model of {wanted} numbers and its weights have {held}"
         raise BundleError(fact, "export it again")
-    return _made(kind, spec, *parts)
+    return _made(kind, where, *parts)
 
 
 def _tuples(value: Any) -> Any:
@@ -128,10 +205,10 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list | tuple) else value
 
 
-def _filled(model: Model, weights: dict[str, Tensor], spec: Bundle) -> Model:
+def _filled(model: Model, weights: dict[str, Tensor], where: Path) -> Model:
     try:
         model.load_state_dict({name: value.float() for name, value in weights.items()})
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise BundleError(f"{spec.path}: its weights do not fit its settings ({reason})", "export it again") from error
+        raise BundleError(f"{where}: its weights do not fit its settings ({reason})", "export it again") from error
     return model.eval()

@@ -5,20 +5,21 @@ N rows, S samples, M mel bands, T frames, R rows and W columns of tokens. A colu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foleygen.audio.mel import MelConfig, MelSpectrogram
-from foleygen.audio.vocos import VocosVocoder
-from foleygen.engines.device import choose_device, out_of_memory
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.vocoder import Vocoder
+from foleygen.engines.building import mel_config, vocoder_of
+from foleygen.engines.device import choose_device, loading
 from foleygen.engines.words import Words
-from foleygen.errors import BundleError, RetryableError, SetupError
+from foleygen.errors import BundleError, SetupError
 from foleygen.models.specmaskgit import SpecMaskGIT, load_specmaskgit
 from foleygen.models.vqgan import PATCH, load_vqgan
 from foleygen.sampling.parallel_decode import DecodeConfig, decode, guided
@@ -35,13 +36,13 @@ class Composer:
 
     def __init__(self, bundle: AmbienceBundle, device: str, precision: Precision = "fp32") -> None:
         self.bundle, self.device, self.precision = bundle, device, precision
-        self.mel_config = _mel_config(bundle)
+        self.mel_config = mel_config(bundle)
         self._mel = MelSpectrogram(self.mel_config).to(device)
         self._tokenizer = load_vqgan(bundle.tokenizer, tensors(bundle, "tokenizer")).to(device)
-        self.transformer: SpecMaskGIT = load_specmaskgit(
-            _tuples(bundle.transformer), tensors(bundle, "transformer")
-        ).to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-        self._vocoder = _vocoder(bundle, self.mel_config).to(device)
+        self.transformer: SpecMaskGIT = load_specmaskgit(bundle.transformer, tensors(bundle, "transformer")).to(
+            device, torch.bfloat16 if precision == "bf16" else torch.float32
+        )
+        self._vocoder = _vocoder(bundle, device)
         self.grid = self.transformer.config.grid
         _refuse_misfits(self)
         self.defaults = DecodeConfig(**vars(bundle.decoding))
@@ -55,13 +56,8 @@ class Composer:
         another window of them: a seed that has to sound alike on unlike machines needs fp32.
         """
         chosen = choose_device(device)
-        try:
+        with loading(bundle.name):
             return cls(bundle, chosen, precision)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            fact = f"{bundle.name}: memory ran out while the model was loaded"
-            raise RetryableError(fact, "close other programs, or use --device cpu") from error
 
     @property
     def sample_rate(self) -> int:
@@ -114,7 +110,7 @@ class Composer:
     @torch.inference_mode()
     def sound(self, mel: Tensor) -> Samples:
         """Samples (N, T * hop) of mel (N, M, T)."""
-        samples: Samples = self._vocoder(mel).float().cpu().numpy()
+        samples: Samples = self._vocoder(mel, []).float().cpu().numpy()
         return samples
 
     @torch.inference_mode()
@@ -151,26 +147,11 @@ class Composer:
         )
 
 
-def _mel_config(bundle: AmbienceBundle) -> MelConfig:
-    mel = bundle.mel
-    try:
-        return MelConfig(bundle.sample_rate, mel.n_fft, mel.hop_length, mel.num_mels, mel.f_min, mel.f_max)
-    except ValueError as error:
-        raise BundleError(f"{bundle.path}: {error}", "export it again") from error
-
-
-def _vocoder(bundle: AmbienceBundle, mel: MelConfig) -> VocosVocoder:
+def _vocoder(bundle: AmbienceBundle, device: str) -> Vocoder:
+    """One that needs no random numbers: the same tokens are always the same sound."""
     if bundle.vocoder.kind != "vocos":
         raise BundleError(f"{bundle.path}: its vocoder is {bundle.vocoder.kind!r}, not 'vocos'", "export it again")
-    weights = tensors(bundle, "vocoder")
-    try:
-        vocoder = VocosVocoder(mel, **bundle.vocoder.options)
-        vocoder.network.load_state_dict({name: value.float() for name, value in weights.items()})
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        fact = f"{bundle.path}: its vocoder does not fit its settings ({reason})"
-        raise BundleError(fact, "export it again") from error
-    return vocoder.eval()
+    return vocoder_of(bundle, device)
 
 
 def _refuse_misfits(composer: Composer) -> None:
@@ -184,8 +165,3 @@ def _refuse_misfits(composer: Composer) -> None:
     ):
         fact = f"{composer.bundle.path}: its tokenizer, transformer, mel and tags do not fit each other"
         raise BundleError(fact, "export it again")
-
-
-def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """YAML's lists as the tuples of frozen dataclasses."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -37,6 +39,18 @@ def out_of_memory(error: BaseException) -> bool:
     """True for the ways in which torch and Python say that memory ran out."""
     said = str(error)
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(text in said for text in OUT_OF_MEMORY)
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """While the models of the bundle ``name`` are loaded: memory that runs out is a RetryableError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        fact = f"{name}: memory ran out while the model was loaded"
+        raise RetryableError(fact, "close other programs, or use --device cpu") from error
 
 
 def explained(error: Exception, clip: Path) -> FoleygenError:

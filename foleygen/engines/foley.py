@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from foleygen.audio.griffin_lim import GriffinLim
-from foleygen.engines.building import autoencoder_of, encoder_of, transformer_of, vocoder_of
-from foleygen.engines.device import choose_device, choose_precision, out_of_memory
-from foleygen.errors import BundleError, RetryableError
+from foleygen.engines.building import autoencoder_of, diffusion_of, encoder_of, vocoder_of
+from foleygen.engines.device import choose_device, choose_precision, loading
+from foleygen.errors import BundleError
 from foleygen.models.diffusion import Condition
 from foleygen.sampling import joint
 from foleygen.sampling.joint import Tie
@@ -28,11 +27,9 @@ class Engine:
         self.bundle, self.device, self.precision = bundle, device, precision
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.encoder = encoder_of(bundle, device)
-        self.transformer = transformer_of(bundle).to(device, self.dtype)
+        self.transformer = diffusion_of(bundle, device, self.dtype)
         self.autoencoder = autoencoder_of(bundle).to(device, self.dtype)
-        self.vocoder = vocoder_of(bundle)
-        if isinstance(self.vocoder, nn.Module):
-            self.vocoder.to(device)
+        self.vocoder = vocoder_of(bundle, device)
         sampling = bundle.sampling
         self.defaults = SamplerConfig(
             num_inference_steps=sampling.num_inference_steps,
@@ -48,13 +45,8 @@ class Engine:
         Raises SetupError or BundleError, and RetryableError when the models do not fit in memory.
         """
         chosen = choose_device(device)
-        try:
+        with loading(bundle.name):
             return cls(bundle, chosen, choose_precision(precision, chosen))
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            fact = f"{bundle.name}: memory ran out while the model was loaded"
-            raise RetryableError(fact, "close other programs, or use --device cpu") from error
 
     def encode(self, frames: Tensor) -> Tensor:
         """Features (1, F, C) of uint8 frames (1, T, S, S, 3)."""
@@ -148,10 +140,10 @@ class Engine:
     ) -> Tensor:
         """As ``sounds`` for consecutive windows whose mels agree in ``overlap`` samples, ``rows`` of them at a time.
 
-        ``before`` (S,) is the sound of the window before the first. Where the phase is found by search, each window
-        goes on in that of the one before it; other vocoders hear the same mel and give the same sound.
+        ``before`` (S,) is the sound of the window before the first. Where the vocoder goes on, each window goes on in
+        the phase of the one before it; other vocoders hear the same mel and give the same sound.
         """
-        if not isinstance(self.vocoder, GriffinLim) or not overlap:
+        if not self.vocoder.goes_on or not overlap:
             firsts = range(0, len(mels), rows)
             return torch.cat([self.sounds(mels[i : i + rows], keys[i : i + rows]) for i in firsts])
         sounds: list[Tensor] = []

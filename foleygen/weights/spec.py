@@ -91,7 +91,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleSpec:
-    """What ``bundle.yaml`` says, except for the files; ``transformer`` holds TransformerConfig's fields."""
+    """What ``bundle.yaml`` says, except for the files.
+
+    ``transformer`` is a ``kind`` and that family's settings: under "mdsgen", which may go without saying,
+    TransformerConfig's fields.
+    """
 
     name: str
     licence: str
@@ -105,3 +109,13 @@ class BundleSpec:
     vocoder: VocoderSpec
     sampling: SamplingSpec
     sources: tuple[Source, ...] = ()
+
+    @property
+    def transformer_kind(self) -> str:
+        """The model family."""
+        return str(self.transformer.get("kind", "mdsgen"))
+
+    @property
+    def transformer_options(self) -> Mapping[str, Any]:
+        """The family's settings."""
+        return {name: value for name, value in self.transformer.items() if name != "kind"}

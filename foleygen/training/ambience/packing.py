@@ -12,6 +12,7 @@ from torch import Tensor
 
 from foleygen.audio.mel import MelConfig
 from foleygen.audio.vocos import VocosVocoder
+from foleygen.engines.building import made_vocoder
 from foleygen.errors import BundleError, UsageError
 from foleygen.models.vqgan import TRAINING_ONLY
 from foleygen.strict import Reader, plain
@@ -117,13 +118,10 @@ def _vocoder(folder: Path) -> VocosVocoder:
     config, where = READER.mapping(folder / parts.CONFIG), str(folder / parts.CONFIG)
     told = READER.section(VocoderSpec, config.get("vocoder"), f"{where}: vocoder")
     mel = READER.section(MelConfig, config.get("mel"), f"{where}: mel")
-    try:
-        vocoder = VocosVocoder(mel, **told.options)
-        vocoder.network.load_state_dict({name: value.float() for name, value in _loaded(folder).items()})
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise BundleError(f"{folder}: its weights do not fit its settings ({reason})", "train it again") from error
-    return vocoder.eval()
+    vocoder = made_vocoder(told, mel, lambda: _loaded(folder), folder)
+    if not isinstance(vocoder, VocosVocoder):
+        raise BundleError(f"{where}: its vocoder is {told.kind!r}, not 'vocos'", "name a run of train vocoder")
+    return vocoder
 
 
 def _loaded(folder: Path) -> dict[str, Tensor]:
