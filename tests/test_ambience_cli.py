@@ -23,6 +23,7 @@ from foleygen.errors import ClipError, FoleygenError, UsageError
 from foleygen.record import takes
 from foleygen.settings import Settings
 from foleygen.weights import catalogue, store
+from foleygen.weights.published.presets import CLAP
 
 MakeClip = Callable[..., Path]
 
@@ -244,7 +245,7 @@ def test_clap_lies_where_ambience_looks_for_it(tmp_path: Path, beds: Path) -> No
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
     out, err = called("models", "fetch", "clap", "--accept-licence")
-    assert Path(out.strip()) == store.clap_folder()
+    assert Path(out.strip()) == store.folder_of(CLAP)
     assert "Apache-2.0" in err
     listed, _ = called("models", "list")
     assert any(line.split()[:2] == ["clap", "installed"] for line in listed.splitlines())

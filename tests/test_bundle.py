@@ -334,7 +334,7 @@ def test_store_finds_installed_bundles_and_paths(tmp_path: Path, monkeypatch: py
     assert store.resolve("base") == store.models_root() / "base"
     assert store.models_root() / "base" in store.installed()
     assert store.resolve(str(tmp_path / "mine")) == tmp_path / "mine"
-    assert store.verify("base").name == "small"
+    assert store.load("base").name == "small"
     with pytest.raises(BundleError, match="did you mean 'base'"):
         store.resolve("bose")
     with pytest.raises(BundleError, match="is not a bundle"):

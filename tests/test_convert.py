@@ -20,9 +20,9 @@ from foleygen.models.cavp import CAVP
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.weights import bundle as bundles
 from foleygen.weights.files import MANIFEST, tensors
-from foleygen.weights.published import presets as convert
-from foleygen.weights.published.cavp import cavp_shapes, convert_cavp
-from foleygen.weights.published.checkpoint import compare, read_checkpoint
+from foleygen.weights.published import assembly as convert
+from foleygen.weights.published.cavp import convert_cavp
+from foleygen.weights.published.checkpoint import compare, read_checkpoint, shapes_of
 from foleygen.weights.published.kl import STABLE_DIFFUSION, convert_kl
 from foleygen.weights.published.mdsgen import convert_mdsgen
 
@@ -135,8 +135,8 @@ def same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
 
 def test_expected_keys_are_the_published_ones() -> None:
     keys = cavp_keys()
-    assert cavp_shapes() == {key: keys[key] for key in keys if key.startswith("video_")}
-    assert len(cavp_shapes()) == 320
+    assert shapes_of(CAVP) == {key: keys[key] for key in keys if key.startswith("video_")}
+    assert len(shapes_of(CAVP)) == 320
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_every_difference_is_listed(tmp_path: Path) -> None:
     assert "1 unexpected: video_encoder.layer9.weight" in text
     assert "video_project_head.weight (512, 1024) instead of (512, 2048)" in text
     assert "cavp.pt" in text
-    assert compare(hollow(cavp_shapes()), cavp_shapes()).ok
+    assert compare(hollow(shapes_of(CAVP)), shapes_of(CAVP)).ok
 
 
 def test_wrong_grid_is_noticed(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from test_convert import audioldm_standin, cavp_keys, hollow, mdsgen_standin
 
 from foleygen.errors import BundleError, SetupError, UsageError
 from foleygen.weights import catalogue, fetch, store
+from foleygen.weights.bundle import Bundle
 from foleygen.weights.catalogue import CatalogueFile, CatalogueModel
+from foleygen.weights.published.presets import PRESETS, ingredients, preset
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = b'{"in_channels": 1}'
@@ -222,9 +224,10 @@ def test_base_is_fetched_and_becomes_an_installed_bundle(
         site.files[place] = source.read_bytes()
     unpinned = replace(base, files=tuple(replace(item, sha256=None) for item in base.files))
     links = {"mdsgen": f"{site.address}/release.pt"}
-    made = fetch.install(unpinned, accept_licence=True, links=links, endpoint=site.address)
-    assert store.resolve("base") == made.path
-    assert store.verify("base") == made
+    folder = fetch.install(unpinned, accept_licence=True, links=links, endpoint=site.address)
+    assert store.resolve("base") == folder
+    made = store.load("base", Bundle)
+    assert made == store.load(folder)
     assert made.parts.keys() == {"encoder", "transformer", "autoencoder", "vocoder"}
     recorded = {source.sha256 for source in made.sources}
     assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in sources.values()} <= recorded
@@ -267,6 +270,26 @@ def test_the_catalogue_is_sound() -> None:
     assert base["cavp"].bytes == 1_361_483_035
     assert catalogue.place_of(base["cavp"].sha256 or "").startswith("huggingface.co/SimianLuo/Diff-Foley")
     assert catalogue.place_of("00" * 32) == ""
+
+
+def test_every_published_model_is_a_row_and_its_ingredients_are_among_its_files(tmp_path: Path) -> None:
+    assert {row.name for row in PRESETS} == {model.name for model in catalogue.load()}
+    for row in PRESETS:
+        for item in row.ingredients:
+            assert tmp_path in item.among(fetched_of(row.name, tmp_path)).parents
+        assert bool(row.ingredients) == (row.make is not None)
+        assert preset(row.name) is row
+    with pytest.raises(UsageError, match="did you mean 'clap'"):
+        preset("claps")
+    where = {item.name: item.among(fetched_of("base", tmp_path)) for item in ingredients() if item.name != "vae"}
+    assert where["audioldm"] == tmp_path / "AudioLDM"
+    assert where["cavp"] == tmp_path / "Diff-Foley/diff_foley_ckpt/cavp_epoch66.ckpt"
+    vae = next(item for item in ingredients() if item.name == "vae")
+    assert vae.among(fetched_of("paper", tmp_path)) == tmp_path / "stable-diffusion-v1-4/vae"
+
+
+def fetched_of(name: str, root: Path) -> dict[str, Path]:
+    return {item.name: root / item.folder / item.file for item in catalogue.model(name).files}
 
 
 def test_the_notice_says_what_the_licences_allow() -> None:

@@ -45,9 +45,10 @@ GPU_BATCH = 8
 
 def load_bundle(settings: Settings) -> Bundle:
     """The bundle that ``settings.model`` names, verified."""
-    from foleygen.weights import bundle, store
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
 
-    return bundle.load(store.resolve(settings.model))
+    return store.load(settings.model, Bundle)
 
 
 def load_ambience(settings: Settings) -> AmbienceBundle | None:
@@ -56,9 +57,10 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     if not settings.composes:
         return None
     from foleygen.engines.words import understand
-    from foleygen.weights import ambience, store
+    from foleygen.weights import store
+    from foleygen.weights.ambience import AmbienceBundle
 
-    found = ambience.load(store.resolve(settings.ambience_model))
+    found = store.load(settings.ambience_model, AmbienceBundle)
     if settings.ambience is not None:
         log.warning("ambience: %s", understand(settings.ambience, found))
     return found

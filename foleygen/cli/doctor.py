@@ -122,20 +122,36 @@ def check_codecs() -> list[Finding]:
 
 
 def check_weights() -> list[Finding]:
-    """The default bundle and every installed one, with their checksums."""
+    """The default bundle and every installed one, with their checksums, and the published ones that are not here."""
     from foleygen.settings import Settings
     from foleygen.weights import store
 
     findings = []
     for model in {str(store.resolve(Settings.model)), *map(str, store.installed())}:
         try:
-            bundle = store.verify(model)
+            bundle = store.load(model)
         except FoleygenError as error:
             findings.append(Finding(Path(model).name, False, error.message, error.remedy))
         else:
             use = "commercial use allowed" if bundle.commercial else "non-commercial use only"
             findings.append(Finding(f"model {bundle.name}", True, f"whole, {bundle.licence}, {use}"))
-    return sorted(findings, key=lambda finding: finding.name)
+    return sorted(findings, key=lambda finding: finding.name) + _published()
+
+
+def _published() -> list[Finding]:
+    """Published models that could be had, or that are here without being a bundle."""
+    from foleygen.weights import store
+    from foleygen.weights.published.presets import PRESETS
+
+    findings = []
+    for preset in PRESETS:
+        if not store.folder_of(preset).is_dir():
+            use = "commercial use allowed" if preset.published.commercial else "non-commercial use only"
+            fact = f"not installed, can be had with 'foleygen models fetch {preset.name}', {use}"
+            findings.append(Finding(f"model {preset.name}", True, fact))
+        elif preset.make is None:
+            findings.append(Finding(f"model {preset.name}", True, f"installed, {preset.published.licence}"))
+    return findings
 
 
 def check_cache() -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from foleygen.cli.terminal.reading import byte_size
 from foleygen.errors import ExitCode, FoleygenError, UsageError
+from foleygen.weights.published import presets
 
 if TYPE_CHECKING:
     from foleygen.weights.ambience import AmbienceBundle
@@ -41,18 +43,16 @@ def list_models(as_json: bool) -> None:
       foleygen models list
     """
     from foleygen.cli.terminal.streams import write_json, write_table
-    from foleygen.weights import catalogue, store
+    from foleygen.weights import store
 
     rows = [_listed(path) for path in store.installed()]
     have = {row["name"] for row in rows}
-    for entry in catalogue.load():
-        if entry.name == store.CLAP and store.clap_folder().is_dir():
-            row = {"name": entry.name, "state": "installed", "commercial": entry.commercial}
-            rows.append({**row, "path": str(store.clap_folder())})
-        elif entry.name not in have:
-            rows.append(
-                {"name": entry.name, "state": "to fetch", "commercial": entry.commercial, "path": entry.summary}
-            )
+    for known in presets.PRESETS:
+        row = {"name": known.name, "commercial": known.published.commercial}
+        if known.make is None and store.folder_of(known).is_dir():
+            rows.append({**row, "state": "installed", "path": str(store.folder_of(known))})
+        elif known.name not in have:
+            rows.append({**row, "state": "to fetch", "path": known.published.summary})
     if as_json:
         write_json(rows)
         return
@@ -85,7 +85,7 @@ def show(model: str, as_json: bool) -> None:
     from foleygen.strict import plain
     from foleygen.weights import store
 
-    found = store.load(store.resolve(model), verify=False)
+    found = store.load(model, verify=False)
     if as_json:
         write_json({**plain(found), "path": str(found.path)})
         return
@@ -142,7 +142,6 @@ def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
     """
     from foleygen.cli.terminal.streams import write_note, write_result
     from foleygen.weights import fetch as fetching
-    from foleygen.weights import store
 
     given = dict(_link(text) for text in links)
     write_note(fetching.licence_notice(model))
@@ -150,11 +149,7 @@ def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
     def told(item: CatalogueFile, state: str) -> None:
         write_note(f"{item.folder}/{item.file}: {state}")
 
-    if model == store.CLAP:
-        write_result(str(fetching.install_clap(accept_licence=accept_licence, links=given, on_file=told)))
-        return
-    bundle = fetching.install(model, accept_licence=accept_licence, links=given, on_file=told)
-    write_result(str(bundle.path))
+    write_result(str(fetching.install(model, accept_licence=accept_licence, links=given, on_file=told)))
 
 
 def _link(text: str) -> tuple[str, str]:
@@ -167,16 +162,22 @@ def _link(text: str) -> tuple[str, str]:
 _PATH = click.Path(path_type=Path)
 
 
+def _ingredient_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each thing that published models are made from; required where all of them are."""
+    makes = [row.name for row in presets.PRESETS if row.make is not None]
+    for item, users in reversed(presets.ingredients().items()):
+        everyone = len(users) == len(makes)
+        text = item.help if everyone else f"{', '.join(users)}: {item.help}"
+        option = click.option(f"--{item.name}", type=_PATH, metavar=item.metavar, required=everyone, help=text)
+        command = option(command)
+    return command
+
+
 @models.command("import")
-@click.argument("preset", type=click.Choice(["base", "paper"]))
-@click.option("--cavp", type=_PATH, required=True, metavar="FILE", help="CAVP: cavp_epoch66.ckpt.")
-@click.option("--mdsgen", type=_PATH, required=True, metavar="FILE", help="The transformer: mdsgen_audioldm.pt.")
-@click.option("--audioldm", type=_PATH, metavar="DIR", help="base: AudioLDM's folder with vae/ and vocoder/.")
-@click.option("--vae", type=_PATH, metavar="PATH", help="paper: Stable Diffusion's vae/ folder or checkpoint.")
+@click.argument("preset", type=click.Choice([row.name for row in presets.PRESETS if row.make is not None]))
+@_ingredient_options
 @click.option("-o", "--output", type=_PATH, metavar="DIR", help="The bundle's folder; else the user's data folder.")
-def import_weights(
-    preset: str, cavp: Path, mdsgen: Path, audioldm: Path | None, vae: Path | None, output: Path | None
-) -> None:
+def import_weights(preset: str, output: Path | None, **given: Path | None) -> None:
     """Make a bundle from published weight files that are on this machine already.
 
     Every key and shape is checked; pickles are read without running code in them, once.
@@ -187,16 +188,13 @@ def import_weights(
       foleygen models import paper --cavp cavp_epoch66.ckpt --mdsgen my_paper_grid.pt --vae sd-v1/vae/
     """
     from foleygen.cli.terminal.streams import write_note, write_result
-    from foleygen.weights import catalogue, store
-    from foleygen.weights.published import presets as convert
+    from foleygen.weights import store
 
-    write_note(catalogue.model(preset).notice())
-    destination = output or store.models_root() / preset
-    if preset == "base":
-        bundle = convert.import_base(cavp, mdsgen, _needed(audioldm, "--audioldm", preset), destination)
-    else:
-        bundle = convert.import_paper(cavp, mdsgen, _needed(vae, "--vae", preset), destination)
-    write_result(str(bundle.path))
+    chosen = presets.preset(preset)
+    assert chosen.make is not None
+    write_note(chosen.published.notice())
+    files = {item.name: _needed(given[item.name], f"--{item.name}", preset) for item in chosen.ingredients}
+    write_result(str(chosen.make(files, output or store.folder_of(chosen)).path))
 
 
 def _needed(path: Path | None, option: str, preset: str) -> Path:
@@ -221,7 +219,7 @@ def verify(names: tuple[str, ...]) -> ExitCode:
     code = ExitCode.OK
     for model in names or [str(path) for path in store.installed()]:
         try:
-            found = store.verify(model)
+            found = store.load(model)
         except FoleygenError as error:
             write_note(f"error: {error}")
             code = ExitCode.ENVIRONMENT

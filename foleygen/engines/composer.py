@@ -26,6 +26,7 @@ from foleygen.sampling.parallel_decode import DecodeConfig, decode, guided
 from foleygen.weights import store
 from foleygen.weights.ambience import AmbienceBundle
 from foleygen.weights.files import tensors
+from foleygen.weights.published.presets import CLAP
 
 Samples = NDArray[np.float32]
 Precision = Literal["fp32", "bf16"]
@@ -85,7 +86,7 @@ class Composer:
             return weights.to(self.device)
         from foleygen.models.clap import load_clap
 
-        folder = store.clap_folder()
+        folder = store.folder_of(CLAP)
         if not folder.is_dir():
             fact = f"{self.bundle.name} understands words through CLAP, which is not installed"
             raise SetupError(fact, "run 'foleygen models fetch clap', or use the bundle 'ambience'")

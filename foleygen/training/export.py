@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from foleygen.audio.mel import MelConfig
@@ -19,7 +18,7 @@ from foleygen.models.transformer import TransformerConfig
 from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
-from foleygen.weights.files import tensors
+from foleygen.weights.files import halved, tensors
 from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
 
 FRAME_RATE = Fraction(125, 4)
@@ -85,7 +84,7 @@ def export(
         sampling=sampling,
     )
     parts = {
-        part: _halved(weights)
+        part: halved(weights)
         for part, weights in (
             ("encoder", trained.encoder),
             ("transformer", _without_side_block(trained.transformer)),
@@ -98,10 +97,6 @@ def export(
 def _without_side_block(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Sampling never runs the side interpolator."""
     return {name: value for name, value in weights.items() if not name.startswith("sideblocks.")}
-
-
-def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.to(torch.float16) if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def export_transformer(
@@ -130,7 +125,7 @@ def export_transformer(
     transformer["latent_shape"] = list(config.latent_shape)
     spec = replace(spec, name=name, transformer=transformer, sampling=sampling)
     parts = {part: tensors(base, part) for part in base.parts}
-    parts["transformer"] = _halved(_without_side_block(weights))
+    parts["transformer"] = halved(_without_side_block(weights))
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
 
@@ -153,6 +148,6 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
     }
     spec = replace(spec, name=name, vocoder=VocoderSpec(kind="vocos", options=options))
     parts = {part: tensors(base, part) for part in base.parts}
-    parts["vocoder"] = _halved(vocoder.network.state_dict())
+    parts["vocoder"] = halved(vocoder.network.state_dict())
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)

@@ -11,10 +11,9 @@ from typing import Any, Literal
 from foleygen.atomic import publish
 from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError
 from foleygen.weights import catalogue, store
-from foleygen.weights.bundle import Bundle
 from foleygen.weights.catalogue import CatalogueFile, CatalogueModel
 from foleygen.weights.files import sha256
-from foleygen.weights.published import presets as convert
+from foleygen.weights.published import presets
 
 RECORD = "fetched.json"
 """Size and SHA-256 of every fetched file, kept beside them."""
@@ -76,36 +75,16 @@ def install(
     links: Mapping[str, str] | None = None,
     endpoint: str | None = None,
     on_file: OnFile | None = None,
-) -> Bundle:
-    """Fetch a preset's files (see ``fetch``) and make them a bundle in the user's data folder."""
-    model = catalogue.model(name) if isinstance(name, str) else name
-    paths = fetch(
-        model, store.downloads_root(), accept_licence=accept_licence, links=links, endpoint=endpoint, on_file=on_file
-    )
-    destination = store.models_root() / model.name
-    vae = paths["vae"].parent
-    if model.name == "base":
-        return convert.import_base(paths["cavp"], paths["mdsgen"], vae.parent, destination)
-    return convert.import_paper(paths["cavp"], paths["mdsgen"], vae, destination)
-
-
-def install_clap(
-    *,
-    accept_licence: bool,
-    links: Mapping[str, str] | None = None,
-    endpoint: str | None = None,
-    on_file: OnFile | None = None,
 ) -> Path:
-    """Fetch CLAP (see ``fetch``) into the folder among the user's models in which ambience looks for it."""
-    paths = fetch(
-        catalogue.model(store.CLAP),
-        store.models_root(),
-        accept_licence=accept_licence,
-        links=links,
-        endpoint=endpoint,
-        on_file=on_file,
-    )
-    return paths["config"].parent
+    """Fetch a preset's files (see ``fetch``), make them what is used, and return its folder among the user's models."""
+    model = catalogue.model(name) if isinstance(name, str) else name
+    preset = presets.preset(model.name)
+    folder = store.folder_of(preset)
+    root = store.models_root() if preset.make is None else store.downloads_root()
+    paths = fetch(model, root, accept_licence=accept_licence, links=links, endpoint=endpoint, on_file=on_file)
+    if preset.make is not None:
+        preset.make({item.name: item.among(paths) for item in preset.ingredients}, folder)
+    return folder
 
 
 def _require_place(item: CatalogueFile, root: Path, links: Mapping[str, str]) -> None:

@@ -120,6 +120,11 @@ def tensors(bundle: Weights, part: str) -> dict[str, Tensor]:
     return state
 
 
+def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with its floating point numbers in half precision, as bundles are written."""
+    return {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file in hex."""
     with open(path, "rb") as handle:

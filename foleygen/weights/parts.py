@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from foleygen.atomic import publish
 from foleygen.errors import BundleError
 from foleygen.strict import Reader
+from foleygen.weights.files import halved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,9 +23,8 @@ def save(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor]) -
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     with publish(folder / WEIGHTS) as temporary:
-        save_file({name: value.contiguous() for name, value in halves.items()}, str(temporary))
+        save_file({name: value.contiguous() for name, value in halved(state).items()}, str(temporary))
         temporary.chmod(0o644)  # safetensors would keep it to its owner
     with publish(folder / CONFIG) as temporary:
         temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")

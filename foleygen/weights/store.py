@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import overload
 
 from foleygen.errors import BundleError
 from foleygen.strict import did_you_mean
 from foleygen.weights import ambience, bundle, catalogue
-from foleygen.weights import ambience as bundles
 from foleygen.weights.ambience import AmbienceBundle
 from foleygen.weights.bundle import Bundle
 from foleygen.weights.files import MANIFEST, kind_of
-
-if TYPE_CHECKING:
-    from foleygen.weights.bundle import Bundle
+from foleygen.weights.published.presets import Preset
 
 EMBEDDED = Path(__file__).with_name("embedded")
-CLAP = "clap"
-"""Name of the model, no bundle, that understands any words; its folder among the user's models."""
 
 
 def data_root() -> Path:
@@ -69,19 +64,34 @@ def installed() -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def load(path: Path, verify: bool = True) -> Bundle | AmbienceBundle:
-    """The bundle in a folder, of whichever kind. Raises BundleError."""
-    return ambience.load(path, verify) if kind_of(path) == ambience.KIND else bundle.load(path, verify)
+@overload
+def load(model: str | Path, *, verify: bool = True) -> Bundle | AmbienceBundle: ...
 
 
-def clap_folder() -> Path:
-    """Where CLAP is, once it is fetched."""
-    return models_root() / CLAP
+@overload
+def load(model: str | Path, kind: type[Bundle], *, verify: bool = True) -> Bundle: ...
 
 
-def verify(model: str) -> Bundle | AmbienceBundle:
-    """Load the bundle with every checksum compared. Raises BundleError."""
-    return load(resolve(model), verify=True)
+@overload
+def load(model: str | Path, kind: type[AmbienceBundle], *, verify: bool = True) -> AmbienceBundle: ...
+
+
+def load(
+    model: str | Path, kind: type[Bundle] | type[AmbienceBundle] | None = None, *, verify: bool = True
+) -> Bundle | AmbienceBundle:
+    """The bundle that a name or folder stands for: one of the ``kind``, if given, else of whichever it is.
+
+    A Path is a folder, a text what ``resolve`` takes. ``verify`` compares every checksum. Raises BundleError.
+    """
+    folder = model if isinstance(model, Path) else resolve(model)
+    if kind is None:
+        kind = AmbienceBundle if kind_of(folder) == ambience.KIND else Bundle
+    return ambience.load(folder, verify) if kind is AmbienceBundle else bundle.load(folder, verify)
+
+
+def folder_of(preset: Preset) -> Path:
+    """Where a published model is, once it is fetched or imported."""
+    return models_root() / preset.name
 
 
 def _named(model: str) -> tuple[Path, ...]:
@@ -89,15 +99,3 @@ def _named(model: str) -> tuple[Path, ...]:
     if model in ("", ".", "..") or Path(model).name != model:
         return ()
     return EMBEDDED / model, models_root() / model
-
-
-def load_bundle(model: str) -> AmbienceBundle:
-    """The verified bundle that a name or folder stands for. Raises BundleError."""
-    return bundles.load(resolve(model))
-
-
-def open_bundle(model: str) -> Bundle:
-    """The bundle with this name or in this folder. Raises BundleError."""
-    from foleygen.weights import bundle as bundles
-
-    return bundles.load(resolve(model))

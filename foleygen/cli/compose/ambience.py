@@ -58,10 +58,10 @@ def ambience(
     """
     from foleygen.cli.terminal.streams import write_note, write_result
     from foleygen.engines.words import understand
-    from foleygen.weights import ambience as bundles
     from foleygen.weights import store
+    from foleygen.weights.ambience import AmbienceBundle
 
-    bundle = bundles.load(store.resolve(model))
+    bundle = store.load(model, AmbienceBundle)
     if listing:
         _list(bundle)
         return

@@ -65,9 +65,10 @@ def composing_options(command: Command) -> Command:
 def load_composer(model: str, device: str, precision: Precision = "fp32") -> Composer:
     """The verified bundle on its device."""
     from foleygen.engines.composer import Composer
-    from foleygen.weights.store import load_bundle
+    from foleygen.weights import store
+    from foleygen.weights.ambience import AmbienceBundle
 
-    return Composer.load(load_bundle(model), device, precision)
+    return Composer.load(store.load(model, AmbienceBundle), device, precision)
 
 
 def asked(composer: Composer, key: tuple[object, ...], steps: int | None, candidates: int = 1) -> Ask:

@@ -193,10 +193,10 @@ def vocoder(
     torch.set_num_threads(1)
     bundle = None
     if model is not None:
-        from foleygen.weights import bundle as bundles
         from foleygen.weights import store
+        from foleygen.weights.bundle import Bundle
 
-        bundle = bundles.load(store.resolve(model))
+        bundle = store.load(model, Bundle)
     mel, vocoders = vocoding.contenders(runs, bundle)
     autoencoder = autoencoder_of(bundle) if bundle is not None else None
     sounds = vocoding.held_out(mel, count, recordings, counter("drawing"))

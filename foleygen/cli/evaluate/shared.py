@@ -64,9 +64,10 @@ def open_engine(invocation: Invocation, config_file: Path | None, values: dict[s
     """The engine of the settings, and the seed."""
     settings = load_settings(invocation, config_file, values)
     from foleygen.engines.foley import Engine
-    from foleygen.weights import bundle, store
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
 
-    engine = Engine.load(bundle.load(store.resolve(settings.model)), settings.device, settings.precision)
+    engine = Engine.load(store.load(settings.model, Bundle), settings.device, settings.precision)
     engine.defaults = replace(
         engine.defaults,
         num_inference_steps=settings.steps or engine.defaults.num_inference_steps,

@@ -104,10 +104,11 @@ def vocoder(
     from foleygen.cli.terminal.steps import open_steps
     from foleygen.training.recipe import VocoderRecipe, load
     from foleygen.training.vocoder import vocoder_loop
-    from foleygen.weights.store import open_bundle
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
 
     chosen = shared(load(recipe, VocoderRecipe), shares)
-    bundle = open_bundle(decoder) if decoder is not None else None
+    bundle = store.load(decoder, Bundle) if decoder is not None else None
     with computing(loop) as (device, changes):
         with open_steps("sounds", quiet) as steps:
             prepared = vocoder_loop(
@@ -176,10 +177,11 @@ def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quie
     """
     from foleygen.training.mdsgen import mdsgen_loop
     from foleygen.training.recipe import MdsgenRecipe, load
-    from foleygen.weights.store import open_bundle
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
 
     chosen = load(recipe, MdsgenRecipe)
-    bundle = open_bundle(init) if init else None
+    bundle = store.load(init, Bundle) if init else None
     with computing(loop) as (device, changes):
         run_loop(mdsgen_loop(changed(chosen, changes), data, bundle, output, device), "mdsgen", quiet)
 
@@ -219,12 +221,13 @@ def bundle(
     from foleygen.cli.terminal.streams import write_result
     from foleygen.training import packing
     from foleygen.training.data.credits import credits_of
-    from foleygen.weights.store import open_bundle
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
 
     text = text_of(card) if card else None
     if mdsgen_run is None and (base is None or vocoder_run is None):
         raise UsageError("--mdsgen: not given", "give it, or --vocoder and --base")
-    made = open_bundle(base) if base is not None else None
+    made = store.load(base, Bundle) if base is not None else None
     if made is not None and mdsgen_run is not None:
         made = packing.pack_transformer(output, made, mdsgen_run, name, text)
     elif mdsgen_run is not None:

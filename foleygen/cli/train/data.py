@@ -141,7 +141,8 @@ def prepare(
     from foleygen.engines.device import choose_device
     from foleygen.training.data.prepare import Encoders
     from foleygen.training.data.prepare import prepare as run
-    from foleygen.weights.store import open_bundle
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
 
     part = shards.parse(shard)
     max_pixels = load_settings(invocation, config_file, values).max_pixels
@@ -149,7 +150,7 @@ def prepare(
     named = ", ".join(map(printable, clips))
     if not found:
         raise NoClipsError(f"{named}: no clip found", "name a folder with clips that have sound")
-    encoders = Encoders.load(open_bundle(model), choose_device(device))
+    encoders = Encoders.load(store.load(model, Bundle), choose_device(device))
     own = range(part.index - 1, len(found), part.count)
     results: list[Prepared] = []
     with open_steps("clips", quiet) as steps:

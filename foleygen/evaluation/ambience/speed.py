@@ -32,7 +32,8 @@ from foleygen.sampling.parallel_decode import DecodeConfig, decode, guided
 from foleygen.settings import Settings
 from foleygen.training import recipe
 from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TokenizerRecipe
-from foleygen.weights.store import load_bundle
+from foleygen.weights import store
+from foleygen.weights.ambience import AmbienceBundle
 
 Size = Literal["embedded", "small", "paper"]
 Precision = Literal["fp32", "bf16", "int8"]
@@ -130,7 +131,7 @@ def measure(config: SpeedConfig, on_turn: Callable[[int, int], None]) -> list[Sp
 def load_system(model: str, size: Size) -> System:
     """The bundle's models under "embedded"; else a transformer with random weights, and what turns its tokens into
     sound: the bundle's where the grid is the same, the published geometry with random weights where it is not."""
-    composer = Composer(load_bundle(model), "cpu")
+    composer = Composer(store.load(model, AmbienceBundle), "cpu")
     if size == "embedded":
         return of_composer(composer)
     config = recipe.load(f"specmaskgit-{size}", SpecMaskGITRecipe).model

@@ -26,6 +26,7 @@ from foleygen.training.recipe import recorded
 from foleygen.training.vocoder import trained_vocoder
 from foleygen.weights import ambience, parts
 from foleygen.weights.ambience import AmbienceBundle, AmbienceSpec, DecodingSpec
+from foleygen.weights.files import halved
 from foleygen.weights.spec import MelSpec, VocoderSpec
 
 READER = Reader(BundleError)
@@ -81,7 +82,7 @@ def pack_ambience(
     )
     states = {"tokenizer": tokenizer_state, "transformer": transformer_state, "vocoder": _state(vocoder)}
     text = (card or _card(terms.name, spec)) + credits
-    halves = {part: _halved(state) for part, state in states.items()}
+    halves = {part: halved(state) for part, state in states.items()}
     return ambience.save(folder, spec, halves, licence_text=terms.text, model_card=text)
 
 
@@ -141,10 +142,6 @@ def _is_part(folder: Path) -> bool:
 
 def _state(vocoder: VocosVocoder) -> dict[str, Tensor]:
     return dict(vocoder.network.state_dict())
-
-
-def _halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
 
 
 def _card(name: str, spec: AmbienceSpec) -> str:

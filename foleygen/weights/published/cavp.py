@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from foleygen.weights.published.checkpoint import Shapes, _checked, read_checkpoint
+from foleygen.models.cavp import CAVP
+from foleygen.weights.published.checkpoint import _checked, read_checkpoint, shapes_of
 from foleygen.weights.spec import EncoderSpec
 
 
@@ -21,7 +22,7 @@ def convert_cavp(path: Path) -> dict[str, Tensor]:
         for key, value in read_checkpoint(path).items()
         if not key.startswith(("spec_encoder.", "spec_project_head.")) and key != "logit_scale"
     }
-    return _checked(path, "CAVP", state, cavp_shapes())
+    return _checked(path, "CAVP", state, shapes_of(CAVP))
 
 
 def _cavp_spec(transformer: Mapping[str, Any]) -> EncoderSpec:
@@ -35,33 +36,3 @@ def _cavp_spec(transformer: Mapping[str, Any]) -> EncoderSpec:
         num_features=count,
         feature_dim=int(transformer["feature_dim"]),
     )
-
-
-CAVP_LAYERS = ((3, 64, 1), (4, 128, 1), (6, 256, 3), (3, 512, 3))
-"""SlowOnly ResNet3D-50: blocks, planes and temporal kernel of each stage."""
-
-
-def cavp_shapes() -> Shapes:
-    """Keys and shapes of CAVP's video side: the SlowOnly-R50 and its projection, 320 in all."""
-    shapes: Shapes = {}
-
-    def unit(name: str, *weight: int) -> None:
-        shapes[f"{name}.conv.weight"] = weight
-        for statistic in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{name}.bn.{statistic}"] = weight[:1]
-        shapes[f"{name}.bn.num_batches_tracked"] = ()
-
-    unit("video_encoder.conv1", 64, 3, 1, 7, 7)
-    width = 64
-    for stage, (blocks, planes, kernel) in enumerate(CAVP_LAYERS, start=1):
-        for block in range(blocks):
-            name = f"video_encoder.layer{stage}.{block}"
-            unit(f"{name}.conv1", planes, width, kernel, 1, 1)
-            unit(f"{name}.conv2", planes, planes, 1, 3, 3)
-            unit(f"{name}.conv3", 4 * planes, planes, 1, 1, 1)
-            if block == 0:
-                unit(f"{name}.downsample", 4 * planes, width, 1, 1, 1)
-            width = 4 * planes
-    shapes["video_project_head.weight"] = (512, width)
-    shapes["video_project_head.bias"] = (512,)
-    return shapes

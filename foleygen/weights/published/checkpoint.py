@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foleygen.errors import BundleError
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes_of(make: Callable[[], nn.Module]) -> Shapes:
+    """Keys and shapes of the weights of the model that ``make`` makes, which takes no memory."""
+    with torch.device("meta"):
+        model = make()
+    return {key: tuple(value.shape) for key, value in model.state_dict().items()}
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,3 @@ def _weights_in(folder: Path, names: Iterable[str]) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise BundleError(f"{folder}: holds none of {', '.join(names)}", "download the folder again")
-
-
-Shapes = dict[str, tuple[int, ...]]

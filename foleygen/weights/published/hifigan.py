@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from foleygen.errors import BundleError, SetupError
-from foleygen.weights.published.checkpoint import _checked, _read_json, _weights_in, read_checkpoint
+from foleygen.weights.published.checkpoint import _checked, _read_json, _weights_in, read_checkpoint, shapes_of
 
 
 def convert_vocoder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -24,13 +24,12 @@ def convert_vocoder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise BundleError(f"{path / 'config.json'}: {fact}", "name the vocoder/ folder of AudioLDM")
     defaults = SpeechT5HifiGanConfig().to_dict()
     options = {name: stored.get(name, defaults[name]) for name in HIFIGAN_OPTIONS}
-    with torch.device("meta"):
-        expected = SpeechT5HifiGan(SpeechT5HifiGanConfig(**options, normalize_before=False)).state_dict()
+    expected = shapes_of(lambda: SpeechT5HifiGan(SpeechT5HifiGanConfig(**options, normalize_before=False)))
     file = _weights_in(path, ("model.safetensors", "pytorch_model.bin"))
     bands = options["model_in_dim"]
     # without normalisation these two are never read, and not every file has them
     state = {"mean": torch.zeros(bands), "scale": torch.ones(bands), **read_checkpoint(file)}
-    weights = _checked(file, "HiFi-GAN", state, {key: tuple(value.shape) for key, value in expected.items()})
+    weights = _checked(file, "HiFi-GAN", state, expected)
     return {ours: options[theirs] for theirs, ours in HIFIGAN_OPTIONS.items()}, weights
 
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from foleygen.weights.published.checkpoint import Shapes, _checked, _read_json, _weights_in, read_checkpoint
+from foleygen.weights.published.checkpoint import Shapes, _checked, _read_json, _weights_in, read_checkpoint, shapes_of
 
 AUDIOLDM_LATENT_SCALE = 4.0
 """The release divides latents by diffusers' ``vae_scale_factor``, a spatial factor, and not by the VAE's own scale."""
@@ -67,13 +66,11 @@ def kl_shapes(config: Mapping[str, Any]) -> Shapes:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     levels = len(config["block_out_channels"])
-    with torch.device("meta"):
-        model = AutoencoderKL(
-            **config,
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-        )
-    return {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    blocks = {
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+    }
+    return shapes_of(lambda: AutoencoderKL(**config, **blocks))
 
 
 def to_diffusers_names(state: Mapping[str, Tensor], levels: int) -> dict[str, Tensor]:

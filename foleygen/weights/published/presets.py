@@ -1,110 +1,101 @@
-"""Published weights to bundles: container formats, then every key and shape against what ``published`` expects.
+"""The published models, a row each: what it is made from, and how. Its files and licences are in ``catalogue.yaml``.
 
-Pickles are opened with ``weights_only=True``.
+``models fetch``, ``models import``, ``models list`` and ``doctor`` read this table; help shows it, so nothing heavy is
+imported before something is made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from foleygen.weights import catalogue
-from foleygen.weights.bundle import Bundle, save
-from foleygen.weights.files import sha256
-from foleygen.weights.published.cavp import _cavp_spec, convert_cavp
-from foleygen.weights.published.hifigan import convert_vocoder
-from foleygen.weights.published.kl import (
-    AUDIOLDM_LATENT_SCALE,
-    STABLE_DIFFUSION_LATENT_SCALE,
-    convert_kl,
-)
-from foleygen.weights.published.mdsgen import (
-    convert_mdsgen,
-)
-from foleygen.weights.spec import AutoencoderSpec, BundleSpec, MelSpec, SamplingSpec, Source, VocoderSpec
+from foleygen.errors import UsageError
+from foleygen.strict import did_you_mean
+
+if TYPE_CHECKING:
+    from foleygen.weights.bundle import Bundle
+    from foleygen.weights.catalogue import CatalogueModel
 
 
-def import_base(cavp: Path, mdsgen: Path, audioldm: Path, destination: Path) -> Bundle:
-    """The released MDSGen as a bundle: CAVP, ``mdsgen_audioldm.pt``, and a folder with AudioLDM's vae/ and vocoder/.
+@dataclass(frozen=True)
+class Ingredient:
+    """A file or folder that presets are made from, and so an option of ``models import``.
 
-    Raises BundleError with every key that is missing, extra or of another shape.
+    Among fetched files it is the one that the catalogue calls ``file``, or the folder so many levels ``above`` it.
     """
-    transformer, transformer_weights = convert_mdsgen(mdsgen, "release")
-    geometry, autoencoder_weights = convert_kl(audioldm / "vae")
-    options, vocoder_weights = convert_vocoder(audioldm / "vocoder")
-    model = catalogue.model("base")
-    spec = BundleSpec(
-        name=model.name,
-        licence=model.licence,
-        commercial=model.commercial,
-        sample_rate=16000,
-        window_samples=130560,
-        mel=MelSpec(n_fft=1024, hop_length=160, num_mels=64, f_min=0.0, f_max=8000.0, scaling="log"),
-        encoder=_cavp_spec(transformer),
-        transformer=transformer,
-        autoencoder=AutoencoderSpec(
-            kind="kl", config={**geometry, "time_first": True}, latent_scale=AUDIOLDM_LATENT_SCALE
-        ),
-        vocoder=VocoderSpec(kind="hifigan", options=options),
-        sampling=SamplingSpec(
-            prediction_type="epsilon", num_inference_steps=50, guidance_scale=5.0, guidance_power=0.01
-        ),
-        sources=_sources(cavp, mdsgen, audioldm / "vae", audioldm / "vocoder"),
-    )
-    parts = {
-        "encoder": convert_cavp(cavp),
-        "transformer": transformer_weights,
-        "autoencoder": autoencoder_weights,
-        "vocoder": vocoder_weights,
-    }
-    return save(destination, spec, parts, licence_text=model.notice(), model_card=_card(spec, model))
+
+    name: str
+    metavar: str
+    help: str
+    file: str
+    above: int = 0
+
+    def among(self, fetched: Mapping[str, Path]) -> Path:
+        """Where it is, for files by their name in the catalogue."""
+        path = fetched[self.file]
+        return (path, *path.parents)[self.above]
 
 
-def import_paper(cavp: Path, mdsgen: Path, vae: Path, destination: Path) -> Bundle:
-    """A transformer of the paper's geometry (any size) with CAVP, Stable Diffusion's autoencoder and Griffin-Lim.
+@dataclass(frozen=True)
+class Preset:
+    """A published model. ``make`` turns ingredients, by name, into the bundle in a folder.
 
-    ``vae`` is Diff-Foley's latent diffusion checkpoint, or Stable Diffusion v1's ``vae/`` folder.
+    Without ``make`` it is no bundle: its files are used as they are fetched.
     """
-    transformer, transformer_weights = convert_mdsgen(mdsgen, "paper")
-    geometry, autoencoder_weights = convert_kl(vae)
-    model = catalogue.model("paper")
-    spec = BundleSpec(
-        name=model.name,
-        licence=model.licence,
-        commercial=model.commercial,
-        sample_rate=16000,
-        window_samples=131072,
-        mel=MelSpec(n_fft=1024, hop_length=256, num_mels=128, f_min=125.0, f_max=7600.0),
-        encoder=_cavp_spec(transformer),
-        transformer=transformer,
-        autoencoder=AutoencoderSpec(
-            kind="kl", config={**geometry, "time_first": False}, latent_scale=STABLE_DIFFUSION_LATENT_SCALE
-        ),
-        vocoder=VocoderSpec(kind="griffin_lim"),
-        sampling=SamplingSpec(
-            prediction_type="epsilon", num_inference_steps=25, guidance_scale=5.0, guidance_power=0.01
-        ),
-        sources=_sources(cavp, mdsgen, vae),
-    )
-    parts = {
-        "encoder": convert_cavp(cavp),
-        "transformer": transformer_weights,
-        "autoencoder": autoencoder_weights,
-    }
-    return save(destination, spec, parts, licence_text=model.notice(), model_card=_card(spec, model))
+
+    name: str
+    ingredients: tuple[Ingredient, ...] = ()
+    make: Callable[[Mapping[str, Path], Path], Bundle] | None = None
+
+    @property
+    def published(self) -> CatalogueModel:
+        """Its files, places and licences."""
+        from foleygen.weights import catalogue
+
+        return catalogue.model(self.name)
 
 
-def _sources(*paths: Path) -> tuple[Source, ...]:
-    """Name and SHA-256 of every file, also of those inside folders; no local folder is recorded."""
-    sources = []
-    for path in paths:
-        files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-        for file in files:
-            name = f"{path.name}/{file.name}" if path.is_dir() else file.name
-            digest = sha256(file)
-            sources.append(Source(file=name, sha256=digest, place=catalogue.place_of(digest)))
-    return tuple(sources)
+def _base(files: Mapping[str, Path], destination: Path) -> Bundle:
+    from foleygen.weights.published import assembly
+
+    return assembly.import_base(files["cavp"], files["mdsgen"], files["audioldm"], destination)
 
 
-def _card(spec: BundleSpec, model: catalogue.CatalogueModel) -> str:
-    rows = "\n".join(f"| {source.file} | {source.sha256} |" for source in spec.sources)
-    return f"# {spec.name}\n\n{model.summary}\n\n{model.notice()}\n\n| file | SHA-256 |\n| --- | --- |\n{rows}\n"
+def _paper(files: Mapping[str, Path], destination: Path) -> Bundle:
+    from foleygen.weights.published import assembly
+
+    return assembly.import_paper(files["cavp"], files["mdsgen"], files["vae"], destination)
+
+
+VIDEO_ENCODER = Ingredient("cavp", "FILE", "CAVP: cavp_epoch66.ckpt.", "cavp")
+TRANSFORMER = Ingredient("mdsgen", "FILE", "The transformer: mdsgen_audioldm.pt.", "mdsgen")
+AUDIOLDM = Ingredient("audioldm", "DIR", "AudioLDM's folder with vae/ and vocoder/.", "vae", above=2)
+STABLE_DIFFUSION = Ingredient("vae", "PATH", "Stable Diffusion's vae/ folder or checkpoint.", "vae", above=1)
+
+CLAP = Preset("clap")
+"""Understands any words of a prompt."""
+
+PRESETS = (
+    Preset("base", (VIDEO_ENCODER, TRANSFORMER, AUDIOLDM), _base),
+    Preset("paper", (VIDEO_ENCODER, TRANSFORMER, STABLE_DIFFUSION), _paper),
+    CLAP,
+)
+
+
+def preset(name: str) -> Preset:
+    """The row called ``name``. Raises UsageError."""
+    for row in PRESETS:
+        if row.name == name:
+            return row
+    raise UsageError(f"no model {name!r} can be fetched", did_you_mean(name, [row.name for row in PRESETS]))
+
+
+def ingredients() -> dict[Ingredient, tuple[str, ...]]:
+    """Everything that presets are made from, with the names of those that are."""
+    found: dict[Ingredient, tuple[str, ...]] = {}
+    for row in PRESETS:
+        for item in row.ingredients:
+            found[item] = (*found.get(item, ()), row.name)
+    return found
