@@ -279,6 +279,8 @@ def test_every_published_model_is_a_row_and_its_ingredients_are_among_its_files(
             assert tmp_path in item.among(fetched_of(row.name, tmp_path)).parents
         assert bool(row.ingredients) == (row.make is not None)
         assert preset(row.name) is row
+    names = [item.name for item in ingredients()]
+    assert len(set(names)) == len(names), "two options of models import have one name"
     with pytest.raises(UsageError, match="did you mean 'clap'"):
         preset("claps")
     where = {item.name: item.among(fetched_of("base", tmp_path)) for item in ingredients() if item.name != "vae"}
