@@ -126,7 +126,6 @@ def _summed(values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 def show(measured: Mapping[str, Any]) -> None:
     """The measurement as a table on stdout."""
-    from foleygen.cli.terminal.reading import byte_size
     from foleygen.cli.terminal.streams import write_result, write_table
 
     write_result(
