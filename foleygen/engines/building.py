@@ -22,6 +22,7 @@ from foleygen.audio.vocos import VocosVocoder
 from foleygen.engines.device import out_of_memory
 from foleygen.errors import BundleError
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
+from foleygen.models.blank import Blank
 from foleygen.models.diffusion import DiffusionModel
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
@@ -191,13 +192,14 @@ def _made(kind: Callable[..., Made], where: Path, *parts: Any, **options: Any) -
 
 def _sized(kind: Callable[..., Model], where: Path, weights: dict[str, Tensor], *parts: Any) -> Model:
     """The model, which is allocated only if ``weights`` are about as many as it has."""
-    with torch.device("meta"):
+    with torch.device("meta"), Blank():
         wanted = sum(value.numel() for value in _made(kind, where, *parts).state_dict().values())
     held = sum(value.numel() for value in weights.values())
     if wanted > 2 * held + MANY_WEIGHTS:
         fact = f"{where}: its settings make a model of {wanted} numbers and its weights have {held}"
         raise BundleError(fact, "export it again")
-    return _made(kind, where, *parts)
+    with Blank():
+        return _made(kind, where, *parts)
 
 
 def _tuples(value: Any) -> Any:
@@ -207,7 +209,7 @@ def _tuples(value: Any) -> Any:
 
 def _filled(model: Model, weights: dict[str, Tensor], where: Path) -> Model:
     try:
-        model.load_state_dict({name: value.float() for name, value in weights.items()})
+        model.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise BundleError(f"{where}: its weights do not fit its settings ({reason})", "export it again") from error

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foleygen.errors import BundleError
-from foleygen.models import embeddings, masking
+from foleygen.models import blank, embeddings, masking
 from foleygen.models.denoiser import Modulations, Prepared
 from foleygen.models.diffusion import Condition
 from foleygen.models.masking import MaskedTokens
@@ -207,8 +207,8 @@ class MDSGen(nn.Module):
         super().__init__()
         self.config = config
         width = config.hidden_size
-        self.pos_embed = nn.Parameter(embeddings.sincos_positions(config.grid, width))
-        self.decoder_pos_embed = nn.Parameter(embeddings.sincos_positions(config.grid, width))
+        self.pos_embed = nn.Parameter(torch.empty(1, config.num_tokens, width))
+        self.decoder_pos_embed = nn.Parameter(torch.empty(1, config.num_tokens, width))
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width), requires_grad=config.mask_ratio is not None)
         self.x_embedder = embeddings.PatchEmbed(config.latent_shape[0], config.patch_size, width)
         self.t_embedder = embeddings.TimestepEmbedder(width, config.frequency_embedding_size)
@@ -222,7 +222,8 @@ class MDSGen(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.sideblocks = nn.ModuleList([Block(config)])
         self.final_layer = FinalLayer(config)
-        self._initialise()
+        if not blank.is_entered():
+            self._initialise()
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -363,6 +364,9 @@ class MDSGen(nn.Module):
         return by_time.gather(1, time[:, :, None].expand(-1, -1, by_time.shape[2]))[:, :, None]
 
     def _initialise(self) -> None:
+        positions = embeddings.sincos_positions(self.config.grid, self.config.hidden_size)
+        for parameter in (self.pos_embed, self.decoder_pos_embed):
+            parameter.data.copy_(positions)
         embeddings.initialise(self.modules())
         for name in ("t_embedder.mlp.0", "t_embedder.mlp.2", "mlp_feat.0", "conv1d_feat.0"):
             nn.init.normal_(self.get_parameter(f"{name}.weight"), std=0.02)
