@@ -159,7 +159,7 @@ def test_rotation_is_kept(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(("codec", "pixel_format"), [("libx264", "yuv420p"), ("prores_ks", "yuv422p10le")])
-def test_the_shape_of_pixels_is_kept_or_refused(tmp_path: Path, codec: str, pixel_format: str) -> None:
+def test_the_shape_of_pixels_is_kept(tmp_path: Path, codec: str, pixel_format: str) -> None:
     made = write_clip(
         tmp_path / "a.mov", 10, codec=codec, pixel_format=pixel_format, pixel_aspect=Fraction(4, 3), size=(60, 48)
     )
@@ -167,12 +167,8 @@ def test_the_shape_of_pixels_is_kept_or_refused(tmp_path: Path, codec: str, pixe
     assert (clip.width, clip.height) == (80, 48)
     mux(clip, silence(clip), RATE, tmp_path / "out.mov")
     assert_same_picture(clip, probe(tmp_path / "out.mov"))
-    if codec == "libx264":
-        mux(clip, silence(clip), RATE, tmp_path / "out.mkv")
-        assert_same_picture(clip, probe(tmp_path / "out.mkv"))
-    else:
-        with pytest.raises(ClipError, match=r"not square.*\.mov"):
-            mux(clip, silence(clip), RATE, tmp_path / "out.mkv")
+    assert mux(clip, silence(clip), RATE, tmp_path / "out.mkv").warnings == ()
+    assert_same_picture(clip, probe(tmp_path / "out.mkv"))
 
 
 def test_colours_are_kept(tmp_path: Path) -> None:
@@ -192,7 +188,7 @@ def test_hidden_pictures_stay_hidden_or_are_refused(tmp_path: Path) -> None:
         result = probe(tmp_path / f"out{suffix}")
         assert_same_picture(clip, result)
         assert (result.duration, result.start) == (clip.duration, 0)
-    with pytest.raises(ClipError, match=r"hides pictures.*\.mp4 or \.mov"):
+    with pytest.raises(ClipError, match=r"hides pictures.*\.mov or \.mp4"):
         mux(clip, silence(clip), RATE, tmp_path / "out.mkv")
 
 
@@ -237,10 +233,10 @@ def test_other_streams_and_tags_are_kept_and_the_new_track_is_the_default(tmp_pa
     with av.open(str(clip.path)) as before, av.open(str(tmp_path / "out.mkv")) as after:
         assert [stream.type for stream in after.streams] == ["video", "video", "audio", "audio", "audio", "subtitle"]
         tags = {key.lower(): value for key, value in after.metadata.items()}
-        assert (tags["title"], tags["location"], tags["comment"]) == ("Door", "hall", "made by foleygen")
+        assert (tags["title"], tags["location"], tags.get("comment")) == ("Door", "hall", None)
         track, *own = after.streams.audio
         assert default_sound(after).index == track.index
-        assert track.metadata["title"] == "Foley"
+        assert (track.metadata["title"], track.metadata["COMMENT"]) == ("Foley", "made by foleygen")
         assert not any(stream.disposition & Disposition.default for stream in own)
         kept = [stream.index for stream in before.streams], [s.index for s in after.streams if s.index != track.index]
     for old, new in zip(*kept, strict=True):
@@ -292,7 +288,7 @@ def test_chapters_are_kept(tmp_path: Path) -> None:
         (".mov", {"codec": "prores_ks", "pixel_format": "yuv422p10le"}, ".mp4", "(prores) does not fit in .mp4"),
         (".mkv", {"codec": "libx264"}, ".webm", "(h264) does not fit in .webm"),
         (".webm", {"codec": "libvpx-vp9"}, ".ts", "(vp9) does not fit in .ts"),
-        (".webm", {"codec": "libvpx-vp9"}, ".mov", "do not fit in .mov"),
+        (".webm", {"codec": "libvpx-vp9"}, ".mov", "(vp9) does not fit in .mov"),
         (".mp4", {"codec": "libx264"}, ".avi", ".avi cannot hold"),
         (".mp4", {"codec": "libx264"}, ".xyz", "not a kind of file"),
         (".mp4", {"codec": "libx264"}, "", "without suffix"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +16,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
+from foleygen.media import moov
+from foleygen.media.moov import TrackHeader
 from foleygen.media.orientation import Orientation, orientation_of
 from foleygen.media.source import opened, packets, picture_stream
+from foleygen.media.timecode import is_standard, nominal_rate
 from foleygen.settings import MAX_PIXELS
 
 MAX_DURATION = Fraction(24 * 3600)
@@ -58,6 +61,10 @@ class ClipInfo:
     warnings: tuple[str, ...] = ()
     max_pixels: int = MAX_PIXELS
     """Pixels above which no picture of it is decoded."""
+    timecode_rate: Fraction | None = None
+    """Labels per second of the timecode, which pictures at 59.94 may have 29.97 of; None without timecode."""
+    reel: str | None = None
+    """The reel or tape that the timecode counts on."""
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
@@ -160,7 +167,8 @@ class _Scan:
 def _described(path: Path, container: InputContainer, stream: VideoStream, scan: _Scan, frame: VideoFrame) -> ClipInfo:
     assert scan.first is not None
     start = scan.first * scan.time_base
-    duration = scan.end * scan.time_base - start
+    headers = moov.tracks(path)
+    duration = _end(stream, scan, headers) * scan.time_base - start
     if not 0 < duration <= MAX_DURATION:
         raise ClipError(
             f"{printable(path)}: its time stamps span {float(duration):.0f} s", "export it again with sound time stamps"
@@ -181,14 +189,30 @@ def _described(path: Path, container: InputContainer, stream: VideoStream, scan:
         average_rate=scan.shown / duration,
         frame_count=scan.shown,
         audio_streams=len(container.streams.audio),
-        timecode=_timecode(container, stream),
+        timecode=timecode_of(container, stream),
+        timecode_rate=_timecode_rate(container, stream, headers, scan.shown / duration),
+        reel=_tag("reel_name", container, stream),
         content_id=scan.content_id(orientation),
-        warnings=tuple(_warnings(stream, scan, orientation)),
+        warnings=tuple(_warnings(container, stream, scan, orientation)),
     )
 
 
-def _warnings(stream: VideoStream, scan: _Scan, orientation: Orientation) -> Iterator[str]:
-    if stream.frames > scan.read + 1:
+def _end(stream: VideoStream, scan: _Scan, headers: Sequence[TrackHeader]) -> Fraction:
+    """Time base units: end of the last shown picture, or of the edit list within it."""
+    header = next((header for header in headers if header.id == stream.id), None)
+    if header is not None and header.shown and scan.first is not None and scan.last is not None:
+        edited = scan.first + header.shown / scan.time_base
+        if scan.last < edited < scan.end - header.tick / scan.time_base:
+            return edited
+    return scan.end
+
+
+def _warnings(container: InputContainer, stream: VideoStream, scan: _Scan, orientation: Orientation) -> Iterator[str]:
+    there = scan.read
+    if container.format.name == "avi" and scan.last is not None:
+        # Pictures of no bytes, where a camera dropped one, count in the header and in the times.
+        there = max(there, scan.last + 1)
+    if stream.frames > there + 1:
         yield f"cut short: {scan.read} of the {stream.frames} pictures that the header announces are there"
     if scan.corrupt:
         yield f"{scan.corrupt} damaged pictures"
@@ -227,10 +251,28 @@ def _displayed_size(stream: VideoStream, frame: VideoFrame, orientation: Orienta
     return (height, width) if orientation.sideways else (width, height)
 
 
-def _timecode(container: InputContainer, stream: VideoStream) -> str | None:
+def timecode_of(container: InputContainer, stream: VideoStream) -> str | None:
+    """The label of the first picture, as the file gives it."""
+    return _tag("timecode", container, stream)
+
+
+def _timecode_rate(
+    container: InputContainer, stream: VideoStream, headers: Sequence[TrackHeader], measured: Fraction
+) -> Fraction | None:
+    if timecode_of(container, stream) is None:
+        return None
+    told = next((track.rate for track in map(moov.timecode_track, headers) if track is not None), None)
+    if told is not None:
+        return told
+    # Pictures of uneven length are labelled at the rate that they are meant to have.
+    guessed = stream.guessed_rate
+    return nominal_rate(guessed if guessed and not is_standard(measured) else measured)
+
+
+def _tag(name: str, container: InputContainer, stream: VideoStream) -> str | None:
     for metadata in (stream.metadata, container.metadata, *(other.metadata for other in container.streams)):
         for key, value in metadata.items():
-            if key.lower() == "timecode":
+            if key.lower() == name:
                 return value
     return None
 
