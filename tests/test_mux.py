@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError, ExitCode, FoleygenError
+from foleygen.errors import ClipError, ExitCode
 from foleygen.media.containers import container_for
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.mux import mux
@@ -26,6 +26,7 @@ from foleygen.media.probe import ClipInfo, probe
 from foleygen.media.resample import resampled
 
 RATE = 16000
+RATE_25, RULE = Fraction(25), FrameRule.FPS_FILTER
 ADDED_BY_CODEC = {"pcm_s24le": 0, "pcm_s16le": 0, "libopus": 0, "aac": 1024}
 """Most samples that a decoder gives beyond the track's own."""
 
@@ -427,14 +428,22 @@ def test_sound_is_written_as_it_comes_and_lies_beside_its_picture(tmp_path: Path
         assert abs(reached["video"] - reached["audio"]) < 2.5
 
 
-def test_elementary_streams_without_times_are_refused(tmp_path: Path) -> None:
-    with av.open(str(write_clip(tmp_path / "a.ts", 10))) as source:
-        raw = b"".join(bytes(packet) for packet in source.demux(video=0))
-    (tmp_path / "a.h264").write_bytes(raw)
-    clip = probe(tmp_path / "a.h264")
-    assert clip.frame_count == 10
-    with pytest.raises(FoleygenError, match="time stamps"):
-        mux(clip, silence(clip), RATE, tmp_path / "out.mp4")
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_elementary_streams_are_given_times(tmp_path: Path, suffix: str) -> None:
+    made = write_clip(tmp_path / "a.ts", 25)
+    with av.open(str(made)) as source:
+        (tmp_path / "a.h264").write_bytes(b"".join(bytes(packet) for packet in source.demux(video=0)))
+    clip, timed = probe(tmp_path / "a.h264"), probe(made)
+    assert (clip.frame_count, clip.duration, clip.start) == (25, 1, 0)
+    mux(clip, silence(clip), RATE, tmp_path / f"out{suffix}")
+    result = probe(tmp_path / f"out{suffix}")
+    assert (result.frame_count, result.duration, result.start) == (25, 1, 0)
+    shown = [
+        np.concatenate([pictures for _, pictures in read(info, [FrameRequest(0, Fraction(0), 25)], RATE_25, 32, RULE)])
+        for info in (timed, clip, result)
+    ]
+    np.testing.assert_array_equal(shown[0], shown[1])
+    np.testing.assert_array_equal(shown[0], shown[2])
 
 
 def test_a_clip_that_shrinks_while_it_is_copied_is_an_error(tmp_path: Path) -> None:

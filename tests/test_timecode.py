@@ -132,4 +132,4 @@ def test_a_clip_says_where_its_stems_begin(tmp_path: Path, rate: Fraction) -> No
     assert time_reference(replace(info, timecode=None)) == (0, ())
     samples, (warning,) = time_reference(replace(info, timecode="99:00:00:00"))
     assert samples == 0
-    assert "a.mov: its timecode 99:00:00:00 does not exist at" in warning
+    assert warning.startswith("its timecode 99:00:00:00 does not exist at")

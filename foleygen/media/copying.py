@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
 from foleygen.media import forms, matroska, moov, riff
+from foleygen.media.clock import Clock
 from foleygen.media.containers import Container
 from foleygen.media.fit import advice
 from foleygen.media.packet_copy import StreamCopy
@@ -36,6 +37,7 @@ class StreamCopies:
     ) -> None:
         """``clock_start``: seconds that are taken off every time stamp."""
         self.warnings: list[str] = []
+        """What to say of the copy, without the clip's name."""
         self._source, self._target, self._info, self._kind = source, target, info, kind
         self._clock_start = clock_start
         self._copies: dict[int, StreamCopy] = {}
@@ -52,6 +54,11 @@ class StreamCopies:
     def streams(self) -> list[Stream]:
         """Source streams that are copied."""
         return [copy.source for copy in self._copies.values()]
+
+    @property
+    def clip_clock(self) -> Clock:
+        """What the times of the source's packets are put right by."""
+        return self._info.clock
 
     @property
     def picture_index(self) -> int:
@@ -202,4 +209,4 @@ class StreamCopies:
         return ClipError(f"{printable(self._info.path)}: {self._kind.suffix} {fact}", where or "export it again")
 
     def _warn(self, fact: str) -> None:
-        self.warnings.append(f"{printable(self._info.path)}: {fact}")
+        self.warnings.append(fact)

@@ -75,7 +75,7 @@ def _kinds(source: InputContainer, clip: Path) -> Iterator[Container]:
     demuxers = set(source.format.name.split(","))
     if "mov" in demuxers:
         suffixes += [".mov", ".mp4"] if source.metadata.get("major_brand", "qt").strip() == "qt" else [".mp4", ".mov"]
-    elif demuxers & {"mxf", "dv"}:
+    elif demuxers & {"mxf", "dv", "gif"}:
         suffixes += [".mov"]
     elif "mpegts" in demuxers:
         suffixes += [".ts"]

@@ -127,7 +127,7 @@ def _formed(stream: Stream, form: Form) -> Iterator[Stream]:
     with av.open(io.BytesIO(), "w", format="null") as scratch:
         formed = scratch.add_stream_from_template(stream, opaque=True)
         formed.codec_context.codec_tag = tag
-        if aspect is not None:
+        if aspect is not None and isinstance(formed, VideoStream):
             formed.codec_context.sample_aspect_ratio = aspect
         scratch.start_encoding()
         yield formed

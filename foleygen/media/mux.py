@@ -64,6 +64,7 @@ class MuxReport:
     samples_48k: int
     """Samples of the new track, at 48 kHz."""
     warnings: tuple[str, ...]
+    """Without the clip\'s name."""
     loudness: Loudness = UNMEASURED
     """Of the new track as it was written, where anything asked for it."""
     gain_db: float = 0.0
@@ -124,8 +125,8 @@ def mux(
             picture = copies.picture_index
         copies.complete(temporary)
         lost = list(prove(info, temporary, picture, kind))
-    notes = (f"{printable(info.path)}: {note}" for note in (*lost, *made.notes))
-    return MuxReport(kind.audio_codec, track.samples, (*copies.warnings, *notes), made.loudness, made.foley_gain_db)
+    warnings = (*copies.warnings, *lost, *made.notes)
+    return MuxReport(kind.audio_codec, track.samples, warnings, made.loudness, made.foley_gain_db)
 
 
 def _kept_sounds(source: InputContainer, audio: AudioPolicy, made: Mixdown) -> frozenset[int]:
@@ -141,7 +142,7 @@ def _interleave(
     sounds: Sequence[tuple[Soundtrack, Iterator[NDArray[np.float32]]]],
 ) -> None:
     """Write the copied packets in file order, each after the sound that plays before it."""
-    for packet in packets(source, *copies.streams):
+    for packet in packets(source, *copies.streams, clock=copies.clip_clock):
         for copied in copies.copied(packet):
             for track, chunks in sounds:
                 while track.time <= copies.clock(copied):

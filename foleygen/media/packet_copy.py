@@ -101,11 +101,19 @@ class StreamCopy:
             packet.dts -= self._shift
         elif packet.pts is not None:
             packet.dts = packet.pts if self._last_dts is None else min(packet.pts, self._last_dts + 1)
+        if self._info.clock and packet.dts is not None and self._last_dts is not None:
+            self._follow(packet, packet.dts, self._last_dts + 1)
         self._last_dts = packet.dts
         if self._kind.constant_rate_only:
             self._count(packet)
         packet.stream = self.target
         return packet
+
+    def _follow(self, packet: Packet[Stream], dts: int, earliest: int) -> None:
+        """Sound that overlaps where two recordings were joined is moved behind what is there."""
+        if dts < earliest:
+            packet.dts = earliest
+            packet.pts = None if packet.pts is None else max(packet.pts, earliest)
 
     def _end_with_the_clip(self, packet: Packet[Stream]) -> None:
         """No picture lasts longer than the clip: the one that was decoded last may carry the time of another."""

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
 from foleygen.media import moov
+from foleygen.media.clock import AS_TOLD, Clock, JointFinder, counted, tells_times
 from foleygen.media.moov import TrackHeader
 from foleygen.media.orientation import Orientation, orientation_of
 from foleygen.media.source import opened, packets, picture_stream
@@ -25,6 +26,8 @@ from foleygen.settings import MAX_PIXELS
 
 MAX_DURATION = Fraction(24 * 3600)
 """Seconds beyond which the time stamps, not the clip, are thought to be at fault."""
+MAX_STILL = 600
+"""Seconds that one picture may last: beyond that it is a hole, and no sound is made for it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class ClipInfo:
     """Labels per second of the timecode, which pictures at 59.94 may have 29.97 of; None without timecode."""
     reel: str | None = None
     """The reel or tape that the timecode counts on."""
+    clock: Clock = AS_TOLD
+    """What the times of its packets are put right by."""
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
@@ -75,11 +80,17 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
     with opened(path, max_pixels) as container:
         stream = picture_stream(container, path)
         _refuse_what_cannot_be_decoded(stream, path, max_pixels)
+        clock = AS_TOLD if tells_times(container) else _counted(path, max_pixels)
         scan = _Scan(stream, path)
-        for packet in packets(container, stream):
+        joints = JointFinder(container, scan.step * scan.time_base)
+        for packet in packets(container, stream, clock=clock):
+            joints.move(packet)
             scan.add(packet)
         frame = scan.first_frame()
-        return replace(_described(path, container, stream, scan, frame), max_pixels=max_pixels)
+        info = _described(path, container, stream, scan, frame)
+        return replace(
+            info, max_pixels=max_pixels, clock=clock or joints.clock, warnings=(*_joints(joints), *info.warnings)
+        )
 
 
 def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
@@ -87,6 +98,23 @@ def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
     if packet.pts is not None:
         return packet.pts
     return packet.dts if packet.dts is not None else round(index * step)
+
+
+def _counted(path: Path, max_pixels: int) -> Clock:
+    """The clock of a clip whose packets have no times; the file is read once more for it."""
+    with opened(path, max_pixels) as container:
+        stream = picture_stream(container, path)
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        return counted(stream, packets(container, stream))
+
+
+def _joints(found: JointFinder) -> Iterator[str]:
+    """What to say of recordings that were joined."""
+    if found.jumps:
+        before, after = (float(time) for time in found.jumps[0])
+        fact = f"its times go from {before:.2f} s to {after:.2f} s"
+        rest = f", and jump {len(found.jumps) - 1} times more" if len(found.jumps) > 1 else ""
+        yield f"{fact}{rest}, as those of joined recordings do: the parts follow each other without a gap"
 
 
 class _Scan:
@@ -103,6 +131,9 @@ class _Scan:
         self.last: int | None = None
         self.before_last: int | None = None
         self.last_duration = 0
+        self.longest = 0
+        """Time base units from one packet to the next, at most."""
+        self._dts: int | None = None
         self._frame: VideoFrame | None = None
         self._digest = hashlib.sha256()
         self._origin_ms: int | None = None
@@ -118,6 +149,9 @@ class _Scan:
             self.hidden += 1
             return
         self.shown += 1
+        if packet.dts is not None:
+            self.longest = max(self.longest, packet.dts - (packet.dts if self._dts is None else self._dts))
+            self._dts = packet.dts
         if self.first is None or time < self.first:
             self.first = time
         if self.last is None or time > self.last:
@@ -167,12 +201,17 @@ class _Scan:
 def _described(path: Path, container: InputContainer, stream: VideoStream, scan: _Scan, frame: VideoFrame) -> ClipInfo:
     assert scan.first is not None
     start = scan.first * scan.time_base
+    whole = scan.end * scan.time_base - start
+    if not 0 < whole <= MAX_DURATION:
+        raise ClipError(
+            f"{printable(path)}: its time stamps span {float(whole):.0f} s", "export it again with sound time stamps"
+        )
     headers = moov.tracks(path)
     duration = _end(stream, scan, headers) * scan.time_base - start
-    if not 0 < duration <= MAX_DURATION:
-        raise ClipError(
-            f"{printable(path)}: its time stamps span {float(duration):.0f} s", "export it again with sound time stamps"
-        )
+    longest = scan.longest * scan.time_base
+    if longest > MAX_STILL:
+        fact = f"its times jump by {float(longest):.0f} s from one picture to the next"
+        raise ClipError(f"{printable(path)}: {fact}", "cut it there, and give the parts")
     orientation = orientation_of(frame)
     width, height = _displayed_size(stream, frame, orientation)
     return ClipInfo(
@@ -215,7 +254,7 @@ def _warnings(container: InputContainer, stream: VideoStream, scan: _Scan, orien
     if stream.frames > there + 1:
         yield f"cut short: {scan.read} of the {stream.frames} pictures that the header announces are there"
     if scan.corrupt:
-        yield f"{scan.corrupt} damaged pictures"
+        yield f"{scan.corrupt} damaged picture{'s' if scan.corrupt > 1 else ''}"
     if orientation.mirrored:
         yield "the picture is shown mirrored"
 

@@ -46,7 +46,8 @@ def set_clock(path: Path, stream: int, clock: Clock) -> None:
 def _read(file: BinaryIO, place: int) -> Clock:
     file.seek(place)
     head = file.read(_SAMPLE_SIZE + 4)
-    return Clock(*_FIELDS.unpack_from(head, _SCALE), int.from_bytes(head[_SAMPLE_SIZE:], "little"))
+    scale, rate, start, length = _FIELDS.unpack_from(head, _SCALE)
+    return Clock(scale, rate, start, length, int.from_bytes(head[_SAMPLE_SIZE:], "little"))
 
 
 def _headers(file: BinaryIO) -> Iterator[int]:

@@ -95,7 +95,7 @@ def time_reference(info: ClipInfo) -> tuple[int, tuple[str, ...]]:
     if samples is None:
         rate = f"{float(labels):.4g}"
         fact = f"its timecode {printable(info.timecode)} does not exist at {rate} pictures per second"
-        return 0, (f"{printable(info.path)}: {fact}, so its stems begin at midnight",)
+        return 0, (f"{fact}, so its stems begin at midnight",)
     return samples, ()
 
 
