@@ -13,20 +13,19 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
-from foleygen.media import forms, matroska, moov, riff
+from foleygen.media import forms, graft, matroska, moov, riff
 from foleygen.media.clock import Clock
 from foleygen.media.containers import Container
 from foleygen.media.fit import advice
+from foleygen.media.graft import Graft
 from foleygen.media.packet_copy import StreamCopy
 from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
 
 _STALE_TAGS = frozenset({"encoder", "duration", "timecode", "vendor_id"})
 _KINDS = {"video": "picture", "audio": "sound", "subtitle": "subtitles"}
-_DATA_CODES = frozenset({"gpmd"})
-"""Tracks of cameras that libavformat's muxers of MP4 and QuickTime can describe."""
 _DATA_STREAMS = frozenset({"klv", "timed_id3"})
-"""Data that its transport streams can describe."""
+"""Data that transport streams can describe."""
 
 
 class StreamCopies:
@@ -49,6 +48,8 @@ class StreamCopies:
         self._own_clocks = riff.clocks(info.path) if kind.constant_rate_only else []
         self._clocks: dict[int, riff.Clock] = {}
         """Lengths of sounds in AVI, by streams of the new file."""
+        self._grafts: dict[int, Graft] = {}
+        """Descriptions that the muxer would not write as they are in the clip, by tracks of the new file."""
 
     @property
     def streams(self) -> list[Stream]:
@@ -126,6 +127,8 @@ class StreamCopies:
         """Put into the closed file what its muxer could not be told. Raises OSError."""
         for index, clock in self._clocks.items():
             riff.set_clock(written, index, clock)
+        if self._grafts and not graft.set_in(written, self._grafts):
+            self._warn(f"{self._kind.suffix} does not describe its tracks as the clip does")
         if self._shapes and not matroska.set_pixel_shapes(written, self._shapes):
             self._warn(f"{self._kind.suffix} does not say what shape its pixels have")
 
@@ -141,9 +144,19 @@ class StreamCopies:
         self._copies[stream.index] = StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
         if isinstance(stream, VideoStream):
             self._note_shape(stream, copy)
+            self._note_description(stream, copy)
         elif stream.type == "audio" and stream.index < len(self._own_clocks):
             self._clocks[copy.index] = self._own_clocks[stream.index]
         return None
+
+    def _note_description(self, stream: VideoStream, copy: Stream) -> None:
+        """Remember the clip's own description of a picture, where the new file is of just the same kind."""
+        header, brand = self._headers.get(stream.id), self._source.metadata.get("major_brand", "qt").strip()
+        is_same_kind = (brand == "qt") == (self._kind.muxer == "mov") and self._kind.keeps_timecode
+        if header is not None and header.entries == 1 and is_same_kind:
+            found = graft.cut(self._info.path, stream.id, whole=False)
+            if found is not None:
+                self._grafts[copy.index + 1] = found
 
     def _note_shape(self, stream: VideoStream, copy: Stream) -> None:
         """Remember pixels that are not square, or of which the codec says something else than the file."""
@@ -169,11 +182,20 @@ class StreamCopies:
     def _add_data(self, stream: Stream) -> None:
         """Copy what cameras record beside the picture, where the muxer can say what it is."""
         header = self._headers.get(stream.id)
-        known = self._kind.keeps_timecode and header is not None and header.code in _DATA_CODES
-        if not known and not (self._kind.muxer == "mpegts" and stream.name in _DATA_STREAMS):
+        if self._kind.muxer == "mpegts" and stream.name in _DATA_STREAMS:
+            copy: Stream = self._target.add_stream_from_template(stream)
+        elif self._kind.keeps_timecode and header is not None and header.is_recorded:
+            copy = self._target.add_data_stream("bin_data")
+            copy.time_base = stream.time_base
+            copy.metadata.update(
+                {key: stream.metadata[key] for key in ("handler_name", "language") if key in stream.metadata}
+            )
+            found = graft.cut(self._info.path, stream.id, whole=True)
+            if found is not None:
+                self._grafts[copy.index + 1] = found
+        else:
             self._left_out[self._described(stream)] += 1
             return
-        copy = self._target.add_stream_from_template(stream)
         copy.disposition = stream.disposition
         self._copies[stream.index] = StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
 

@@ -41,6 +41,19 @@ class TrackHeader:
         """The four letters of its first sample description."""
         return self.description[12:16].decode("latin-1").ljust(4)
 
+    @property
+    def entries(self) -> int:
+        """How many sample descriptions it has."""
+        return int.from_bytes(self.description[4:8], "big")
+
+    @property
+    def is_recorded(self) -> bool:
+        """What a camera records beside picture and sound, and that stands for itself.
+
+        Boxed metadata (``mebx``) does not: its tracks refer to others by their numbers.
+        """
+        return self.handler == "meta" and self.code != "mebx" and self.entries == 1
+
 
 @dataclass(frozen=True)
 class TimecodeTrack:
