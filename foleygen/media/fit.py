@@ -16,6 +16,8 @@ from foleygen.media.source import opened, picture_stream
 
 FALLBACK = ".mkv"
 """For clips that cannot be opened before their turn comes: it holds nearly every codec."""
+_GIVEN = (".mp4", ".mov", ".mkv", ".webm")
+"""What ``--container`` can be."""
 _GENERAL = (".mkv", ".mov", ".mp4")
 # Their files are given other kinds of streams now and then: H.264 in WebM, what players of discs do not know.
 _DOUBTFUL = frozenset({".webm", ".ts", ".m2t", ".m2ts", ".mts"})
@@ -40,12 +42,15 @@ def suffix_for(clip: Path) -> str:
 
 def advice(source: InputContainer, info: ClipInfo, refused: Container, stream: Stream | None = None) -> str | None:
     """The way out when ``refused`` cannot hold the clip, or its ``stream``; None where no kind of file can."""
-    picture = source.streams[info.video_index]
+    picture, own = source.streams[info.video_index], info.path.suffix.lower()
     for kind in _kinds(source, info.path):
         turned = not info.rotation or kind.keeps_rotation
         wanted = [picture] if stream is None else [picture, stream]
         if kind.suffix != refused.suffix and turned and all(_holds(kind, source, picture, one) for one in wanted):
-            return f"write to {kind.suffix} instead"
+            if kind.suffix in _GIVEN:
+                return f"write to {kind.suffix} instead"
+            if kind.suffix == own:
+                return f"leave --container at auto, which keeps {own}"
     return None
 
 

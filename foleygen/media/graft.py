@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from foleygen.media import boxes
 from foleygen.media.boxes import Box
+from foleygen.media.moov import after_times
 
 _FOLDERS = frozenset({b"mdia", b"minf", b"stbl"})
 _HEADERS = frozenset({b"vmhd", b"smhd", b"nmhd", b"gmhd", b"hmhd", b"sthd"})
@@ -104,13 +105,9 @@ def _trak(file: BinaryIO, movie: Box, track: int) -> Box | None:
 
 
 def _number(file: BinaryIO, trak: Box) -> int:
-    """The number of a track, in its header behind times of 4 or 8 bytes (ISO/IEC 14496-12, 8.3.2)."""
-    for box in boxes.between(file, trak.start, trak.stop):
-        if box.kind == b"tkhd":
-            head = _payload(file, box)
-            place = 20 if head[:1] == b"\1" else 12
-            return int.from_bytes(head[place : place + 4], "big")
-    return 0
+    """The number of a track, by which files refer to it."""
+    heads = (box for box in boxes.between(file, trak.start, trak.stop) if box.kind == b"tkhd")
+    return next((after_times(_payload(file, head)) for head in heads), 0)
 
 
 def _payload(file: BinaryIO, box: Box) -> bytes:

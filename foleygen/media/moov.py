@@ -95,7 +95,7 @@ def _tracks(file: BinaryIO, movie: Box) -> Iterator[TrackHeader | None]:
         if number == boxes.MAX_BOXES:
             return
         if box.kind == b"mvhd":
-            scale = _after_times(_read(file, box, 32))
+            scale = after_times(_read(file, box, 32))
         if box.kind == b"trak":
             yield _track(file, box, scale)
 
@@ -107,7 +107,7 @@ def _track(file: BinaryIO, track: Box, scale: int) -> TrackHeader | None:
     if not {b"tkhd", b"hdlr", b"stsd"} <= found.keys():
         return None
     return TrackHeader(
-        id=_after_times(_read(file, found[b"tkhd"], 32)),
+        id=after_times(_read(file, found[b"tkhd"], 32)),
         handler=_read(file, found[b"hdlr"], 12)[8:12].decode("latin-1"),
         description=_read(file, found[b"stsd"], MAX_DESCRIPTION),
         shown=_shown(_read(file, found[b"elst"], MAX_DESCRIPTION), scale) if b"elst" in found and scale else None,
@@ -115,7 +115,7 @@ def _track(file: BinaryIO, track: Box, scale: int) -> TrackHeader | None:
     )
 
 
-def _after_times(head: bytes) -> int:
+def after_times(head: bytes) -> int:
     """The number behind the times of creation and change, of 4 bytes each, or of 8 in version 1 (8.2.2, 8.3.2)."""
     place = 20 if head[:1] == b"\1" else 12
     return int.from_bytes(head[place : place + 4], "big")
