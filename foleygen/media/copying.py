@@ -127,10 +127,20 @@ class StreamCopies:
         """Put into the closed file what its muxer could not be told. Raises OSError."""
         for index, clock in self._clocks.items():
             riff.set_clock(written, index, clock)
+        self._grafts.update(self._label_tracks(written))
         if self._grafts and not graft.set_in(written, self._grafts):
             self._warn(f"{self._kind.suffix} does not describe its tracks as the clip does")
         if self._shapes and not matroska.set_pixel_shapes(written, self._shapes):
             self._warn(f"{self._kind.suffix} does not say what shape its pixels have")
+
+    def _label_tracks(self, written: Path) -> Iterator[tuple[int, Graft]]:
+        """The clip's own description of its timecode: the muxer counts its labels in units of the picture's clock."""
+        own = [header.id for header in self._headers.values() if header.code == "tmcd"]
+        if len(own) == 1 and self._kind.keeps_timecode:
+            found = graft.cut(self._info.path, own[0], whole=False)
+            for header in moov.tracks(written) if found is not None else ():
+                if header.code == "tmcd" and found is not None:
+                    yield header.id, found
 
     def _add(self, stream: Stream, disposition: Disposition) -> None:
         form = forms.form_for(stream, self._source, self._kind, self._strict)
@@ -185,7 +195,7 @@ class StreamCopies:
         if self._kind.muxer == "mpegts" and stream.name in _DATA_STREAMS:
             copy: Stream = self._target.add_stream_from_template(stream)
         elif self._kind.keeps_timecode and header is not None and header.is_recorded:
-            copy = self._target.add_data_stream("bin_data")
+            copy = forms.added_data(self._target)
             copy.time_base = stream.time_base
             copy.metadata.update(
                 {key: stream.metadata[key] for key in ("handler_name", "language") if key in stream.metadata}

@@ -71,6 +71,17 @@ def added(target: OutputContainer, stream: Stream, form: Form, rate: Fraction | 
     return copy
 
 
+def added_data(target: OutputContainer) -> Stream:
+    """A new stream of an MP4 or QuickTime file for what a camera records; what it is, is said later.
+
+    PyAV lets such a stream be made for MP4 alone, and be copied into QuickTime.
+    """
+    with av.open(io.BytesIO(), "w", format="mp4") as scratch:
+        recorded = scratch.add_data_stream("bin_data")
+        scratch.start_encoding()
+        return target.add_stream_from_template(recorded)
+
+
 def codec(stream: Stream) -> str:
     """Name of the codec, as its decoder has it."""
     return stream.codec_context.name if stream.codec_context is not None else "unknown codec"

@@ -301,11 +301,13 @@ def _timecode_rate(
     if timecode_of(container, stream) is None:
         return None
     told = next((track.rate for track in map(moov.timecode_track, headers) if track is not None), None)
-    if told is not None:
-        return told
     # Pictures of uneven length are labelled at the rate that they are meant to have.
     guessed = stream.guessed_rate
-    return nominal_rate(guessed if guessed and not is_standard(measured) else measured)
+    meant = nominal_rate(guessed if guessed and not is_standard(measured) else measured)
+    if told is None:
+        return meant
+    # The track may have rounded its rate to units of the picture's clock: 12800/427 may be 30, or 29.97.
+    return next((rate for rate in (meant, meant / 2, 2 * meant) if abs(rate - told) < told / 500), nominal_rate(told))
 
 
 def _tag(name: str, container: InputContainer, stream: VideoStream) -> str | None:
