@@ -18,7 +18,7 @@ class Loudness:
     integrated_lufs: float | None = None
     """None: silence, or shorter than one block of 0.4 s."""
     range_lu: float | None = None
-    """None: silence, or shorter than 3 s."""
+    """None: silence, or shorter than 3.4 s."""
     true_peak_dbtp: float | None = None
     """None: silence to the last sample."""
 

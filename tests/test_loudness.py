@@ -129,9 +129,16 @@ def test_the_peak_of_the_last_samples_counts() -> None:
     assert found.true_peak_dbtp == pytest.approx(-6.02, abs=0.3)
 
 
-def test_there_is_no_range_under_three_seconds() -> None:
-    assert measure([noise(2.9, 16000)], 16000).range_lu is None
-    assert measure([noise(3.1, 16000)], 16000).range_lu is not None
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("dbfs", [-50.0, -20.0])
+def test_a_steady_tone_has_no_range_or_none_at_all(rate: int, dbfs: float) -> None:
+    """A block of the range is of 3 s, and the first ones give 20 LU for anything."""
+    found = {
+        seconds: measure([sine(seconds, rate, 1000, dbfs)], rate).range_lu for seconds in (2.9, 3.0, 3.2, 3.4, 4.0)
+    }
+    assert (found[2.9], found[3.0], found[3.2]) == (None, None, None)
+    assert found[3.4] == pytest.approx(0, abs=0.1)
+    assert found[4.0] == pytest.approx(0, abs=0.1)
 
 
 def test_a_level_crosses_processes() -> None:

@@ -34,6 +34,7 @@ HOUR = 3600 * 48000
         # 107892 pictures: dropped labels bring it within 3.6 ms of the real hour.
         ("01:00:00;00", NTSC[1], round(107892 * Fraction(1001, 30000) * 48000)),
         ("01:00:00;00", NTSC[2], round(215784 * Fraction(1001, 60000) * 48000)),
+        ("01:00:00;00", Fraction(30), round(107892 * Fraction(1, 30) * 48000)),
         ("01:00:00.00", NTSC[1], round(107892 * Fraction(1001, 30000) * 48000)),
         ("00:01:00;02", NTSC[1], round(1800 * Fraction(1001, 30000) * 48000)),
         ("00:10:00;00", NTSC[1], round(17982 * Fraction(1001, 30000) * 48000)),
@@ -91,7 +92,7 @@ def test_one_picture_later_is_one_picture_later(rate: Fraction, number: int) -> 
         ("-1:00:00:00", 25),
         ("١٢:00:00:00", 25),
         ("01:00:00;00", 25),
-        ("01:00:00;00", 30),
+        ("00:01:00;00", 30),
         ("01:00:00;00", NTSC[0]),
         ("00:01:00;00", NTSC[1]),
         ("00:01:00;01", NTSC[1]),
@@ -131,4 +132,4 @@ def test_a_clip_says_where_its_stems_begin(tmp_path: Path, rate: Fraction) -> No
     assert time_reference(replace(info, timecode=None)) == (0, ())
     samples, (warning,) = time_reference(replace(info, timecode="99:00:00:00"))
     assert samples == 0
-    assert "a.mov: its timecode 99:00:00:00 does not exist at" in warning
+    assert warning.startswith("its timecode 99:00:00:00 does not exist at")

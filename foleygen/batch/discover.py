@@ -13,7 +13,10 @@ from foleygen.facts import MARK
 from foleygen.record import sidecar
 from foleygen.settings import AS_THE_RUN, ClipSettings
 
-_NAMES = "3gp asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m"
+_NAMES = (
+    "3g2 3gp asf avi dv f4v flv gif insv lrv m2t m2ts m2v m4v mkv mod mov mp4 mpeg mpg mts mxf ogv qt tod ts vob webm "
+    "wmv y4m"
+)
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 """What counts as video in a folder; a file named outright may be called anything."""
 
@@ -127,11 +130,15 @@ class _Walk:
                 self.note(child, "is hidden")
             elif _leads_to(entry.is_dir):
                 yield from self.folder(child, mirror / entry.name)
-            elif child.suffix.lower() in SUFFIXES and _leads_to(entry.is_file):
+            elif child.suffix.lower() not in SUFFIXES:
+                self.note(child, "is no video, by its name")
+            elif _leads_to(entry.is_file):
                 if is_finished(child):
                     self.note(child, "is a finished clip")
                 else:
                     yield Clip(child, mirror)
+            else:
+                self.note(child, "leads to no file")
         return None
 
 

@@ -15,8 +15,6 @@ from foleygen.settings import RenderSettings, Settings
 from foleygen.strict import did_you_mean
 
 FIELDS = ("stem", "ext", "seed", "take", "model")
-FALLBACK = ".mkv"
-"""For clips in containers that foleygen reads but does not write: it holds every codec."""
 NAME_BYTES = 255
 """Longest file name of the usual file systems."""
 
@@ -70,15 +68,12 @@ def output_name(template: str, clip: Path, settings: Settings) -> str:
 
 
 def output_suffix(clip: Path, settings: Settings) -> str:
-    """The suffix of the finished clip: that of ``--container``, else the clip's own where it can be written."""
+    """The suffix of the finished clip: that of ``--container``, else the clip's own where that holds it."""
     if settings.container != "auto":
         return f".{settings.container}"
-    from foleygen.media.containers import container_for
+    from foleygen.media.fit import suffix_for
 
-    try:
-        return container_for(clip).suffix
-    except ClipError:
-        return FALLBACK
+    return suffix_for(clip)
 
 
 def _planned(clip: Clip, settings: Settings) -> Planned:

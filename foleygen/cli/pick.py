@@ -28,5 +28,5 @@ def pick(clip: Path, take: int) -> None:
 
     output, warnings = takes.pick(clip, take)
     for warning in warnings:
-        write_note(f"warning: {printable(warning)}")
+        write_note(f"warning: {printable(output)}: {printable(warning)}")
     write_result(str(output))

@@ -32,7 +32,7 @@ def top_level(path: Path) -> list[bytes]:
     """Types of the boxes at the top; empty for other files. Raises OSError."""
     with open(path, "rb") as file:
         found: list[bytes] = []
-        for box in _boxes(file, 0, os.fstat(file.fileno()).st_size):
+        for box in between(file, 0, os.fstat(file.fileno()).st_size):
             if not found and box.kind not in _BEGINNINGS:
                 break
             found.append(box.kind)
@@ -70,7 +70,7 @@ class _Walk:
         self._track = _Track()
 
     def folder(self, start: int, stop: int, depth: int) -> None:
-        for box in _boxes(self.file, start, stop):
+        for box in between(self.file, start, stop):
             self.boxes += 1
             if self.boxes > MAX_BOXES:
                 return
@@ -104,7 +104,7 @@ class _Walk:
         return self.file.read(count)
 
 
-def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
+def between(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
     """The boxes between two places of the file, up to the first that is not one."""
     while start + 8 <= stop:
         file.seek(start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -32,37 +32,51 @@ class Container:
     """Frames have no time stamps of their own: neither variable rates nor reordered pictures."""
     keeps_rotation: bool = True
     keeps_pixel_aspect: bool = False
-    """Pixels that are not square, where the picture's own packets do not say so (PyAV cannot tell other muxers)."""
+    """Pixels that are not square, where the picture's own packets do not say so."""
+    keeps_track_notes: bool = False
+    """A track may have a comment of its own."""
     codecs: frozenset[str] | None = None
     """Codecs that are read back as what they were; None: all that the muxer takes."""
+    options: tuple[tuple[str, str], ...] = ()
+    """Of the muxer, for every file."""
 
 
 _BROADCAST = frozenset(
     {"h264", "hevc", "mpeg2video", "mpeg1video", "mpeg4"}
     | {"aac", "mp1", "mp2", "mp3", "mp3float", "ac3", "eac3", "dvbsub", "dvb_teletext"}
 )
+_DISC = frozenset({"h264", "hevc", "mpeg2video", "vc1", "ac3", "eac3", "dca", "truehd", "pcm_bluray", "pgssub"})
+_BDAV_PACKET, _SYNC = 192, 0x47
+_PLAIN = (("mpegts_m2ts_mode", "0"),)
+_MP4 = Container(".mp4", "mp4", "aac", 256_000, keeps_hidden_frames=True, keeps_timecode=True, keeps_pixel_aspect=True)
+_MOV = replace(_MP4, suffix=".mov", muxer="mov", audio_codec="pcm_s24le", bit_rate=None)
+_MKV = Container(".mkv", "matroska", "pcm_s24le", keeps_pixel_aspect=True, keeps_track_notes=True)
+_TS = Container(".ts", "mpegts", "aac", 256_000, keeps_rotation=False, codecs=_BROADCAST, options=_PLAIN)
+_BDAV = replace(_TS, audio_codec="ac3", bit_rate=384_000, codecs=_DISC, options=(("mpegts_m2ts_mode", "1"),))
+"""Transport streams of Blu-ray Disc and AVCHD: packets of 192 bytes, and AC-3, since they know no AAC."""
 _TABLE = {
     row.suffix: row
     for row in (
-        Container(
-            ".mp4", "mp4", "aac", 256_000, keeps_hidden_frames=True, keeps_timecode=True, keeps_pixel_aspect=True
-        ),
-        Container(
-            ".m4v", "mp4", "aac", 256_000, keeps_hidden_frames=True, keeps_timecode=True, keeps_pixel_aspect=True
-        ),
-        Container(".mov", "mov", "pcm_s24le", keeps_hidden_frames=True, keeps_timecode=True, keeps_pixel_aspect=True),
-        Container(".mkv", "matroska", "pcm_s24le"),
-        Container(".webm", "webm", "libopus", 160_000),
-        Container(".ts", "mpegts", "aac", 256_000, keeps_rotation=False, codecs=_BROADCAST),
-        Container(".m2ts", "mpegts", "aac", 256_000, keeps_rotation=False, codecs=_BROADCAST),
-        Container(".mts", "mpegts", "aac", 256_000, keeps_rotation=False, codecs=_BROADCAST),
+        _MP4,
+        replace(_MP4, suffix=".m4v"),
+        _MOV,
+        replace(_MOV, suffix=".qt"),
+        _MKV,
+        replace(_MKV, suffix=".webm", muxer="webm", audio_codec="libopus", bit_rate=160_000),
+        _TS,
+        replace(_TS, suffix=".m2t"),
+        replace(_TS, suffix=".m2ts"),
+        replace(_TS, suffix=".mts"),
         Container(".avi", "avi", "pcm_s16le", constant_rate_only=True, keeps_rotation=False),
     )
 }
 
 
-def container_for(path: Path) -> Container:
-    """The kind of file that the suffix of ``path`` names. Raises ClipError."""
+def container_for(path: Path, clip: Path | None = None) -> Container:
+    """The kind of file that the suffix of ``path`` names, for the finished ``clip``. Raises ClipError.
+
+    A transport stream has packets of the size that the clip's have.
+    """
     found = _TABLE.get(path.suffix.lower())
     if found is None:
         known = " ".join(sorted(_TABLE))
@@ -70,15 +84,24 @@ def container_for(path: Path) -> Container:
             f"{printable(path)}: {path.suffix or 'a name without suffix'} is not a kind of file that can be written",
             f"write to .mkv or .mov instead (known: {known})",
         )
+    if found.muxer == "mpegts" and clip is not None and is_bdav(clip):
+        return replace(_BDAV, suffix=found.suffix)
     return found
 
 
-def suggestion(clip: Path, refused: Container) -> str:
-    """A suffix that can hold what ``refused`` cannot: the clip's own, or else Matroska, which holds nearly all."""
-    own = clip.suffix.lower()
-    if own in _TABLE and own != refused.suffix:
-        return own
-    return ".mkv" if refused.suffix != ".mkv" else ".mov"
+def is_written(path: Path) -> bool:
+    """Files of this suffix can be written."""
+    return path.suffix.lower() in _TABLE
+
+
+def is_bdav(path: Path) -> bool:
+    """A transport stream whose packets have four more bytes at their head, as on Blu-ray Discs and AVCHD cameras."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(3 * _BDAV_PACKET)
+    except OSError:
+        return False
+    return len(head) == 3 * _BDAV_PACKET and all(head[4 + k * _BDAV_PACKET] == _SYNC for k in range(3))
 
 
 @contextmanager

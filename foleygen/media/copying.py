@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Set
 from fractions import Fraction
+from pathlib import Path
 
-import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
-from foleygen.media.containers import Container, suggestion
+from foleygen.media import forms, graft, matroska, moov, riff
+from foleygen.media.clock import Clock
+from foleygen.media.containers import Container
+from foleygen.media.fit import advice
+from foleygen.media.graft import Graft
+from foleygen.media.packet_copy import StreamCopy
 from foleygen.media.probe import ClipInfo
+from foleygen.media.timecode import nominal_rate
 
 _STALE_TAGS = frozenset({"encoder", "duration", "timecode", "vendor_id"})
-_EVEN = Fraction(1, 8)
-"""Frames by which a time stamp may miss the grid of a constant rate."""
-_MAX_WITHOUT_DTS = 32
-"""Packets of a stream that may wait for the first dts; no codec reorders by more."""
+_KINDS = {"video": "picture", "audio": "sound", "subtitle": "subtitles"}
+_DATA_STREAMS = frozenset({"klv", "timed_id3"})
+"""Data that transport streams can describe."""
 
 
 class StreamCopies:
@@ -30,22 +36,40 @@ class StreamCopies:
     ) -> None:
         """``clock_start``: seconds that are taken off every time stamp."""
         self.warnings: list[str] = []
+        """What to say of the copy, without the clip's name."""
         self._source, self._target, self._info, self._kind = source, target, info, kind
         self._clock_start = clock_start
-        self._copies: dict[int, _StreamCopy] = {}
+        self._copies: dict[int, StreamCopy] = {}
+        self._strict = forms.strictness(source, source.streams[info.video_index], kind)
+        self._headers = {header.id: header for header in moov.tracks(info.path)}
+        self._left_out: Counter[str] = Counter()
+        self._shapes: dict[int, Fraction] = {}
+        """Shapes of pixels, by numbers of Matroska tracks."""
+        self._own_clocks = riff.clocks(info.path) if kind.constant_rate_only else []
+        self._clocks: dict[int, riff.Clock] = {}
+        """Lengths of sounds in AVI, by streams of the new file."""
+        self._grafts: dict[int, Graft] = {}
+        """Descriptions that the muxer would not write as they are in the clip, by tracks of the new file."""
 
     @property
     def streams(self) -> list[Stream]:
         """Source streams that are copied."""
         return [copy.source for copy in self._copies.values()]
 
+    @property
+    def clip_clock(self) -> Clock:
+        """What the times of the source's packets are put right by."""
+        return self._info.clock
+
+    @property
+    def picture_index(self) -> int:
+        """Of the clip's picture in the new file."""
+        return self._copies[self._info.video_index].target.index
+
     def add_pictures(self) -> None:
         """Copy the picture, other video streams and, where they fit, cover pictures."""
         if self._info.rotation and not self._kind.keeps_rotation:
-            raise ClipError(
-                f"{printable(self._info.path)}: {self._kind.suffix} cannot say that its picture is turned",
-                f"write to {suggestion(self._info.path, self._kind)} instead",
-            )
+            raise self._refusal("cannot say that its picture is turned", "write to {} instead")
         for stream in self._source.streams.video:
             if stream.index != self._info.video_index and stream.disposition & Disposition.attached_pic:
                 self._add_cover(stream)
@@ -53,18 +77,23 @@ class StreamCopies:
                 self._add(stream, stream.disposition)
 
     def add_others(self, sounds: Set[int]) -> None:
-        """Copy subtitles, attachments and the streams of the clip's own sound that are among ``sounds``."""
+        """Copy subtitles, attachments, data and the streams of the clip's own sound that are among ``sounds``."""
         for stream in self._source.streams:
             if stream.index in sounds:
-                self._add(stream, stream.disposition & ~Disposition.default)
+                # In QuickTime it is what makes a track audible; elsewhere a player takes the first that has it.
+                silenced = Disposition(0) if self._kind.muxer == "mov" else Disposition.default
+                self._add(stream, stream.disposition & ~silenced)
             elif stream.type == "subtitle":
                 self._add(stream, stream.disposition)
             elif stream.type == "attachment" and self._kind.muxer == "matroska":
                 self._target.add_stream_from_template(stream)
             elif stream.type not in ("video", "audio") and not self._is_made_anew(stream):
-                self._warn(f"stream {stream.index} ({stream.type}) was left out, it cannot be copied")
+                self._add_data(stream)
         if self._info.timecode and not self._kind.keeps_timecode:
             self._warn(f"the timecode {self._info.timecode} is only a tag in {self._kind.suffix}")
+        if self._left_out:
+            named = ", ".join(name if count == 1 else f"{count} {name}" for name, count in self._left_out.items())
+            self._warn(f"left out, since {self._kind.suffix} cannot be given them: {named}")
 
     def add_chapters(self) -> None:
         chapters = self._source.chapters()
@@ -85,7 +114,7 @@ class StreamCopies:
             if copy.waiting:
                 raise ClipError(
                     f"{printable(self._info.path)}: stream {copy.source.index} has no time stamps to copy",
-                    "put it in a container such as .mkv first",
+                    "export it again with time stamps",
                 )
         shown = self._copies[self._info.video_index].shown
         if shown != self._info.frame_count:
@@ -94,39 +123,105 @@ class StreamCopies:
                 "check that nothing writes to it and that its disk is sound, then run again",
             )
 
+    def complete(self, written: Path) -> None:
+        """Put into the closed file what its muxer could not be told. Raises OSError."""
+        for index, clock in self._clocks.items():
+            riff.set_clock(written, index, clock)
+        self._grafts.update(self._label_tracks(written))
+        if self._grafts and not graft.set_in(written, self._grafts):
+            self._warn(f"{self._kind.suffix} does not describe its tracks as the clip does")
+        if self._shapes and not matroska.set_pixel_shapes(written, self._shapes):
+            self._warn(f"{self._kind.suffix} does not say what shape its pixels have")
+
+    def _label_tracks(self, written: Path) -> Iterator[tuple[int, Graft]]:
+        """The clip's own description of its timecode: the muxer counts its labels in units of the picture's clock."""
+        own = [header.id for header in self._headers.values() if header.code == "tmcd"]
+        if len(own) == 1 and self._kind.keeps_timecode:
+            found = graft.cut(self._info.path, own[0], whole=False)
+            for header in moov.tracks(written) if found is not None else ():
+                if header.code == "tmcd" and found is not None:
+                    yield header.id, found
+
     def _add(self, stream: Stream, disposition: Disposition) -> None:
-        codec = _codec(stream)
-        try:
-            if self._kind.codecs is not None and codec not in self._kind.codecs:
-                raise ValueError(f"{codec} is muxed as private data")
-            # The context is copied as it is: an encoder of the same name need not exist (AV1 by dav1d).
-            copy = self._target.add_stream_from_template(stream, opaque=True)
-        except (ValueError, av.FFmpegError) as error:
-            raise ClipError(
-                f"{printable(self._info.path)}: its {stream.type} ({codec}) does not fit in {self._kind.suffix}",
-                f"write to {suggestion(self._info.path, self._kind)} instead",
-            ) from error
+        form = forms.form_for(stream, self._source, self._kind, self._strict)
+        if form is None:
+            return self._leave_out(stream)
+        copy = forms.added(self._target, stream, form, self._rate(stream))
         copy.disposition = disposition
         copy.metadata.update({key: value for key, value in stream.metadata.items() if key.lower() not in _STALE_TAGS})
-        if isinstance(stream, VideoStream) and isinstance(copy, VideoStream):
-            self._set_picture(stream, copy)
-        self._copies[stream.index] = _StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
+        if stream.index == self._info.video_index and self._kind.keeps_timecode and self._info.reel:
+            copy.metadata["reel_name"] = self._info.reel
+        self._copies[stream.index] = StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
+        if isinstance(stream, VideoStream):
+            self._note_shape(stream, copy)
+            self._note_description(stream, copy)
+        elif stream.type == "audio" and stream.index < len(self._own_clocks):
+            self._clocks[copy.index] = self._own_clocks[stream.index]
+        return None
 
-    def _set_picture(self, stream: VideoStream, copy: VideoStream) -> None:
-        """What a template does not carry over: the rate, without which timecodes are lost, and the shape of pixels."""
-        if stream.average_rate:
-            copy.codec_context.framerate = stream.average_rate
-            if self._kind.constant_rate_only:
-                copy.time_base = 1 / stream.average_rate
-        aspect, coded = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
-        if not aspect or aspect in (1, coded):
+    def _note_description(self, stream: VideoStream, copy: Stream) -> None:
+        """Remember the clip's own description of a picture, where the new file is of just the same kind."""
+        header, brand = self._headers.get(stream.id), self._source.metadata.get("major_brand", "qt").strip()
+        is_same_kind = (brand == "qt") == (self._kind.muxer == "mov") and self._kind.keeps_timecode
+        if header is not None and header.entries == 1 and is_same_kind:
+            found = graft.cut(self._info.path, stream.id, whole=False)
+            if found is not None:
+                self._grafts[copy.index + 1] = found
+
+    def _note_shape(self, stream: VideoStream, copy: Stream) -> None:
+        """Remember pixels that are not square, or of which the codec says something else than the file."""
+        shape, coded = forms.shape(stream), stream.codec_context.sample_aspect_ratio
+        if shape is None or (shape == 1 and coded in (None, 0, 1)):
             return
-        if not self._kind.keeps_pixel_aspect:
+        if self._kind.muxer in ("matroska", "webm"):
+            self._shapes[copy.index + 1] = shape
+        elif not self._kind.keeps_pixel_aspect and abs((coded or 0) - shape) * stream.codec_context.width > 1:
+            self._warn(f"{self._kind.suffix} cannot say that its pixels are {shape} times as wide as high")
+
+    def _leave_out(self, stream: Stream) -> None:
+        """A track that no file could be given, or that is not the clip's picture; else refused with a way out."""
+        hint = advice(self._source, self._info, self._kind, stream)
+        if hint is not None or stream.index == self._info.video_index:
+            code = forms.codec(stream)
+            hint = hint or "export it again as H.264 or ProRes"
             raise ClipError(
-                f"{printable(self._info.path)}: {self._kind.suffix} would lose that its pixels are not square",
-                "write to .mov or .mp4 instead",
+                f"{printable(self._info.path)}: its {stream.type} ({code}) does not fit in {self._kind.suffix}", hint
             )
-        copy.codec_context.sample_aspect_ratio = aspect
+        self._left_out[self._described(stream)] += 1
+
+    def _add_data(self, stream: Stream) -> None:
+        """Copy what cameras record beside the picture, where the muxer can say what it is."""
+        header = self._headers.get(stream.id)
+        if self._kind.muxer == "mpegts" and stream.name in _DATA_STREAMS:
+            copy: Stream = self._target.add_stream_from_template(stream)
+        elif self._kind.keeps_timecode and header is not None and header.is_recorded:
+            copy = forms.added_data(self._target)
+            copy.time_base = stream.time_base
+            copy.metadata.update(
+                {key: stream.metadata[key] for key in ("handler_name", "language") if key in stream.metadata}
+            )
+            found = graft.cut(self._info.path, stream.id, whole=True)
+            if found is not None:
+                self._grafts[copy.index + 1] = found
+        else:
+            self._left_out[self._described(stream)] += 1
+            return
+        copy.disposition = stream.disposition
+        self._copies[stream.index] = StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
+
+    def _described(self, stream: Stream) -> str:
+        """A track in a list, such as ``sound (apac)``."""
+        header = self._headers.get(stream.id)
+        code = header.code.strip() if header is not None else stream.name or forms.codec(stream)
+        return f"{_KINDS.get(stream.type, stream.type)} ({printable(code)})"
+
+    def _rate(self, stream: Stream) -> Fraction | None:
+        """Pictures per second, or labels of the timecode that the muxer makes for the picture."""
+        if not isinstance(stream, VideoStream):
+            return None
+        if stream.index == self._info.video_index and self._info.timecode and self._kind.keeps_timecode:
+            return self._info.timecode_rate or nominal_rate(self._info.average_rate)
+        return stream.average_rate
 
     def _add_cover(self, stream: VideoStream) -> None:
         if self._kind.muxer == "mp4":
@@ -136,106 +231,14 @@ class StreamCopies:
 
     def _is_made_anew(self, stream: Stream) -> bool:
         """Timecode and chapter tracks: the muxer writes them from the file's tags."""
+        header = self._headers.get(stream.id)
+        if header is not None:
+            return header.code == "tmcd" or (header.code == "text" and bool(self._source.chapters()))
         return "timecode" in stream.metadata or (bool(self._source.chapters()) and stream.name == "bin_data")
 
+    def _refusal(self, fact: str, remedy: str) -> ClipError:
+        where = advice(self._source, self._info, self._kind)
+        return ClipError(f"{printable(self._info.path)}: {self._kind.suffix} {fact}", where or "export it again")
+
     def _warn(self, fact: str) -> None:
-        self.warnings.append(f"{printable(self._info.path)}: {fact}")
-
-
-class _StreamCopy:
-    """One stream on its way from source to target."""
-
-    def __init__(self, source: Stream, target: Stream, clock_start: Fraction, info: ClipInfo, kind: Container) -> None:
-        assert source.time_base is not None
-        self.source = source
-        self.shown = 0
-        """Pictures so far that a player shows."""
-        self.waiting: list[Packet[Stream]] = []
-        """Packets before the first one with a dts."""
-        self._target = target
-        self._time_base = Fraction(source.time_base)
-        self._shift = round(clock_start / self._time_base)
-        self._info, self._kind = info, kind
-        self._rate = source.average_rate if isinstance(source, VideoStream) and source.average_rate else Fraction(25)
-        self._is_picture = source.index == info.video_index
-        self._hidden_tail: list[Packet[Stream]] = []
-        self._last_dts: int | None = None
-
-    def copied(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        if self._is_picture:
-            for shown in self._without_hidden_tail(packet):
-                yield from self._timed(shown)
-        else:
-            yield from self._timed(packet)
-
-    def _without_hidden_tail(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
-        """Hold back packets that an edit list hides until one that is shown follows; those at the end are dropped."""
-        self.shown += not packet.is_discard
-        if packet.is_discard:
-            self._refuse_if_not_hidden_again(packet)
-            self._hidden_tail.append(packet)
-            return []
-        ready = [*self._hidden_tail, packet]
-        self._hidden_tail.clear()
-        return ready
-
-    def _refuse_if_not_hidden_again(self, packet: Packet[Stream]) -> None:
-        time = packet.pts * self._time_base if packet.pts is not None else Fraction(0)
-        within = self._info.start <= time < self._info.start + self._info.duration
-        hideable = not within and (self._info.start <= 0 or time > self._info.start)
-        leads_in = time < self._info.start
-        if not hideable or (leads_in and not self._kind.keeps_hidden_frames):
-            raise ClipError(
-                f"{printable(self._info.path)}: its edit list hides pictures that {self._kind.suffix} would show",
-                "write to .mp4 or .mov instead" if hideable else "export it again without edits",
-            )
-
-    def _timed(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """Packets on the new clock, each with a dts; those before the stream's first dts wait for it."""
-        if packet.pts is None and packet.dts is None and self.source.disposition & Disposition.attached_pic:
-            packet.pts = packet.dts = 0
-        if packet.dts is None and self._last_dts is None and len(self.waiting) < _MAX_WITHOUT_DTS:
-            self.waiting.append(packet)
-            return
-        if self.waiting:
-            self._backdate(packet.dts)
-        for ready in (*self.waiting, packet):
-            yield self._moved(ready)
-        self.waiting.clear()
-
-    def _backdate(self, first_dts: int | None) -> None:
-        """Decoding times for the waiting packets: evenly spaced before the first known one, never after their pts."""
-        known = [packet.pts for packet in self.waiting if packet.pts is not None]
-        if first_dts is None or len(known) < len(self.waiting):
-            return
-        step = max(1, *(packet.duration or 0 for packet in self.waiting))
-        later = first_dts
-        for packet in reversed(self.waiting):
-            assert packet.pts is not None
-            later = packet.dts = min(later - step, packet.pts)
-
-    def _moved(self, packet: Packet[Stream]) -> Packet[Stream]:
-        if packet.pts is not None:
-            packet.pts -= self._shift
-        if packet.dts is not None:
-            packet.dts -= self._shift
-        elif packet.pts is not None:
-            packet.dts = packet.pts if self._last_dts is None else min(packet.pts, self._last_dts + 1)
-        self._last_dts = packet.dts
-        if self._is_picture and self._kind.constant_rate_only:
-            self._refuse_uneven(packet)
-        packet.stream = self._target
-        return packet
-
-    def _refuse_uneven(self, packet: Packet[Stream]) -> None:
-        assert packet.dts is not None
-        place = packet.dts * self._time_base * self._rate
-        if packet.pts not in (None, packet.dts) or abs(place - round(place)) > _EVEN:
-            raise ClipError(
-                f"{printable(self._info.path)}: {self._kind.suffix} cannot hold its uneven or reordered pictures",
-                f"write to {suggestion(self._info.path, self._kind)} instead",
-            )
-
-
-def _codec(stream: Stream) -> str:
-    return stream.codec_context.name if stream.codec_context is not None else "unknown codec"
+        self.warnings.append(fact)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -241,7 +243,7 @@ class Scaler:
 
 def _shots(info: ClipInfo, first_time: Fraction, size: int, on_warning: Warn | None) -> Iterator[Shot]:
     """Decoded frames in order of strictly rising time, in seconds after the clip's first picture."""
-    if first_time > SEEK_BEYOND:
+    if first_time > SEEK_BEYOND and not info.clock:
         with opened(info.path, info.max_pixels) as container:
             stream = _prepared(container, info)
             if _sought(container, stream, info.start + first_time - _SEEK_MARGIN):
@@ -295,13 +297,13 @@ def _frames(
     def tell_once() -> None:
         nonlocal on_warning
         if on_warning:
-            on_warning(f"{printable(info.path)}: damaged pictures are passed over")
+            on_warning("damaged pictures are passed over")
         on_warning = None
 
     try:
-        for packet in container.demux(stream):
+        for packet in chain(info.clock.corrected(_read(container, stream)), [None]):
             try:
-                frames = stream.codec_context.decode(packet if packet.size else None)
+                frames = stream.codec_context.decode(packet)
             except av.FFmpegError:
                 tell_once()
                 continue
@@ -311,3 +313,8 @@ def _frames(
                 yield frame
     except av.FFmpegError:
         tell_once()
+
+
+def _read(container: InputContainer, stream: Stream) -> Iterator[Packet[Stream]]:
+    """The packets that hold data; unlike ``source.packets``, what cannot be read is an error."""
+    return (packet for packet in container.demux(stream) if packet.size)

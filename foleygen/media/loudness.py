@@ -24,8 +24,9 @@ Samples = NDArray[np.float32]
 
 ABSOLUTE_GATE_LUFS = -70.0
 """Blocks below it do not count (BS.1770); the integrated loudness of a sound without any other block."""
-RANGE_S = 3.0
-"""Seconds below which there is no loudness range: the length of one of its blocks (EBU Tech 3342)."""
+RANGE_S = 3.4
+"""Seconds below which there is no loudness range: a block of it is of 3 s (EBU Tech 3342), and while the filter has
+fewer than five of them it gives 20 LU for a steady tone."""
 _RATE = 48000
 """Hz at which BS.1770 gives its filters, whatever is delivered."""
 _PEAK_RATE = 192000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from numpy.typing import NDArray
 from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
 from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
-from foleygen.media.containers import Container, container_for, created, disk_errors, suggestion
+from foleygen.media.containers import Container, container_for, created, disk_errors
 from foleygen.media.copying import StreamCopies
+from foleygen.media.fit import advice
+from foleygen.media.forms import strictness
 from foleygen.media.mixdown import Level, Mixdown, alone, mixed
 from foleygen.media.probe import ClipInfo
+from foleygen.media.proof import prove
 from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import Soundtrack
 from foleygen.media.source import opened, packets
@@ -35,8 +39,12 @@ _STALE_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "e
 _PLAIN_TAGS = frozenset(
     {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping"}
     | {"lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "creation_time"}
-    | {"location", "make", "model"}
+    | {"location", "make", "model", "track", "disc", "tmpo", "compilation", "gapless_playback", "hd_video"}
+    | {"media_type", "season_number", "episode_sort"}
+    | {f"sort_{name}" for name in ("name", "artist", "album_artist", "album", "composer", "show")}
 )
+_SPOKEN = re.compile("(.+)-[a-z]{3}")
+"""A tag with the language of its text."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class MuxReport:
     samples_48k: int
     """Samples of the new track, at 48 kHz."""
     warnings: tuple[str, ...]
+    """Without the clip\'s name."""
     loudness: Loudness = UNMEASURED
     """Of the new track as it was written, where anything asked for it."""
     gain_db: float = 0.0
@@ -85,35 +94,39 @@ def mux(
     ``loudness``. Raises ClipError when the output is the clip itself or cannot hold its streams, RetryableError when
     the disk is full.
     """
-    kind = container_for(output)
+    kind = container_for(output, info.path)
     _refuse_overwriting(info.path, output)
     if audio == "mix":
         made = mixed(info, sound, sample_rate, duck_db, loudness, level)
     else:
         made = alone(info, sound, sample_rate, loudness, level)
-    with (
-        opened(info.path) as source,
-        publish(output) as temporary,
-        _explained_refusals(info, kind),
-        disk_errors(),
-        _target(temporary, kind, info, source, metadata) as target,
-    ):
-        clock_start = _clock_start(source)
-        copies = StreamCopies(source, target, info, kind, clock_start)
-        copies.add_pictures()
-        first_sample = round((info.start - clock_start) * SAMPLE_RATE)
-        track = Soundtrack(target, kind, first_sample, made.channels, made.title)
-        sounds = [(track, iter(made.chunks))]
-        if side is not None:
-            total = round(info.duration * SAMPLE_RATE)
-            chunks = resampled(side.chunks, side.sample_rate, SAMPLE_RATE, total)
-            sounds.append((Soundtrack(target, kind, first_sample, title=side.title, default=False), chunks))
-        copies.add_others(sounds=_kept_sounds(source, audio, made))
-        copies.add_chapters()
-        _interleave(source, target, copies, sounds)
-        copies.finish()
-    notes = (f"{printable(info.path)}: {note}" for note in made.notes)
-    return MuxReport(kind.audio_codec, track.samples, (*copies.warnings, *notes), made.loudness, made.foley_gain_db)
+    with publish(output) as temporary:
+        with (
+            opened(info.path) as source,
+            _explained_refusals(info, kind),
+            disk_errors(),
+            _target(temporary, kind, info, source, metadata) as target,
+        ):
+            clock_start = _clock_start(source)
+            copies = StreamCopies(source, target, info, kind, clock_start)
+            copies.add_pictures()
+            first_sample = round((info.start - clock_start) * SAMPLE_RATE)
+            track = Soundtrack(target, kind, first_sample, made.channels, made.title, notes=metadata)
+            sounds = [(track, iter(made.chunks))]
+            if side is not None:
+                total = round(info.duration * SAMPLE_RATE)
+                chunks = resampled(side.chunks, side.sample_rate, SAMPLE_RATE, total)
+                sounds.append((Soundtrack(target, kind, first_sample, title=side.title, default=False), chunks))
+            copies.add_others(sounds=_kept_sounds(source, audio, made))
+            copies.add_chapters()
+            target.start_encoding()
+            _interleave(source, target, copies, sounds)
+            copies.finish()
+            picture = copies.picture_index
+        copies.complete(temporary)
+        lost = list(prove(info, temporary, picture, kind))
+    warnings = (*copies.warnings, *lost, *made.notes)
+    return MuxReport(kind.audio_codec, track.samples, warnings, made.loudness, made.foley_gain_db)
 
 
 def _kept_sounds(source: InputContainer, audio: AudioPolicy, made: Mixdown) -> frozenset[int]:
@@ -129,7 +142,7 @@ def _interleave(
     sounds: Sequence[tuple[Soundtrack, Iterator[NDArray[np.float32]]]],
 ) -> None:
     """Write the copied packets in file order, each after the sound that plays before it."""
-    for packet in packets(source, *copies.streams):
+    for packet in packets(source, *copies.streams, clock=copies.clip_clock):
         for copied in copies.copied(packet):
             for track, chunks in sounds:
                 while track.time <= copies.clock(copied):
@@ -147,13 +160,19 @@ def _interleave(
 def _target(
     temporary: Path, kind: Container, info: ClipInfo, source: InputContainer, metadata: Mapping[str, str]
 ) -> AbstractContextManager[OutputContainer]:
-    tags = _tags(source, info, metadata)
-    options = {}
+    tags = _tags(source, info, kind, metadata)
+    options = {**dict(kind.options), "strict": strictness(source, source.streams[info.video_index], kind)}
     if kind.keeps_timecode:
         options["movie_timescale"] = str(_movie_timescale(source, info))
-        if tags.keys() - _PLAIN_TAGS - {"timecode"}:
+        if any(_needs_keys(tag, tags) for tag in tags):
             options["movflags"] = "use_metadata_tags"
     return created(temporary, kind.muxer, options, tags)
+
+
+def _needs_keys(tag: str, tags: Mapping[str, str]) -> bool:
+    """The plain boxes have no place for this tag; a tag in a language of its own stands beside the plain one."""
+    spoken = _SPOKEN.fullmatch(tag)
+    return tag not in _PLAIN_TAGS | {"timecode"} and not (spoken is not None and spoken[1] in tags)
 
 
 def _movie_timescale(source: InputContainer, info: ClipInfo) -> int:
@@ -163,11 +182,14 @@ def _movie_timescale(source: InputContainer, info: ClipInfo) -> int:
     return both if both <= _MAX_TIMESCALE else SAMPLE_RATE
 
 
-def _tags(source: InputContainer, info: ClipInfo, metadata: Mapping[str, str]) -> dict[str, str]:
+def _tags(source: InputContainer, info: ClipInfo, kind: Container, metadata: Mapping[str, str]) -> dict[str, str]:
+    """The clip's own; what is said of the new sound joins them where its track has no place for it."""
     tags = {key: value for key, value in source.metadata.items() if key.lower() not in _STALE_TAGS}
     if info.timecode:
         tags["timecode"] = info.timecode
-    return {**tags, **metadata}
+    own = {key.lower() for key in tags}
+    notes = {} if kind.keeps_track_notes else metadata
+    return {**tags, **{key: value for key, value in notes.items() if key not in own}}
 
 
 def _clock_start(source: InputContainer) -> Fraction:
@@ -184,8 +206,13 @@ def _explained_refusals(info: ClipInfo, kind: Container) -> Iterator[None]:
     except av.FFmpegError as error:
         raise ClipError(
             f"{printable(info.path)}: its streams do not fit in {kind.suffix} ({error.strerror})",
-            f"write to {suggestion(info.path, kind)} instead",
+            _way_out(info, kind),
         ) from error
+
+
+def _way_out(info: ClipInfo, kind: Container) -> str:
+    with opened(info.path) as source:
+        return advice(source, info, kind) or "export it again as H.264 or ProRes"
 
 
 def _refuse_overwriting(clip: Path, output: Path) -> None:

@@ -118,7 +118,7 @@ def _decoded(container: InputContainer, info: ClipInfo) -> Iterator[AudioFrame]:
         raise ClipError(f"{printable(info.path)}: has no sound of its own", "give a clip with sound")
     _decodable(stream, info)
     heard, damaged = False, None
-    for packet in chain(packets(container, stream), [None]):
+    for packet in chain(packets(container, stream, clock=info.clock), [None]):
         try:
             frames = stream.decode(packet)
         except av.FFmpegError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,12 +16,18 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
+from foleygen.media import moov
+from foleygen.media.clock import AS_TOLD, Clock, JointFinder, counted, tells_times
+from foleygen.media.moov import TrackHeader
 from foleygen.media.orientation import Orientation, orientation_of
 from foleygen.media.source import opened, packets, picture_stream
+from foleygen.media.timecode import is_standard, nominal_rate
 from foleygen.settings import MAX_PIXELS
 
 MAX_DURATION = Fraction(24 * 3600)
 """Seconds beyond which the time stamps, not the clip, are thought to be at fault."""
+MAX_STILL = 600
+"""Seconds that one picture may last: beyond that it is a hole, and no sound is made for it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,12 @@ class ClipInfo:
     warnings: tuple[str, ...] = ()
     max_pixels: int = MAX_PIXELS
     """Pixels above which no picture of it is decoded."""
+    timecode_rate: Fraction | None = None
+    """Labels per second of the timecode, which pictures at 59.94 may have 29.97 of; None without timecode."""
+    reel: str | None = None
+    """The reel or tape that the timecode counts on."""
+    clock: Clock = AS_TOLD
+    """What the times of its packets are put right by."""
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
@@ -68,11 +80,17 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
     with opened(path, max_pixels) as container:
         stream = picture_stream(container, path)
         _refuse_what_cannot_be_decoded(stream, path, max_pixels)
+        clock = AS_TOLD if tells_times(container) else _counted(path, max_pixels)
         scan = _Scan(stream, path)
-        for packet in packets(container, stream):
+        joints = JointFinder(container, scan.step * scan.time_base)
+        for packet in packets(container, stream, clock=clock):
+            joints.move(packet)
             scan.add(packet)
         frame = scan.first_frame()
-        return replace(_described(path, container, stream, scan, frame), max_pixels=max_pixels)
+        info = _described(path, container, stream, scan, frame)
+        return replace(
+            info, max_pixels=max_pixels, clock=clock or joints.clock, warnings=(*_joints(joints), *info.warnings)
+        )
 
 
 def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
@@ -80,6 +98,23 @@ def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
     if packet.pts is not None:
         return packet.pts
     return packet.dts if packet.dts is not None else round(index * step)
+
+
+def _counted(path: Path, max_pixels: int) -> Clock:
+    """The clock of a clip whose packets have no times; the file is read once more for it."""
+    with opened(path, max_pixels) as container:
+        stream = picture_stream(container, path)
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        return counted(stream, packets(container, stream))
+
+
+def _joints(found: JointFinder) -> Iterator[str]:
+    """What to say of recordings that were joined."""
+    if found.jumps:
+        before, after = (float(time) for time in found.jumps[0])
+        fact = f"its times go from {before:.2f} s to {after:.2f} s"
+        rest = f", and jump {len(found.jumps) - 1} times more" if len(found.jumps) > 1 else ""
+        yield f"{fact}{rest}, as those of joined recordings do: the parts follow each other without a gap"
 
 
 class _Scan:
@@ -96,6 +131,9 @@ class _Scan:
         self.last: int | None = None
         self.before_last: int | None = None
         self.last_duration = 0
+        self.longest = 0
+        """Time base units from one packet to the next, at most."""
+        self._dts: int | None = None
         self._frame: VideoFrame | None = None
         self._digest = hashlib.sha256()
         self._origin_ms: int | None = None
@@ -111,6 +149,9 @@ class _Scan:
             self.hidden += 1
             return
         self.shown += 1
+        if packet.dts is not None:
+            self.longest = max(self.longest, packet.dts - (packet.dts if self._dts is None else self._dts))
+            self._dts = packet.dts
         if self.first is None or time < self.first:
             self.first = time
         if self.last is None or time > self.last:
@@ -160,11 +201,17 @@ class _Scan:
 def _described(path: Path, container: InputContainer, stream: VideoStream, scan: _Scan, frame: VideoFrame) -> ClipInfo:
     assert scan.first is not None
     start = scan.first * scan.time_base
-    duration = scan.end * scan.time_base - start
-    if not 0 < duration <= MAX_DURATION:
+    whole = scan.end * scan.time_base - start
+    if not 0 < whole <= MAX_DURATION:
         raise ClipError(
-            f"{printable(path)}: its time stamps span {float(duration):.0f} s", "export it again with sound time stamps"
+            f"{printable(path)}: its time stamps span {float(whole):.0f} s", "export it again with sound time stamps"
         )
+    headers = moov.tracks(path)
+    duration = _end(stream, scan, headers) * scan.time_base - start
+    longest = scan.longest * scan.time_base
+    if longest > MAX_STILL:
+        fact = f"its times jump by {float(longest):.0f} s from one picture to the next"
+        raise ClipError(f"{printable(path)}: {fact}", "cut it there, and give the parts")
     orientation = orientation_of(frame)
     width, height = _displayed_size(stream, frame, orientation)
     return ClipInfo(
@@ -181,17 +228,33 @@ def _described(path: Path, container: InputContainer, stream: VideoStream, scan:
         average_rate=scan.shown / duration,
         frame_count=scan.shown,
         audio_streams=len(container.streams.audio),
-        timecode=_timecode(container, stream),
+        timecode=timecode_of(container, stream),
+        timecode_rate=_timecode_rate(container, stream, headers, scan.shown / duration),
+        reel=_tag("reel_name", container, stream),
         content_id=scan.content_id(orientation),
-        warnings=tuple(_warnings(stream, scan, orientation)),
+        warnings=tuple(_warnings(container, stream, scan, orientation)),
     )
 
 
-def _warnings(stream: VideoStream, scan: _Scan, orientation: Orientation) -> Iterator[str]:
-    if stream.frames > scan.read + 1:
+def _end(stream: VideoStream, scan: _Scan, headers: Sequence[TrackHeader]) -> Fraction:
+    """Time base units: end of the last shown picture, or of the edit list within it."""
+    header = next((header for header in headers if header.id == stream.id), None)
+    if header is not None and header.shown and scan.first is not None and scan.last is not None:
+        edited = scan.first + header.shown / scan.time_base
+        if scan.last < edited < scan.end - header.tick / scan.time_base:
+            return edited
+    return scan.end
+
+
+def _warnings(container: InputContainer, stream: VideoStream, scan: _Scan, orientation: Orientation) -> Iterator[str]:
+    there = scan.read
+    if container.format.name == "avi" and scan.last is not None:
+        # Pictures of no bytes, where a camera dropped one, count in the header and in the times.
+        there = max(there, scan.last + 1)
+    if stream.frames > there + 1:
         yield f"cut short: {scan.read} of the {stream.frames} pictures that the header announces are there"
     if scan.corrupt:
-        yield f"{scan.corrupt} damaged pictures"
+        yield f"{scan.corrupt} damaged picture{'s' if scan.corrupt > 1 else ''}"
     if orientation.mirrored:
         yield "the picture is shown mirrored"
 
@@ -227,10 +290,30 @@ def _displayed_size(stream: VideoStream, frame: VideoFrame, orientation: Orienta
     return (height, width) if orientation.sideways else (width, height)
 
 
-def _timecode(container: InputContainer, stream: VideoStream) -> str | None:
+def timecode_of(container: InputContainer, stream: VideoStream) -> str | None:
+    """The label of the first picture, as the file gives it."""
+    return _tag("timecode", container, stream)
+
+
+def _timecode_rate(
+    container: InputContainer, stream: VideoStream, headers: Sequence[TrackHeader], measured: Fraction
+) -> Fraction | None:
+    if timecode_of(container, stream) is None:
+        return None
+    told = next((track.rate for track in map(moov.timecode_track, headers) if track is not None), None)
+    # Pictures of uneven length are labelled at the rate that they are meant to have.
+    guessed = stream.guessed_rate
+    meant = nominal_rate(guessed if guessed and not is_standard(measured) else measured)
+    if told is None:
+        return meant
+    # The track may have rounded its rate to units of the picture's clock: 12800/427 may be 30, or 29.97.
+    return next((rate for rate in (meant, meant / 2, 2 * meant) if abs(rate - told) < told / 500), nominal_rate(told))
+
+
+def _tag(name: str, container: InputContainer, stream: VideoStream) -> str | None:
     for metadata in (stream.metadata, container.metadata, *(other.metadata for other in container.streams)):
         for key, value in metadata.items():
-            if key.lower() == "timecode":
+            if key.lower() == name:
                 return value
     return None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -38,9 +40,10 @@ class Soundtrack:
         channels: int = 1,
         title: str = TITLE,
         default: bool = True,
+        notes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """``first_sample``: 48 kHz samples on the file's clock at which the picture begins; ``default``: players
-        start with it."""
+        start with it; ``notes``: tags of the track."""
         self.samples = 0
         self._layout = _LAYOUTS[channels]
         self._first_sample = first_sample
@@ -57,7 +60,7 @@ class Soundtrack:
         context.time_base = self._stream.time_base = Fraction(1, SAMPLE_RATE)
         if default:
             self._stream.disposition = Disposition.default
-        self._stream.metadata["title"] = title
+        self._stream.metadata.update({**notes, "title": title})
         if kind.keeps_timecode:
             # What QuickTime players and editors show as the track's name.
             self._stream.metadata["handler_name"] = title

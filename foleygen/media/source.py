@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
 from foleygen.media import boxes
+from foleygen.media.clock import AS_TOLD, Clock
 from foleygen.settings import MAX_PIXELS
 
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
@@ -61,11 +62,15 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return max(candidates, key=_preference)
 
 
-def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """The packets that hold data, in file order; an unreadable tail ends them quietly.
+def packets(container: InputContainer, *streams: Stream, clock: Clock = AS_TOLD) -> Iterator[Packet[Stream]]:
+    """The packets that hold data, in file order, timed by the clip's clock; an unreadable tail ends them quietly.
 
     Packets without a dts are data too (key frames of some Matroska files lack one).
     """
+    yield from clock.corrected(_with_data(container, *streams))
+
+
+def _with_data(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
     with suppress(av.FFmpegError):
         for packet in container.demux(*streams):
             if packet.size:

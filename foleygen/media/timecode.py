@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from foleygen.errors import printable
 from foleygen.facts import SAMPLE_RATE
-from foleygen.media.probe import ClipInfo
+
+if TYPE_CHECKING:
+    from foleygen.media.probe import ClipInfo
 
 _LABEL = re.compile(r"([0-9]{2})[:;]([0-9]{2})[:;]([0-9]{2})([:;.,])([0-9]{2,3})")
 _NTSC = Fraction(1000, 1001)
@@ -65,6 +68,12 @@ def nominal_rate(frame_rate: Fraction) -> Fraction:
     return _standard(frame_rate)[1]
 
 
+def is_standard(frame_rate: Fraction) -> bool:
+    """True for a rate, measured or exact, at which pictures are labelled: 23.976, 24, 25, 29.97, 30 and so on."""
+    base, exact = _standard(frame_rate)
+    return exact in (base, base * _NTSC)
+
+
 def samples_since_midnight(timecode: str, frame_rate: Fraction, sample_rate: int = SAMPLE_RATE) -> int | None:
     """The sample at which a picture begins in a recording of the day, as broadcast wav files count it.
 
@@ -81,11 +90,12 @@ def time_reference(info: ClipInfo) -> tuple[int, tuple[str, ...]]:
     """48 kHz samples from midnight to the clip's first picture, 0 without timecode; and what to warn of."""
     if info.timecode is None:
         return 0, ()
-    samples = samples_since_midnight(info.timecode, info.average_rate)
+    labels = info.timecode_rate or info.average_rate
+    samples = samples_since_midnight(info.timecode, labels)
     if samples is None:
-        rate = f"{float(info.average_rate):.4g}"
+        rate = f"{float(labels):.4g}"
         fact = f"its timecode {printable(info.timecode)} does not exist at {rate} pictures per second"
-        return 0, (f"{printable(info.path)}: {fact}, so its stems begin at midnight",)
+        return 0, (f"{fact}, so its stems begin at midnight",)
     return samples, ()
 
 
@@ -98,5 +108,8 @@ def _standard(frame_rate: Fraction) -> tuple[int, Fraction]:
 
 
 def _dropped(base: int, exact: Fraction) -> int | None:
-    """Labels left out at the start of nine minutes of ten; None where the standard drops none."""
-    return base // 15 if base % 30 == 0 and exact == base * _NTSC else None
+    """Labels left out at the start of nine minutes of ten; None where none are dropped at that rate.
+
+    At exactly 30 and 60 pictures per second the standard drops none, but cameras do.
+    """
+    return base // 15 if base % 30 == 0 and exact in (base, base * _NTSC) else None

@@ -1,0 +1,88 @@
+"""Which kind of file can hold a clip: found by trying, so that no advice leads to the next refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from av.container import InputContainer
+from av.stream import Stream
+
+from foleygen.errors import ClipError
+from foleygen.media import forms, moov
+from foleygen.media.containers import Container, container_for, is_written
+from foleygen.media.probe import ClipInfo
+from foleygen.media.source import opened, picture_stream
+
+FALLBACK = ".mkv"
+"""For clips that cannot be opened before their turn comes: it holds nearly every codec."""
+_GIVEN = (".mp4", ".mov", ".mkv", ".webm")
+"""What ``--container`` can be."""
+_GENERAL = (".mkv", ".mov", ".mp4")
+# Their files are given other kinds of streams now and then: H.264 in WebM, what players of discs do not know.
+_DOUBTFUL = frozenset({".webm", ".ts", ".m2t", ".m2ts", ".mts"})
+_PLAIN_MP4 = frozenset({"avc1", "avc3", "hvc1", "hev1", "dvh1", "dvhe", "mp4v", "av01", "vp09", "mp4a", "ac-3", "ec-3"})
+
+
+def suffix_for(clip: Path) -> str:
+    """The suffix of a file that holds the clip, its own if it can: what ``--container auto`` gives.
+
+    Looks into the file where its name leaves doubt. Never raises: what is wrong with a clip is told in its turn.
+    """
+    own = clip.suffix.lower()
+    if is_written(clip) and not _is_doubtful(clip, own):
+        return own
+    try:
+        with opened(clip) as source:
+            picture = picture_stream(source, clip)
+            return _best(source, picture, clip) or (own if is_written(clip) else FALLBACK)
+    except ClipError:
+        return own if is_written(clip) else FALLBACK
+
+
+def advice(source: InputContainer, info: ClipInfo, refused: Container, stream: Stream | None = None) -> str | None:
+    """The way out when ``refused`` cannot hold the clip, or its ``stream``; None where no kind of file can."""
+    picture, own = source.streams[info.video_index], info.path.suffix.lower()
+    for kind in _kinds(source, info.path):
+        turned = not info.rotation or kind.keeps_rotation
+        wanted = [picture] if stream is None else [picture, stream]
+        if kind.suffix != refused.suffix and turned and all(_holds(kind, source, picture, one) for one in wanted):
+            if kind.suffix in _GIVEN:
+                return f"write to {kind.suffix} instead"
+            if kind.suffix == own:
+                return f"leave --container at auto, which keeps {own}"
+    return None
+
+
+def _is_doubtful(clip: Path, own: str) -> bool:
+    if own in (".mp4", ".m4v"):
+        codes = {header.code for header in moov.tracks(clip) if header.handler == "vide"}
+        return bool(codes - _PLAIN_MP4)
+    return own in _DOUBTFUL
+
+
+def _best(source: InputContainer, picture: Stream, clip: Path) -> str | None:
+    """The first kind that holds the picture and every sound, else the first that holds the picture."""
+    fitting = [kind for kind in _kinds(source, clip) if _holds(kind, source, picture, picture)]
+    for kind in fitting:
+        if all(_holds(kind, source, picture, sound) for sound in source.streams.audio):
+            return kind.suffix
+    return fitting[0].suffix if fitting else None
+
+
+def _holds(kind: Container, source: InputContainer, picture: Stream, stream: Stream) -> bool:
+    return forms.form_for(stream, source, kind, forms.strictness(source, picture, kind)) is not None
+
+
+def _kinds(source: InputContainer, clip: Path) -> Iterator[Container]:
+    """Kinds of files to try, those most like the clip's own first."""
+    suffixes = [clip.suffix.lower()] if is_written(clip) else []
+    demuxers = set(source.format.name.split(","))
+    if "mov" in demuxers:
+        suffixes += [".mov", ".mp4"] if source.metadata.get("major_brand", "qt").strip() == "qt" else [".mp4", ".mov"]
+    elif demuxers & {"mxf", "dv", "gif"}:
+        suffixes += [".mov"]
+    elif "mpegts" in demuxers:
+        suffixes += [".ts"]
+    for suffix in dict.fromkeys([*suffixes, *_GENERAL]):
+        yield container_for(Path(suffix.removeprefix(".")).with_suffix(suffix), clip)
