@@ -25,10 +25,11 @@ class Blank(TorchFunctionMode):
 
     def __enter__(self) -> Self:
         self._token = _entered.set(True)
-        return super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
 
     def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
         _entered.reset(self._token)
 
     def __torch_function__(
