@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 _entered: ContextVar[bool] = ContextVar("blank", default=False)
 FILLING = frozenset({"normal_", "uniform_", "zero_", "fill_", "erfinv_", "mul_", "add_", "clamp_"})
-"""What ``torch.nn.init`` does to a tensor in place."""
+"""What the functions of ``torch.nn.init`` do to a tensor in place; some come here themselves, others only by these."""
+INIT = nn.init.__name__
 
 
 class Blank(TorchFunctionMode):
@@ -35,9 +36,11 @@ class Blank(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__name__", "") in FILLING and args and _is_blank(args[0]):
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        named = kwargs or {}
+        filled = args[0] if args else named.get("tensor")
+        if _is_blank(filled) and (getattr(func, "__module__", "") == INIT or getattr(func, "__name__", "") in FILLING):
+            return filled
+        return func(*args, **named)
 
 
 def is_entered() -> bool:
