@@ -7,6 +7,7 @@ F their size, D size of a context token.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from foleygen.errors import BundleError
 from foleygen.models.alignment import FeatureEmbedder
+from foleygen.models.diffusion import Condition
 
 GROUPS = 32
 """Of the group norms; every width is a multiple of it."""
@@ -104,43 +106,43 @@ class DiffFoley(nn.Module):
             return self.context(torch.zeros_like(features))
         return features.new_zeros(*features.shape[:2], self.config.context_dim)
 
+    def prepared(self, condition: Condition, times: Tensor, guided: bool) -> Prepared:
+        """For the sampler (``diffusion.DiffusionModel``): valid until the parameters change."""
+        features = condition.features.to(self.condition.pos_emb.weight)
+        context = self.context(features)
+        contexts = torch.cat([context, self.null_context(features)]) if guided else context
+        return Prepared(self, contexts, times.to(self.device, torch.float32), guided)
+
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
         return self.config.latent_shape
 
     @property
     def time_axis(self) -> int:
-        """Index into ``latent_shape`` of the axis that is time."""
         return self.config.time_axis
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
         return self.condition.pos_emb.weight.device
 
 
-class DiffFoleyDenoiser:
-    """The U-Net prepared for one condition and one row of times, for the sampler: its context is embedded once.
+@dataclass(frozen=True)
+class Prepared:
+    """The U-Net with the contexts of one condition embedded; valid while its parameters are."""
 
-    Computes in the model's type and on its device; valid while its parameters are.
-    """
-
-    def __init__(self, model: DiffFoley, features: Tensor, timesteps: Tensor, guided: bool) -> None:
-        """features (N, T, F); timesteps (steps,); ``guided`` asks for the unconditional branch."""
-        rows = features.to(model.condition.pos_emb.weight)
-        context = model.context(rows)
-        self._model = model
-        self._contexts = torch.cat([context, model.null_context(rows)]) if guided else context  # N or 2N, T, D
-        self._times = timesteps.to(rows.device, torch.float32)
-        self._guided = guided
+    predict: Callable[[Tensor, Tensor, Tensor], Tensor]
+    contexts: Tensor
+    """(N, T, D), or (2 N, T, D) where guidance is asked for: the rows with the condition, then those without."""
+    times: Tensor
+    """(steps,), float32."""
+    guided: bool
 
     def __call__(self, latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
-        """(N, C, H, W) at ``timesteps[step]`` -> float32 predictions with and, if guided, without the condition."""
-        inputs = latents.to(self._contexts)
-        inputs = torch.cat([inputs, inputs]) if self._guided else inputs
-        predicted = self._model(inputs, self._times[step].expand(len(inputs)), self._contexts).float()
-        if not self._guided:
+        """(N, C, H, W) at time ``step`` -> float32 predictions with and, if guided, without the condition."""
+        inputs = latents.to(self.contexts)
+        inputs = torch.cat([inputs, inputs]) if self.guided else inputs
+        predicted = self.predict(inputs, self.times[step].expand(len(inputs)), self.contexts).float()
+        if not self.guided:
             return predicted, None
         conditional, unconditional = predicted.chunk(2)
         return conditional, unconditional

@@ -6,16 +6,84 @@ beside the guidance by the condition and not multiplied by its scale. N windows,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from foleygen.models.alignment import AlignmentClassifier
+from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
 from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod
 
 TRAINED = ScheduleConfig.preset("scaled_linear", "epsilon")
 """The noise that the published classifier was shown in training: Diff-Foley's."""
+
+
+@dataclass(frozen=True)
+class ClassifierGuided:
+    """A model whose predictions the classifier corrects; a ``DiffusionModel`` itself, so that every sampler takes it.
+
+    Its ``schedule`` is the one that it is sampled by. ``embedded``: the classifier sees the features through its own
+    linear map and positions, as in its training, and not as they are, as in the published sampler.
+    """
+
+    model: DiffusionModel
+    classifier: AlignmentClassifier
+    scale: float
+    schedule: ScheduleConfig
+    embedded: bool = False
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return self.model.latent_shape
+
+    @property
+    def time_axis(self) -> int:
+        return self.model.time_axis
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def prepared(self, condition: Condition, times: Tensor, guided: bool) -> Denoiser:
+        """The model's own predictions, both moved alike: what guidance makes of the two then moves by as much."""
+        features = condition.features.to(self.device, torch.float32)
+        alpha, sigma = noise_levels(self.schedule, times)
+        weight = self.scale * sigma
+        if self.schedule.prediction_type == "v_prediction":
+            weight = weight / alpha  # noise that is e less is a velocity that is e / alpha less, at the same state
+        return Corrected(
+            self.model.prepared(condition, times, guided),
+            self.classifier,
+            self.classifier.cond_model(features) if self.embedded else features,
+            times_of_equal_noise(self.schedule, times).to(self.device),
+            weight.tolist(),
+        )
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A prepared model and what its classifier needs: context (N, T, F), its times (steps,) and a weight a step."""
+
+    denoiser: Denoiser
+    classifier: AlignmentClassifier
+    context: Tensor
+    times: Tensor
+    weights: Sequence[float]
+
+    def __call__(self, latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
+        """Both predictions for latents (N, C, H, W) at time ``step``, less the weighted gradient."""
+        conditional, unconditional = self.denoiser(latents, step)
+        moved = self.weights[step] * self.gradient(latents, step)
+        return conditional - moved, None if unconditional is None else unconditional - moved
+
+    def gradient(self, latents: Tensor, step: int) -> Tensor:
+        """The gradient (N, C, H, W) of log p(aligned) at time ``step``."""
+        t = self.times[step].expand(len(latents))
+        return log_probability_gradient(self.classifier, latents, t, self.context)
 
 
 def log_probability_gradient(classifier: AlignmentClassifier, latents: Tensor, t: Tensor, context: Tensor) -> Tensor:
