@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from standins import fill
+from bundles import write_bundle
+from standins import fill, fill_module
 from torch import Tensor
+
+from foleygen.models.alignment import AlignmentClassifier, AlignmentConfig
+from foleygen.models.diff_foley import DiffFoley, DiffFoleyConfig
+from foleygen.weights import bundle as bundles
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import tensors
+from foleygen.weights.spec import BundleSpec, ClassifierSpec, SamplingSpec
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -62,3 +71,41 @@ def classifier_standin(path: Path, condition: bool = True) -> dict[str, Tensor]:
     state = {key: value for key, value in state.items() if condition or key.startswith("model.")}
     torch.save(lightning({**state, **schedule_buffers(), "scale_factor": torch.tensor(0.18215)}), path)
     return state
+
+
+def write_small(folder: Path, classifier: bool = True) -> Bundle:
+    """A bundle of Diff-Foley's family whose windows of 1.024 s take a few hundredths of a second."""
+    base = write_bundle(folder.with_name(f"{folder.name}-base"))
+    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+    judge = {"channels": 32, "feature_dim": 16, "num_heads": 2, "max_features": 16}
+    spec = replace(
+        spec,
+        name=folder.name,
+        transformer={
+            "kind": "diff_foley",
+            "latent_shape": [4, 16, 8],
+            "model_channels": 32,
+            "channel_mult": [1, 2],
+            "num_heads": 2,
+            "context_dim": 16,
+            "feature_dim": 16,
+            "num_features": 16,
+            "max_features": 16,
+        },
+        autoencoder=replace(spec.autoencoder, latent_mean=None, latent_std=None),
+        sampling=SamplingSpec(
+            prediction_type="epsilon",
+            num_inference_steps=3,
+            guidance_scale=4.5,
+            guidance_power=0.0,
+            schedule="scaled_linear",
+        ),
+        classifier=ClassifierSpec(config=judge, scale=50.0) if classifier else None,
+    )
+    parts = {part: tensors(base, part) for part in base.parts}
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in spec.transformer.items()}
+    del options["kind"]
+    parts["transformer"] = fill_module(DiffFoley(DiffFoleyConfig(**options)), "cavp").state_dict()
+    if classifier:
+        parts["classifier"] = fill_module(AlignmentClassifier(AlignmentConfig(**judge)), "cavp").state_dict()
+    return bundles.save(folder, spec, parts, licence_text="", model_card="")

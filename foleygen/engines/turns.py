@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 import torch
@@ -31,33 +31,44 @@ class Turns:
     changed, so that nothing is copied back.
     """
 
-    def __init__(self, groups: Mapping[str, tuple[nn.Module, ...]], device: str) -> None:
-        self._groups, self._device = groups, device
-        self._away = {name: [value.data for value in _tensors(modules)] for name, modules in groups.items()}
+    def __init__(self, groups: Mapping[str, Sequence[object]], device: str) -> None:
+        """``groups`` of modules on the host by name; what is None or no module is passed over."""
+        self._device = device
+        self._groups = {name: [part for part in parts if isinstance(part, nn.Module)] for name, parts in groups.items()}
+        self._away = {name: [value.data for value in _tensors(modules)] for name, modules in self._groups.items()}
         self.alone = crowded(device, sum(value.nbytes for values in self._away.values() for value in values))
         self._here: str | None = None
         if not self.alone:
-            for modules in groups.values():
-                for module in modules:
-                    module.to(device)
             self._away = {}
+            for module in chain(*self._groups.values()):
+                module.to(device)
 
     def take(self, name: str) -> None:
         """Bring the group ``name`` to the device, and send away the one that was there."""
         if not self.alone or self._here == name:
             return
         if self._here is not None:
-            _put(self._groups[self._here], self._away[self._here])
+            self._leave(self._here)
         # Only now, so that never two groups are there.
+        try:
+            # Copies made in inference mode could not be part of a gradient, which the classifier's guidance takes.
+            with torch.inference_mode(False):
+                _put(self._groups[name], (onto(values, self._device) for values in self._away[name]))
+        except RuntimeError:
+            self._leave(name)
+            raise
         self._here = name
-        _put(self._groups[name], (onto(values, self._device) for values in self._away[name]))
+
+    def _leave(self, name: str) -> None:
+        _put(self._groups[name], iter(self._away[name]))
+        self._here = None
 
 
-def _tensors(modules: tuple[nn.Module, ...]) -> Iterator[Tensor]:
+def _tensors(modules: Sequence[nn.Module]) -> Iterator[Tensor]:
     for module in modules:
         yield from chain(module.parameters(), module.buffers())
 
 
-def _put(modules: tuple[nn.Module, ...], values: Iterator[Tensor] | list[Tensor]) -> None:
+def _put(modules: Sequence[nn.Module], values: Iterator[Tensor]) -> None:
     for own, value in zip(_tensors(modules), values, strict=True):
         own.data = value

@@ -216,7 +216,9 @@ class AlignmentClassifier(nn.Module):
         super().__init__()
         self.config = config or AlignmentConfig()
         self.model = LatentEncoder(self.config)
-        self.cond_model = FeatureEmbedder(self.config.feature_dim, self.config.feature_dim, self.config.max_features)
+        self.cond_model: nn.Module = FeatureEmbedder(
+            self.config.feature_dim, self.config.feature_dim, self.config.max_features
+        )
 
     def logit(self, latents: Tensor, features: Tensor, t: Tensor | None = None) -> Tensor:
         """latents (N, C, H, W), features (N, T, F), t (N,) diffusion timesteps, 0 if missing -> (N, 1)."""

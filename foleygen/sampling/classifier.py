@@ -6,17 +6,32 @@ beside the guidance by the condition and not multiplied by its scale. N windows,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foleygen.models.alignment import AlignmentClassifier
 from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
 from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod
+
+
+class Classifier(Protocol):
+    """What is asked of an alignment classifier; frozen, float32."""
+
+    @property
+    def model(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """The logit (N, 1) of latents (N, C, H, W), times (N,) and context (N, T, F)."""
+        ...
+
+    @property
+    def cond_model(self) -> Callable[[Tensor], Tensor]:
+        """The context of features (N, T, F) as it was in training."""
+        ...
+
 
 TRAINED = ScheduleConfig.preset("scaled_linear", "epsilon")
 """The noise that the published classifier was shown in training: Diff-Foley's."""
@@ -31,7 +46,7 @@ class ClassifierGuided:
     """
 
     model: DiffusionModel
-    classifier: AlignmentClassifier
+    classifier: Classifier
     scale: float
     schedule: ScheduleConfig
     embedded: bool = False
@@ -69,7 +84,7 @@ class Corrected:
     """A prepared model and what its classifier needs: context (N, T, F), its times (steps,) and a weight a step."""
 
     denoiser: Denoiser
-    classifier: AlignmentClassifier
+    classifier: Classifier
     context: Tensor
     times: Tensor
     weights: Sequence[float]
@@ -86,7 +101,7 @@ class Corrected:
         return log_probability_gradient(self.classifier, latents, t, self.context)
 
 
-def log_probability_gradient(classifier: AlignmentClassifier, latents: Tensor, t: Tensor, context: Tensor) -> Tensor:
+def log_probability_gradient(classifier: Classifier, latents: Tensor, t: Tensor, context: Tensor) -> Tensor:
     """Gradient (N, C, H, W) of log p(aligned) by the ``latents`` (N, C, H, W) of each row, float32.
 
     t (N,) of the classifier's schedule; context (N, T, F) as its attention sees it. Rows do not see each other.
