@@ -41,6 +41,7 @@ class Engine:
         }
         self._turns = Turns(groups, device)
         self.vocoder = vocoder_of(bundle, device)
+        self.classifier_scale = bundle.classifier_scale()
         sampling = bundle.sampling
         self.defaults = SamplerConfig(
             num_inference_steps=sampling.num_inference_steps,
@@ -72,11 +73,12 @@ class Engine:
         return self._autoencoder
 
     def led(self, classifier_guidance: float | None = None) -> DiffusionModel:
-        """The transformer, led by the classifier as strongly as wanted; None: as suits the bundle.
+        """The transformer, led by the classifier as strongly as wanted; None: by ``classifier_scale``.
 
         Raises UsageError for a bundle without a classifier.
         """
-        scale, spec = self.bundle.classifier_scale(classifier_guidance), self.bundle.classifier
+        asked = self.classifier_scale if classifier_guidance is None else classifier_guidance
+        scale, spec = self.bundle.classifier_scale(asked), self.bundle.classifier
         if not scale or self._classifier is None or spec is None:
             return self.transformer
         embedded = spec.features == "embedded"

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Time this build and another checkout of foleygen in turns, as processes of their own.",
 )
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of --against and --headline.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of --against, --headline.")
 @click.option("--headline", is_flag=True, help="Time Diff-Foley's U-Net and MDSGen's sizes side by side instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(*ENGINE, "batch_size", "max_pixels", *TALK)
