@@ -27,6 +27,7 @@ class RenderSettings:
     takes: int = 1
     steps: int | None = None
     guidance: float | None = None
+    classifier_guidance: float | None = None
     overlap: float = 1.0
     """Seconds."""
     batch_size: int = 1
@@ -97,6 +98,7 @@ _BANDWIDTH = "Leave the sound's band as the model makes it, or compose what lack
 _DELAY = "Seconds by which the new sound follows the picture; filmed blows want about 0.05."
 _AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
 _BALANCE = "What --shard deals evenly: clips, or their seconds."
+_CLASSIFIER = "How strongly a model's classifier steers the sound to be in time; 0: not at all."
 _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
 _DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
 _FROM_FILE = "Read more inputs from this list, one path per line; - is stdin."
@@ -141,6 +143,10 @@ class Settings:
     guidance: float | None = field(
         default=RenderSettings.guidance, metadata=_spec("number", _GUIDANCE, minimum=0, maximum=100, auto="bundle")
     )
+    classifier_guidance: float | None = field(
+        default=RenderSettings.classifier_guidance,
+        metadata=_spec("number", _CLASSIFIER, minimum=0, maximum=1000, auto="bundle"),
+    )
     seed: int = field(
         default=RenderSettings.seed,
         metadata=_spec("whole", "Another seed gives another sound.", minimum=0, maximum=MAX_SEED),
@@ -148,7 +154,7 @@ class Settings:
     overlap: float = field(default=RenderSettings.overlap, metadata=_spec("number", _OVERLAP, minimum=0, maximum=60))
     device: str = field(default="auto", metadata=_spec("text", "Where to compute.", choices=DEVICES))
     precision: str = field(
-        default="auto", metadata=_spec("text", "Arithmetic of the models.", choices=("auto", "fp32", "bf16"))
+        default="auto", metadata=_spec("text", "Arithmetic of the models.", choices=("auto", "fp32", "bf16", "fp16"))
     )
     batch_size: int | None = field(
         default=None, metadata=_spec("whole", _BATCH, minimum=1, maximum=4096, auto="auto", metavar="auto|N")

@@ -15,11 +15,13 @@ from foleygen.errors import ExitCode, UsageError
 from foleygen.record import fit
 from foleygen.settings import RenderSettings, Settings, spec, specs
 from foleygen.weights import bundle
+from foleygen.weights.spec import ClassifierSpec
 
 OTHERS: dict[str, Any] = {
     "seed": 1,
     "steps": 3,
     "guidance": 1.0,
+    "classifier_guidance": 7.0,
     "overlap": 0.5,
     "audio": "replace",
     "duck": 1.0,
@@ -144,7 +146,8 @@ def test_the_pipeline_gets_what_was_asked_for() -> None:
 @pytest.mark.parametrize("name", sorted({item.name for item in fields(RenderSettings)} - NOT_HEARD))
 def test_what_decides_the_sound_is_in_the_sidecar(random_bundle: Path, name: str) -> None:
     """A clip is made again whenever the pipeline would make another sound."""
-    weights = bundle.load(random_bundle)
+    led = ClassifierSpec(config={}, scale=50.0)
+    weights = replace(bundle.load(random_bundle), classifier=led)
     usual = Settings(audio="mix", loudness="ebu", ambience="rain")
     other = replace(usual, **{name: OTHERS[name]})
     assert fit.identity("x", usual, weights)["settings"] != fit.identity("x", other, weights)["settings"]

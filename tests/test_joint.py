@@ -16,7 +16,8 @@ from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling import joint
 from foleygen.sampling.joint import Canvas, Tie, whole_columns
 from foleygen.sampling.sampler import SamplerConfig, sample
-from foleygen.sampling.schedule import ScheduleConfig, make_scheduler
+from foleygen.sampling.schedule import ScheduleConfig
+from foleygen.sampling.solver import Solver
 
 COLUMNS = 8
 SHARED = 3
@@ -120,15 +121,14 @@ def test_how_many_go_through_the_model_at_once_does_not_matter():
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_the_mean_of_predictions_is_the_mean_of_clean_latents(prediction):
-    """The scheduler's own conversion, on windows and on the canvas they were cut from."""
+    """The solver's own conversion, on windows and on the canvas they were cut from."""
     canvas = Canvas(model_of(), 3, SHARED)
     generator = torch.Generator().manual_seed(2)
     state = torch.randn(2, 4, 3 * COLUMNS - 2 * SHARED, generator=generator)
     predicted = torch.randn(3, 2, 4, COLUMNS, generator=generator)
-    scheduler = make_scheduler(ScheduleConfig(prediction_type=prediction), 4)
-    scheduler._init_step_index(scheduler.timesteps[0])
-    each = scheduler.convert_model_output(predicted, sample=canvas.windows(state))
-    shared = scheduler.convert_model_output(canvas.mean(predicted), sample=state)
+    solver = Solver(ScheduleConfig(prediction_type=prediction), 4)
+    each = solver.clean(predicted, 0, canvas.windows(state))
+    shared = solver.clean(canvas.mean(predicted), 0, state)
     torch.testing.assert_close(canvas.mean(each), shared, rtol=1e-4, atol=1e-3)
 
 

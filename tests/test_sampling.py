@@ -19,7 +19,8 @@ from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling.guidance import power_cosine
 from foleygen.sampling.noise import WindowKey, derived, generator
 from foleygen.sampling.sampler import SamplerConfig, sample
-from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod, exact_times, make_scheduler
+from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod, exact_times
+from foleygen.sampling.solver import Solver
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -47,15 +48,16 @@ def window(model: MDSGen, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def solve(start: np.ndarray, steps: int, model: NoiseModel, prediction: str = "epsilon") -> np.ndarray:
     """Our scheduler under a model of the noise."""
-    scheduler = make_scheduler(ScheduleConfig(prediction_type=prediction), steps)  # type: ignore[arg-type]
+    config = ScheduleConfig(prediction_type=prediction)  # type: ignore[arg-type]
+    solver, ratios = Solver(config, steps), exact_times(config, steps)[1].double()
     state = torch.from_numpy(start)
-    for t, sigma_ratio in zip(scheduler.timesteps, scheduler.sigmas.double(), strict=False):
+    for step, sigma_ratio in enumerate(ratios[:-1]):
         alpha = (1 + sigma_ratio**2).rsqrt().item()
         sigma = alpha * sigma_ratio.item()
         noise = model(state.numpy(), alpha, sigma)
         clean = (state.numpy() - sigma * noise) / alpha
         output = noise if prediction == "epsilon" else alpha * noise - sigma * clean
-        state = scheduler.step(torch.from_numpy(output), t, state, return_dict=False)[0]
+        state = solver.step(torch.from_numpy(output), step, state)
     return state.double().numpy()
 
 
@@ -87,6 +89,37 @@ def test_solver_equals_an_own_one(steps: int) -> None:
     start = np.random.default_rng(1).standard_normal(500)
     expected = reference_solve(start, steps, saturating)
     np.testing.assert_allclose(solve(start, steps, saturating), expected, rtol=0, atol=2e-4 * expected.std())
+
+
+@pytest.mark.parametrize("config", [ScheduleConfig(), ScheduleConfig.preset("scaled_linear", "v_prediction")])
+@pytest.mark.parametrize("steps", [1, 2, 5, 9, 10, 12, 15, 25])
+def test_solver_equals_that_of_diffusers(steps: int, config: ScheduleConfig) -> None:
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
+    other = DPMSolverMultistepScheduler(
+        num_train_timesteps=config.num_train_timesteps,
+        beta_start=config.beta_start,
+        beta_end=config.beta_end,
+        beta_schedule=config.beta_schedule,
+        prediction_type=config.prediction_type,
+        solver_order=2,
+        algorithm_type="dpmsolver++",
+        solver_type="midpoint",
+        timestep_spacing="linspace",
+        final_sigmas_type="sigma_min",
+        lower_order_final=steps < config.lower_order_below,
+        euler_at_final=False,
+    )
+    other.set_timesteps(steps)
+    # It rounds times to integers, up to half a time off.
+    other.timesteps, other.sigmas = exact_times(config, steps)
+    other.set_begin_index(0)
+    own = Solver(config, steps)
+    ours = theirs = torch.randn(4, 16, 64, generator=torch.Generator().manual_seed(3))
+    for step, t in enumerate(other.timesteps):
+        ours = own.step(torch.tanh(1.5 * ours), step, ours)
+        theirs = other.step(torch.tanh(1.5 * theirs), t, theirs, return_dict=False)[0]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-5 * float(theirs.std()))
 
 
 @pytest.mark.parametrize("steps", [8, 12, 25])

@@ -61,6 +61,18 @@ def test_pitches_come_back_where_they_were():
         assert abs(float(hz[near][spectrum[near].argmax()]) / pitch - 1) < 0.02
 
 
+def test_the_published_demos_rate_puts_every_pitch_lower():
+    samples = GriffinLim(CONFIG, basis_rate=22050)(MEL, generators(0))[0]
+    spectrum = torch.fft.rfft(samples[:131072]).abs()
+    hz = torch.fft.rfftfreq(131072, 1 / 16000)
+    for pitch in (440, 1000, 2500):
+        lower = pitch * 16000 / 22050
+        near = (hz > 0.9 * lower) & (hz < 1.1 * lower)
+        assert abs(float(hz[near][spectrum[near].argmax()]) / lower - 1) < 0.02
+        at_pitch = (hz > 0.97 * pitch) & (hz < 1.03 * pitch)
+        assert float(spectrum[at_pitch].max()) < 0.3 * float(spectrum[near].max())
+
+
 @pytest.mark.parametrize("iterations", [1, 4])
 def test_iterations_from_zero_phase_agree_with_librosa(iterations):
     """The goldens start from the clamped minimum-norm inverse, as librosa 0.11 does."""

@@ -44,11 +44,16 @@ GPU_BATCH = 8
 
 
 def load_bundle(settings: Settings) -> Bundle:
-    """The bundle that ``settings.model`` names, verified."""
+    """The bundle that ``settings.model`` names, verified.
+
+    Raises UsageError where it is to be guided by a classifier that it does not have.
+    """
     from foleygen.weights import store
     from foleygen.weights.bundle import Bundle
 
-    return store.load(settings.model, Bundle)
+    found = store.load(settings.model, Bundle)
+    found.classifier_scale(settings.classifier_guidance)
+    return found
 
 
 def load_ambience(settings: Settings) -> AmbienceBundle | None:

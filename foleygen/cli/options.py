@@ -15,7 +15,7 @@ from foleygen.settings import Settings, Spec, spec, specs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-ENGINE = ("model", "steps", "guidance", "seed", "overlap", "device", "precision")
+ENGINE = ("model", "steps", "guidance", "classifier_guidance", "seed", "overlap", "device", "precision")
 """What decides a sound and how fast it is made."""
 TALK = ("quiet", "verbose")
 

@@ -21,8 +21,10 @@ from foleygen.audio.vocoder import Vocoder
 from foleygen.audio.vocos import VocosVocoder
 from foleygen.engines.device import out_of_memory
 from foleygen.errors import BundleError
+from foleygen.models.alignment import AlignmentClassifier, AlignmentConfig
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.models.blank import Blank
+from foleygen.models.diff_foley import DiffFoley, DiffFoleyConfig
 from foleygen.models.diffusion import DiffusionModel
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
@@ -32,7 +34,6 @@ from foleygen.weights.bundle import Bundle
 from foleygen.weights.files import MANIFEST, tensors
 from foleygen.weights.spec import VocoderSpec
 
-Encoder = Callable[[Tensor], Tensor]
 Weights = Callable[[], dict[str, Tensor]]
 """Read only by those who need them."""
 SIDE_BLOCK = "sideblocks"
@@ -42,41 +43,45 @@ Made = TypeVar("Made")
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def encoder_of(spec: Bundle, device: str) -> Encoder:
+def encoder_of(spec: Bundle, device: str = "cpu") -> nn.Module:
     """The video encoder with its weights: uint8 (1, T, S, S, 3) -> (1, F, C), both on ``device``."""
-    return ENCODERS[spec.encoder.kind](spec, tensors(spec, "encoder"), device)
+    return ENCODERS[spec.encoder.kind](spec, tensors(spec, "encoder")).to(device)
 
 
-def _motion(spec: Bundle, weights: dict[str, Tensor], device: str) -> Encoder:
+def _motion(spec: Bundle, weights: dict[str, Tensor]) -> nn.Module:
     from foleygen.models.motion import MotionEncoder, MotionEncoderConfig
 
     config = _config(MotionEncoderConfig, spec.path, "encoder", spec.encoder.options)
-    return _filled(_sized(MotionEncoder, spec.path, weights, config), weights, spec.path).to(device)
+    return _filled(_sized(MotionEncoder, spec.path, weights, config), weights, spec.path)
 
 
-def _cavp(spec: Bundle, weights: dict[str, Tensor], device: str) -> Encoder:
+def _cavp(spec: Bundle, weights: dict[str, Tensor]) -> nn.Module:
     from foleygen.models.cavp import CAVP
 
-    cavp = _filled(CAVP(), weights, spec.path).to(device)
-    return lambda frames: cavp.encode_video(frames.permute(0, 1, 4, 2, 3).float() / 255)
+    return _filled(CAVP(), weights, spec.path)
 
 
-ENCODERS: Mapping[str, Callable[[Bundle, dict[str, Tensor], str], Encoder]] = {"motion": _motion, "cavp": _cavp}
+ENCODERS: Mapping[str, Callable[[Bundle, dict[str, Tensor]], nn.Module]] = {"motion": _motion, "cavp": _cavp}
 
 
 @dataclass(frozen=True)
 class Family:
     """A kind of transformer: its settings and its model, which is a ``DiffusionModel``.
 
-    ``spare`` names a list of its modules that only training runs, which may be left out of the weights.
+    ``spare`` names a list of its modules that only training runs, which may be left out of the weights. A ``mapped``
+    one is so large that its weights stay in the file, which memory is mapped to, and are not copied.
     """
 
     config: type[Any]
     model: type[nn.Module]
     spare: str | None = None
+    mapped: bool = False
 
 
-FAMILIES: dict[str, Family] = {"mdsgen": Family(TransformerConfig, MDSGen, spare=SIDE_BLOCK)}
+FAMILIES: dict[str, Family] = {
+    "mdsgen": Family(TransformerConfig, MDSGen, spare=SIDE_BLOCK),
+    "diff_foley": Family(DiffFoleyConfig, DiffFoley, mapped=True),
+}
 
 
 def diffusion_of(spec: Bundle, device: str = "cpu", dtype: torch.dtype = torch.float32) -> DiffusionModel:
@@ -102,7 +107,7 @@ def _transformer(spec: Bundle) -> nn.Module:
         raise BundleError(fact, did_you_mean(spec.transformer_kind, FAMILIES))
     weights = tensors(spec, "transformer")
     config = _config(family.config, spec.path, "transformer", spec.transformer_options)
-    model = _sized(family.model, spec.path, weights, config)
+    model = _sized(family.model, spec.path, weights, config, mapped=family.mapped)
     if family.spare is not None and not any(name.startswith(f"{family.spare}.") for name in weights):
         setattr(model, family.spare, nn.ModuleList())
     return _filled(model, weights, spec.path)
@@ -127,6 +132,21 @@ AUTOENCODERS: Mapping[str, Callable[[Bundle, dict[str, Tensor]], PatchAutoencode
     "patch": _patch,
     "kl": _kl,
 }
+
+
+def classifier_of(spec: Bundle) -> AlignmentClassifier | None:
+    """The alignment classifier with its weights, where the bundle has one; its own embedding may be missing."""
+    if spec.classifier is None:
+        return None
+    weights = tensors(spec, "classifier")
+    config = _config(AlignmentConfig, spec.path, "classifier", spec.classifier.config)
+    model = _sized(AlignmentClassifier, spec.path, weights, config)
+    if not any(name.startswith("cond_model.") for name in weights):
+        if spec.classifier.features == "embedded":
+            fact = f"{spec.path}: its classifier came without what embeds features"
+            raise BundleError(fact, "set classifier.features to raw in its bundle.yaml")
+        model.cond_model = nn.Identity()
+    return _filled(model, weights, spec.path).requires_grad_(False)
 
 
 def vocoder_of(bundle: Bundle | AmbienceBundle, device: str = "cpu") -> Vocoder:
@@ -190,16 +210,19 @@ def _made(kind: Callable[..., Made], where: Path, *parts: Any, **options: Any) -
         raise BundleError(f"{where}: its settings do not fit {name} ({reason})", "export it again") from error
 
 
-def _sized(kind: Callable[..., Model], where: Path, weights: dict[str, Tensor], *parts: Any) -> Model:
-    """The model, which is allocated only if ``weights`` are about as many as it has."""
+def _sized(
+    kind: Callable[..., Model], where: Path, weights: dict[str, Tensor], *parts: Any, mapped: bool = False
+) -> Model:
+    """The model, which is allocated only if ``weights`` are about as many as it has; not at all if ``mapped``."""
     with torch.device("meta"), Blank():
-        wanted = sum(value.numel() for value in _made(kind, where, *parts).state_dict().values())
+        hollow = _made(kind, where, *parts)
+    wanted = sum(value.numel() for value in hollow.state_dict().values())
     held = sum(value.numel() for value in weights.values())
     if wanted > 2 * held + MANY_WEIGHTS:
         fact = f"{where}: its settings make a model of {wanted} numbers and its weights have {held}"
         raise BundleError(fact, "export it again")
     with Blank():
-        return _made(kind, where, *parts)
+        return hollow if mapped else _made(kind, where, *parts)
 
 
 def _tuples(value: Any) -> Any:
@@ -208,6 +231,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _filled(model: Model, weights: dict[str, Tensor], where: Path) -> Model:
+    """The model in eval mode; it takes the ``weights`` themselves, nothing is copied."""
     try:
         model.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     except RuntimeError as error:

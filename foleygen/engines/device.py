@@ -15,6 +15,9 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """Parts of the messages of the allocators that raise a plain RuntimeError: of the CPU, of Metal, of cuBLAS."""
 
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Arithmetic of the transformer and the autoencoder by its name."""
+
 
 def choose_device(device: str) -> str:
     """``auto`` becomes cuda, mps or cpu; a device that is not there is a SetupError."""

@@ -8,11 +8,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from foleygen.engines.building import autoencoder_of, diffusion_of, encoder_of, vocoder_of
-from foleygen.engines.device import choose_device, choose_precision, loading
+from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, vocoder_of
+from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
+from foleygen.engines.turns import Turns
 from foleygen.errors import BundleError
-from foleygen.models.diffusion import Condition
+from foleygen.models.autoencoder import KLAutoencoder
+from foleygen.models.diffusion import Condition, DiffusionModel
+from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.sampling import joint
+from foleygen.sampling.classifier import ClassifierGuided
 from foleygen.sampling.joint import Tie
 from foleygen.sampling.noise import WindowKey
 from foleygen.sampling.sampler import SamplerConfig, sample
@@ -25,22 +29,30 @@ class Engine:
 
     def __init__(self, bundle: Bundle, device: str, precision: str) -> None:
         self.bundle, self.device, self.precision = bundle, device, precision
-        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.encoder = encoder_of(bundle, device)
-        self.transformer = diffusion_of(bundle, device, self.dtype)
-        self.autoencoder = autoencoder_of(bundle).to(device, self.dtype)
+        self.dtype = TYPES[precision]
+        self._encoder = encoder_of(bundle)
+        self._transformer = diffusion_of(bundle, dtype=self.dtype)
+        self._autoencoder = autoencoder_of(bundle).to(self.dtype)
+        self._classifier = classifier_of(bundle)
+        groups = {
+            "encoder": (self._encoder,),
+            "sampling": (self._transformer, self._classifier),
+            "autoencoder": (self._autoencoder,),
+        }
+        self._turns = Turns(groups, device)
         self.vocoder = vocoder_of(bundle, device)
+        self.classifier_scale = bundle.classifier_scale()
         sampling = bundle.sampling
         self.defaults = SamplerConfig(
             num_inference_steps=sampling.num_inference_steps,
             guidance_scale=sampling.guidance_scale,
             guidance_power=sampling.guidance_power,
-            schedule=ScheduleConfig(prediction_type=sampling.prediction_type),
+            schedule=ScheduleConfig.preset(sampling.schedule, sampling.prediction_type),
         )
 
     @classmethod
     def load(cls, bundle: Bundle, device: str = "auto", precision: str = "auto") -> Engine:
-        """Put a bundle's models on ``auto|cpu|cuda|mps`` in ``auto|fp32|bf16``.
+        """Put a bundle's models on ``auto|cpu|cuda|mps`` in ``auto|fp32|bf16|fp16``.
 
         Raises SetupError or BundleError, and RetryableError when the models do not fit in memory.
         """
@@ -48,9 +60,34 @@ class Engine:
         with loading(bundle.name):
             return cls(bundle, chosen, choose_precision(precision, chosen))
 
+    @property
+    def transformer(self) -> DiffusionModel:
+        """The model that is sampled from, on the device."""
+        self._turns.take("sampling")
+        return self._transformer
+
+    @property
+    def autoencoder(self) -> PatchAutoencoder | KLAutoencoder:
+        """The mel autoencoder, on the device."""
+        self._turns.take("autoencoder")
+        return self._autoencoder
+
+    def led(self, classifier_guidance: float | None = None) -> DiffusionModel:
+        """The transformer, led by the classifier as strongly as wanted; None: by ``classifier_scale``.
+
+        Raises UsageError for a bundle without a classifier.
+        """
+        asked = self.classifier_scale if classifier_guidance is None else classifier_guidance
+        scale, spec = self.bundle.classifier_scale(asked), self.bundle.classifier
+        if not scale or self._classifier is None or spec is None:
+            return self.transformer
+        embedded = spec.features == "embedded"
+        return ClassifierGuided(self.transformer, self._classifier, scale, self.defaults.schedule, embedded)
+
     def encode(self, frames: Tensor) -> Tensor:
         """Features (1, F, C) of uint8 frames (1, T, S, S, 3)."""
-        features: Tensor = self.encoder(frames.to(self.device))
+        self._turns.take("encoder")
+        features: Tensor = self._encoder(frames.to(self.device))
         return features
 
     @torch.inference_mode()
@@ -61,10 +98,11 @@ class Engine:
         steps: int | None = None,
         guidance: float | None = None,
         on_step: Callable[[int, int], None] | None = None,
+        classifier_guidance: float | None = None,
     ) -> Tensor:
         """Sampled latents (N, Z, H, W) for features (N, F, C); row i is the noise of ``keys[i]`` made sound."""
         config, noise = self._sampling(keys, steps, guidance)
-        return sample(self.transformer, Condition(features).to(self.device), noise, config, on_step)
+        return sample(self.led(classifier_guidance), Condition(features).to(self.device), noise, config, on_step)
 
     def _sampling(
         self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None
@@ -75,7 +113,7 @@ class Engine:
             num_inference_steps=steps or self.defaults.num_inference_steps,
             guidance_scale=self.defaults.guidance_scale if guidance is None else guidance,
         )
-        noise = torch.stack([key.noise(self.transformer.latent_shape) for key in keys])
+        noise = torch.stack([key.noise(self._transformer.latent_shape) for key in keys])
         return config, noise.to(self.device)
 
     @torch.inference_mode()
@@ -89,6 +127,7 @@ class Engine:
         steps: int | None = None,
         guidance: float | None = None,
         on_step: Callable[[int, int], None] | None = None,
+        classifier_guidance: float | None = None,
     ) -> tuple[Tensor, Tie]:
         """Latents of consecutive windows of one clip, each ``shared`` latent columns into the one before.
 
@@ -97,7 +136,7 @@ class Engine:
         """
         config, noise = self._sampling(keys, steps, guidance)
         condition = Condition(features).to(self.device)
-        return joint.sample(self.transformer, condition, noise, shared, config, tie, rows, on_step)
+        return joint.sample(self.led(classifier_guidance), condition, noise, shared, config, tie, rows, on_step)
 
     def joint_overlap(self, overlap: int) -> int:
         """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""
@@ -110,7 +149,7 @@ class Engine:
     @property
     def column_samples(self) -> int:
         """Samples that one latent column stands for."""
-        return self.bundle.window_samples // self.transformer.latent_shape[self.transformer.time_axis]
+        return self.bundle.window_samples // self._transformer.latent_shape[self._transformer.time_axis]
 
     @torch.inference_mode()
     def mels(self, latents: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import Block, MDSGen, TransformerConfig
 from foleygen.sampling.guidance import power_cosine
 from foleygen.sampling.sampler import SamplerConfig, sample
-from foleygen.sampling.schedule import make_scheduler
+from foleygen.sampling.solver import Solver
 
 
 @dataclass(frozen=True)
@@ -115,18 +115,18 @@ def random_model(config: TransformerConfig, seed: int) -> MDSGen:
 @torch.inference_mode()
 def released_sample(model: MDSGen, features: Tensor, noise: Tensor, config: SamplerConfig) -> Tensor:
     """The latents of ``sampling.sampler.sample`` for one window, in the release's order of work."""
-    scheduler = make_scheduler(config.schedule, config.num_inference_steps)
+    solver = Solver(config.schedule, config.num_inference_steps)
     evaluate = ReleasedOrder(model)
     channels = noise.shape[1]
     latents = noise
-    for t in scheduler.timesteps:
+    for step, t in enumerate(solver.times):
         unconditional = evaluate(latents, t[None], features, dropped=True)[:, :channels]
         conditional = evaluate(latents, t[None], features, dropped=False)[:, :channels]
         weight = power_cosine(
             float(t), config.guidance_scale, config.guidance_power, config.schedule.num_train_timesteps
         )
         predicted = unconditional + weight * (conditional - unconditional)
-        latents = scheduler.step(predicted, t, latents, return_dict=False)[0]
+        latents = solver.step(predicted, step, latents)
     return latents
 
 

@@ -196,15 +196,15 @@ class LatentEncoder(nn.Module):
 
 
 class FeatureEmbedder(nn.Module):
-    """Video features (N, T, F) as context: a linear map plus learned positions."""
+    """Video features (N, T, F) as context (N, T, D): a linear map plus learned positions."""
 
-    def __init__(self, config: AlignmentConfig) -> None:
+    def __init__(self, feature_dim: int, context_dim: int, max_features: int) -> None:
         super().__init__()
-        self.embedder = nn.Sequential(nn.Linear(config.feature_dim, config.feature_dim))
-        self.pos_emb = nn.Embedding(config.max_features, config.feature_dim)
+        self.embedder = nn.Sequential(nn.Linear(feature_dim, context_dim))
+        self.pos_emb = nn.Embedding(max_features, context_dim)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, T, F) -> (N, T, F); T is at most ``max_features``."""
+        """(N, T, F) -> (N, T, D); T is at most ``max_features``."""
         out: Tensor = self.embedder(features) + self.pos_emb.weight[: features.shape[1]]
         return out
 
@@ -216,7 +216,9 @@ class AlignmentClassifier(nn.Module):
         super().__init__()
         self.config = config or AlignmentConfig()
         self.model = LatentEncoder(self.config)
-        self.cond_model = FeatureEmbedder(self.config)
+        self.cond_model: nn.Module = FeatureEmbedder(
+            self.config.feature_dim, self.config.feature_dim, self.config.max_features
+        )
 
     def logit(self, latents: Tensor, features: Tensor, t: Tensor | None = None) -> Tensor:
         """latents (N, C, H, W), features (N, T, F), t (N,) diffusion timesteps, 0 if missing -> (N, 1)."""

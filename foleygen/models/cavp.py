@@ -179,6 +179,10 @@ class CAVP(nn.Module):
             self.spec_encoder = SpecEncoder()
             self.logit_scale = nn.Parameter(torch.tensor(LOGIT_SCALE_INIT))
 
+    def forward(self, frames: Tensor) -> Tensor:
+        """uint8 frames (N, T, 224, 224, 3), as every video encoder takes them -> ``encode_video``'s features."""
+        return self.encode_video(frames.permute(0, 1, 4, 2, 3).float() / 255)
+
     @torch.inference_mode()
     def encode_video(self, frames: Tensor, normalise: bool = True) -> Tensor:
         """(N, T, 3, 224, 224) RGB in [0, 1], no mean taken off -> (N, T, 512) float32, of unit length per frame.

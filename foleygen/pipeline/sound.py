@@ -103,7 +103,14 @@ class Sampler:
         features, keys = self._inputs(rows)
         tracks = [row.track for row in rows]
         with clocked("sampling", tracks):
-            latents = engine.latents(features, keys, settings.steps, settings.guidance, self._listener(rows))
+            latents = engine.latents(
+                features,
+                keys,
+                settings.steps,
+                settings.guidance,
+                self._listener(rows),
+                settings.classifier_guidance,
+            )
         with clocked("decoding", tracks):
             mels = engine.mels(latents)
         with clocked("vocoding", tracks):
@@ -146,6 +153,7 @@ class Sampler:
                 settings.steps,
                 settings.guidance,
                 self._listener(rows),
+                settings.classifier_guidance,
             )
         with clocked("decoding", tracks):
             mels = torch.cat([engine.mels(part) for part in latents.split(self._size)])

@@ -45,7 +45,13 @@ def render_window(
     ((_, frames),) = read(info, [request], bundle.encoder.frame_rate, bundle.encoder.frame_size, frame_rule(engine))
     ((_, features),) = extract([(0, frames)], engine.encode, engine.device)
     keys = [WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)]
-    latents = engine.latents(torch.from_numpy(features)[None], keys, settings.steps, settings.guidance)
+    latents = engine.latents(
+        torch.from_numpy(features)[None],
+        keys,
+        settings.steps,
+        settings.guidance,
+        classifier_guidance=settings.classifier_guidance,
+    )
     mels = engine.mels(latents)
     wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
     count = max(1, round(wanted * bundle.sample_rate))

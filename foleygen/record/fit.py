@@ -109,6 +109,7 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
     resolved = {
         "steps": bundle.sampling.num_inference_steps if settings.steps is None else settings.steps,
         "guidance": bundle.sampling.guidance_scale if settings.guidance is None else settings.guidance,
+        "classifier_guidance": bundle.classifier_scale(settings.classifier_guidance) or None,
         "duck_db": settings.duck if settings.audio == "mix" else None,
         "loudness_lufs": None if level is None else level.lufs,
         "true_peak_dbtp": None if level is None else level.true_peak_dbtp,

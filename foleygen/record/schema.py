@@ -21,6 +21,8 @@ class SoundSettings:
     seed: int
     steps: int
     guidance: float
+    classifier_guidance: float | None
+    """None where no classifier led the sampler."""
     overlap: float
     seams: Seams
     cuts: bool

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from foleygen.models.diffusion import Condition, DiffusionModel
 from foleygen.sampling.sampler import SamplerConfig, guided
-from foleygen.sampling.schedule import make_scheduler
+from foleygen.sampling.solver import Solver
 
 GROUP = 8
 """Windows denoised together: what a long clip holds in memory."""
@@ -66,24 +66,23 @@ def sample(
     for the next group.
     """
     canvas = Canvas(model, len(noise), shared)
-    scheduler = make_scheduler(config.schedule, config.num_inference_steps)
-    times = scheduler.timesteps
+    solver = Solver(config.schedule, config.num_inference_steps)
     batches = torch.arange(len(noise)).split(rows)
     is_guided = config.guidance_scale != 1
-    denoisers = [model.prepared(condition[batch], times, is_guided) for batch in batches]
+    denoisers = [model.prepared(condition[batch], solver.times, is_guided) for batch in batches]
     state = canvas.noise(noise.to(model.device, torch.float32))  # C P K
     kept = [_tied(state, tie, 0)[..., canvas.tail :].clone()]
-    for step, t in enumerate(times):
+    for step, t in enumerate(solver.times.tolist()):
         windows = canvas.windows(state)  # N C H W
         predicted = [
-            guided(denoiser, windows[batch.to(windows.device)], step, float(t), config)
+            guided(denoiser, windows[batch.to(windows.device)], step, t, config)
             for denoiser, batch in zip(denoisers, batches, strict=True)
         ]
         mean = canvas.mean(torch.cat(predicted))  # C P K
-        state = scheduler.step(mean[None], t, state[None], return_dict=False)[0][0]
+        state = solver.step(mean, step, state)
         kept.append(_tied(state, tie, step + 1)[..., canvas.tail :].clone())
         if on_step is not None:
-            on_step(step + 1, len(times))
+            on_step(step + 1, len(solver.times))
     return canvas.windows(state), Tie(torch.stack(kept))
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from foleygen.errors import UsageError
 from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
 from foleygen.sampling.guidance import power_cosine
-from foleygen.sampling.schedule import ScheduleConfig, make_scheduler
+from foleygen.sampling.schedule import ScheduleConfig
+from foleygen.sampling.solver import Solver
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,14 @@ def sample(
     The state stays float32 whatever type the model computes in. ``on_step(done, total)`` follows each step. A row
     depends on its own condition and noise only.
     """
-    scheduler = make_scheduler(config.schedule, config.num_inference_steps)
-    times = scheduler.timesteps
-    denoiser = model.prepared(condition, times, guided=config.guidance_scale != 1)
+    solver = Solver(config.schedule, config.num_inference_steps)
+    denoiser = model.prepared(condition, solver.times, guided=config.guidance_scale != 1)
     latents = noise.to(model.device, torch.float32)  # N C H W
-    for step, t in enumerate(times):
-        predicted = guided(denoiser, latents, step, float(t), config)  # N C H W
-        latents = scheduler.step(predicted, t, latents, return_dict=False)[0]
+    for step, t in enumerate(solver.times.tolist()):
+        predicted = guided(denoiser, latents, step, t, config)  # N C H W
+        latents = solver.step(predicted, step, latents)
         if on_step is not None:
-            on_step(step + 1, len(times))
+            on_step(step + 1, len(solver.times))
     return latents
 
 

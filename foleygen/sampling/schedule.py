@@ -1,9 +1,9 @@
-"""The noise schedule, and diffusers' DPM-Solver++ set to the times of the reference solver."""
+"""The noise schedule, and the times at which the reference solver evaluates the model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,18 +11,27 @@ from torch import Tensor
 
 from foleygen.errors import BundleError
 
-if TYPE_CHECKING:
-    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+BetaSchedule = Literal["linear", "scaled_linear"]
+"""``scaled_linear`` is linear in the square roots of the betas, as Stable Diffusion and Diff-Foley have it."""
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Linear betas, and what the model predicts."""
+    """The betas of the training, what the model predicts, and below how many steps the last one is of first order."""
 
     prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
+    beta_schedule: BetaSchedule = "linear"
     beta_start: float = 1e-4
     beta_end: float = 0.02
     num_train_timesteps: int = 1000
+    lower_order_below: int = 10
+
+    @classmethod
+    def preset(cls, betas: BetaSchedule, prediction_type: Literal["epsilon", "v_prediction"]) -> ScheduleConfig:
+        """MDSGen's ``linear`` betas or Diff-Foley's ``scaled_linear`` ones, each with its solver's habit."""
+        if betas == "scaled_linear":
+            return cls(prediction_type, betas, 0.00085, 0.012, lower_order_below=15)
+        return cls(prediction_type)
 
     def __post_init__(self) -> None:
         if self.prediction_type not in ("epsilon", "v_prediction"):
@@ -38,7 +47,9 @@ class ScheduleConfig:
 
 def alphas_cumprod(config: ScheduleConfig) -> Tensor:
     """The signal's share of the variance at times 0, 1, ...; (num_train_timesteps,) float64, falling."""
-    betas = torch.linspace(config.beta_start, config.beta_end, config.num_train_timesteps, dtype=torch.float64)
+    power = 2 if config.beta_schedule == "scaled_linear" else 1
+    ends = config.beta_start ** (1 / power), config.beta_end ** (1 / power)
+    betas = torch.linspace(*ends, config.num_train_timesteps, dtype=torch.float64) ** power
     return torch.cumprod(1 - betas, dim=0)
 
 
@@ -54,32 +65,3 @@ def exact_times(config: ScheduleConfig, num_inference_steps: int) -> tuple[Tenso
     log_alpha = np.interp(times, trained, 0.5 * np.log(alphas_cumprod(config).numpy()))
     sigmas = np.sqrt(np.expm1(-2 * log_alpha))
     return torch.from_numpy(times[:-1]).float(), torch.from_numpy(sigmas).float()
-
-
-def make_scheduler(config: ScheduleConfig, num_inference_steps: int) -> DPMSolverMultistepScheduler:
-    """DPM-Solver++(2M, midpoint), ready for one run of ``num_inference_steps`` evaluations.
-
-    diffusers rounds its times to integers, up to half a time off, so they and the sigmas are replaced. It lowers
-    the order of the last step below 15 steps and the reference below 10, hence ``lower_order_final``.
-    """
-    # Imported here because it takes about two seconds: torch._dynamo, scipy.stats and huggingface_hub come along.
-    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-
-    scheduler = DPMSolverMultistepScheduler(
-        num_train_timesteps=config.num_train_timesteps,
-        beta_start=config.beta_start,
-        beta_end=config.beta_end,
-        beta_schedule="linear",
-        prediction_type=config.prediction_type,
-        solver_order=2,
-        algorithm_type="dpmsolver++",
-        solver_type="midpoint",
-        timestep_spacing="linspace",
-        final_sigmas_type="sigma_min",
-        lower_order_final=num_inference_steps < 10,
-        euler_at_final=False,
-    )
-    scheduler.set_timesteps(num_inference_steps)
-    scheduler.timesteps, scheduler.sigmas = exact_times(config, num_inference_steps)
-    scheduler.set_begin_index(0)
-    return scheduler

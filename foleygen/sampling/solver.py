@@ -12,20 +12,17 @@ from torch import Tensor
 
 from foleygen.sampling.schedule import ScheduleConfig, exact_times
 
-LOWER_ORDER_BELOW = 10
-"""With fewer steps than this the last one is of first order, as in the reference solver."""
-
 
 class Solver:
     """One run of ``num_inference_steps`` evaluations at ``times`` (steps,); ``step`` is called once for each, in order.
 
+    There is no step to zero noise, and the last step of a short run is of first order, as in the reference solvers.
     The state may have any shape and stays float32; what a row becomes depends on that row alone.
     """
 
     def __init__(self, config: ScheduleConfig, num_inference_steps: int) -> None:
         self.times, ratios = exact_times(config, num_inference_steps)  # (steps,), (steps + 1,)
-        self._prediction_type = config.prediction_type
-        self._steps = num_inference_steps
+        self._config, self._steps = config, num_inference_steps
         ratios = ratios.double()
         self._signal = (1 + ratios.square()).rsqrt()  # a
         self._noise = ratios * self._signal  # s
@@ -48,9 +45,9 @@ class Solver:
     def clean(self, predicted: Tensor, step: int, state: Tensor) -> Tensor:
         """The data that ``predicted`` at ``times[step]`` amounts to."""
         a, s = float(self._signal[step]), float(self._noise[step])
-        if self._prediction_type == "epsilon":
+        if self._config.prediction_type == "epsilon":
             return (state - s * predicted) / a
         return a * state - s * predicted
 
     def _is_lowered(self, step: int) -> bool:
-        return self._steps < LOWER_ORDER_BELOW and step == self._steps - 1
+        return self._steps < self._config.lower_order_below and step == self._steps - 1

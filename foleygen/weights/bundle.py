@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foleygen.errors import BundleError, UsageError
 from foleygen.strict import plain
 from foleygen.weights import limits
 from foleygen.weights.files import FORMAT, MANIFEST, READER, digest, opened, written
@@ -18,7 +19,7 @@ from foleygen.weights.spec import BundleSpec, Part
 if TYPE_CHECKING:
     from torch import Tensor
 
-PARTS = ("encoder", "transformer", "autoencoder", "vocoder")
+PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,17 @@ class Bundle(BundleSpec):
         settings = {"mel": plain(self.mel), "autoencoder": plain(self.autoencoder), "sample_rate": self.sample_rate}
         return digest({**settings, "weights": weights})
 
+    def classifier_scale(self, asked: float | None = None) -> float:
+        """Strength of the guidance by the classifier: as ``asked``, else what suits it, 0 where there is none.
+
+        Raises UsageError where a bundle without a classifier is asked for it.
+        """
+        if self.classifier is None and asked:
+            fact = f"the model {self.name!r} has no classifier that could guide it"
+            raise UsageError(fact, "leave out --classifier-guidance, or import a classifier with the model")
+        suits = 0.0 if self.classifier is None else self.classifier.scale
+        return suits if asked is None else asked
+
 
 def load(path: Path, verify: bool = True) -> Bundle:
     """Read the bundle in folder ``path``; ``verify`` compares every part's SHA-256. Raises BundleError."""
@@ -49,6 +61,7 @@ def load(path: Path, verify: bool = True) -> Bundle:
     content, parts = opened(path, None, PARTS, verify)
     spec = READER.section(BundleSpec, content, str(manifest))
     limits.check(spec, str(manifest))
+    _check_classifier(spec, parts, str(manifest))
     values = {item.name: getattr(spec, item.name) for item in fields(spec)}
     return Bundle(**values, path=path, parts=parts, hash=digest(_manifest(spec, parts)))
 
@@ -68,6 +81,20 @@ def save(
     return load(folder)
 
 
+def _check_classifier(spec: BundleSpec, parts: Mapping[str, Part], where: str) -> None:
+    if (spec.classifier is None) != ("classifier" not in parts):
+        fact = "has a classifier among its parts and no section of that name, or the other way round"
+        raise BundleError(f"{where}: {fact}", "import it again")
+    if spec.classifier is not None and spec.autoencoder.latent_mean is not None:
+        fact = "its classifier knows no standardised latents, which its transformer has"
+        raise BundleError(f"{where}: {fact}", "leave the classifier out")
+
+
 def _manifest(spec: BundleSpec, parts: Mapping[str, Part]) -> dict[str, Any]:
+    """What goes without saying is not said, so that bundles from before it could be said keep their hash."""
     content = {item.name: plain(getattr(spec, item.name)) for item in fields(BundleSpec)}
+    if spec.classifier is None:
+        del content["classifier"]
+    if spec.sampling.schedule == "linear":
+        del content["sampling"]["schedule"]
     return {"format": FORMAT, **content, "parts": plain(parts)}

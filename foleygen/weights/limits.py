@@ -40,6 +40,7 @@ def check(spec: BundleSpec, where: str) -> None:
         "transformer": spec.transformer,
         "autoencoder": spec.autoencoder.config,
         "vocoder": spec.vocoder.options,
+        "classifier": {} if spec.classifier is None else vars(spec.classifier),
     }
     check_numbers(settings, where)
     if encoder.num_frames * encoder.frame_size**2 * 3 > MAX_PICTURE_BYTES:

@@ -63,12 +63,29 @@ class VocoderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSpec:
-    """How the transformer was trained to be sampled, and the settings that suit it."""
+    """How the transformer was trained to be sampled, and the settings that suit it.
+
+    ``schedule``: the betas are ``linear`` (MDSGen) or linear in their square roots, ``scaled_linear`` (Diff-Foley).
+    """
 
     prediction_type: Literal["epsilon", "v_prediction"]
     num_inference_steps: int
     guidance_scale: float
     guidance_power: float
+    schedule: Literal["linear", "scaled_linear"] = "linear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSpec:
+    """The alignment classifier that can lead the sampler, and the ``scale`` that suits it.
+
+    ``config`` holds AlignmentConfig's fields. ``features``: it sees those of the pictures ``raw``, as in the published
+    sampler, or ``embedded`` by its own linear map and positions, as in its training.
+    """
+
+    config: Mapping[str, Any]
+    scale: float
+    features: Literal["raw", "embedded"] = "raw"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +125,7 @@ class BundleSpec:
     autoencoder: AutoencoderSpec
     vocoder: VocoderSpec
     sampling: SamplingSpec
+    classifier: ClassifierSpec | None = None
     sources: tuple[Source, ...] = ()
 
     @property

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Time this build and another checkout of foleygen in turns, as processes of their own.",
 )
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of --against.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of --against, --headline.")
+@click.option("--headline", is_flag=True, help="Time Diff-Foley's U-Net and MDSGen's sizes side by side instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(*ENGINE, "batch_size", "max_pixels", *TALK)
 @click.pass_obj
@@ -58,6 +59,7 @@ def bench(
     size: str,
     folder: Path | None,
     checkout: Path | None,
+    headline: bool,
     rounds: int,
     as_json: bool,
     config_file: Path | None,
@@ -68,6 +70,9 @@ def bench(
     --batch times many clips, and shows what is gained by decoding the next ones while one is sampled and the last
     ones are written. Without CLIP, a sample scene of --seconds and --size is drawn first.
 
+    --headline compares samplers: Diff-Foley's U-Net and MDSGen-T, -S and -B in turns, with random weights, one window
+    each, beside the ratios of the MDSGen paper. It takes 5 GB of memory and, on two cores, some minutes.
+
     The table has seconds, how many times real time that is, and the peak memory of the process. "loading" is the
     import of the libraries and of the weights.
 
@@ -77,16 +82,22 @@ def bench(
       foleygen bench clip.mp4 --batch-size 4 --json
       foleygen bench --batch samples/
       foleygen bench --against ../foleygen-1.0
+      foleygen bench --headline --rounds 1
     """
     from foleygen.cli.terminal.streams import write_json
 
     settings = load_settings(invocation, config_file, values)
-    if folder is not None and (clip is not None or checkout is not None):
-        other = "CLIP" if clip is not None else "--against"
-        raise UsageError(f"{other} and --batch: two things to time", "give one of them")
+    given = {"CLIP": clip, "--against": checkout, "--batch": folder, "--headline": headline or None}
+    chosen = [name for name, value in given.items() if value is not None]
+    if len(chosen) > 1 and chosen != ["CLIP", "--against"]:
+        raise UsageError(f"{' and '.join(chosen)}: two things to time", "give one of them")
     with tempfile.TemporaryDirectory(prefix="foleygen-") as name:
         scratch = Path(name)
-        if folder is not None:
+        if headline:
+            from foleygen.cli.bench import headline as bench_headline
+
+            measured, show = bench_headline.measure(settings, rounds), bench_headline.show
+        elif folder is not None:
             from foleygen.cli.bench import batch as bench_batch
 
             measured = bench_batch.measure(settings, folder, scratch, _drawn)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from foleygen.engines.foley import Engine
     from foleygen.training.data.dataset import SceneDataset
 
-ENGINE = ("model", "steps", "guidance", "seed", "device", "precision")
+ENGINE = ("model", "steps", "guidance", "classifier_guidance", "seed", "device", "precision")
 Command = Callable[..., Any]
 
 
@@ -68,6 +68,7 @@ def open_engine(invocation: Invocation, config_file: Path | None, values: dict[s
     from foleygen.weights.bundle import Bundle
 
     engine = Engine.load(store.load(settings.model, Bundle), settings.device, settings.precision)
+    engine.classifier_scale = engine.bundle.classifier_scale(settings.classifier_guidance)
     engine.defaults = replace(
         engine.defaults,
         num_inference_steps=settings.steps or engine.defaults.num_inference_steps,

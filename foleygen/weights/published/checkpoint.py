@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def compare(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` file or of a PyTorch pickle, flat or under ``state_dict``.
 
-    ``module.`` (data parallel training) is stripped from the names. Raises BundleError.
+    ``module.`` (data parallel training) is stripped from the names. What Lightning leaves beside the tensors is put
+    aside unread. Raises BundleError.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -67,7 +69,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             content: Any = load_file(path)
         else:
             mapped = zipfile.is_zipfile(path)  # so that an optimiser's moments are never read
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            with _putting_aside(_leftovers(path) if mapped else []):
+                content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         fact = "is no checkpoint of tensors alone, and other Python objects are not loaded"
         raise BundleError(f"{path}: {fact}", "download it again or use a .safetensors file") from error
@@ -79,6 +82,38 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
         raise BundleError(f"{path}: holds no named tensors", "name the file with the weights")
     return {key.replace("module.", ""): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+LEFT_BY_LIGHTNING = ("pytorch_lightning.", "lightning.")
+"""Modules whose classes older versions of Lightning name in a checkpoint, as the keys of their callbacks' states."""
+
+
+class _PutAside:
+    """What stands in place of such a class: it takes whatever the pickle gives it, and forgets it."""
+
+    def __init__(self, *values: object, **named: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _leftovers(path: Path) -> list[str]:
+    """Names of Lightning's classes in a checkpoint, found without reading it as a pickle."""
+    listed = getattr(torch.serialization, "get_unsafe_globals_in_checkpoint", None)  # new in torch 2.6
+    return [name for name in listed(path) if name.startswith(LEFT_BY_LIGHTNING)] if listed else []
+
+
+@contextmanager
+def _putting_aside(names: Iterable[str]) -> Iterator[None]:
+    """While this lasts, objects of the classes ``names`` are read as _PutAside; nothing of their own is imported."""
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]]
+    stand_ins = [(type("PutAside", (_PutAside,), {}), name) for name in names]
+    if not stand_ins:
+        yield
+        return
+    with torch.serialization.safe_globals(stand_ins):
+        yield
 
 
 def _checked(

@@ -20,7 +20,7 @@ def convert_kl(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """An autoencoder's geometry and its weights under the names of diffusers' AutoencoderKL.
 
     ``path`` is a diffusers folder (``config.json`` and weights), or one file with Stable Diffusion's geometry under
-    CompVis or diffusers names, such as Diff-Foley's ``ldm_epoch240.ckpt``.
+    CompVis or diffusers names, such as Diff-Foley's ``ldm_epoch240.ckpt``; its widths are read off the shapes.
     """
     config: dict[str, Any] = dict(STABLE_DIFFUSION)
     file = path
@@ -33,16 +33,28 @@ def convert_kl(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if any(key.startswith(prefix) for key in state):
         state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     renamed = to_diffusers_names(state, levels=len(config["block_out_channels"]))
+    if not path.is_dir():
+        config["block_out_channels"] = _widths(renamed, config["block_out_channels"])
     return config, _checked(file, "AutoencoderKL", renamed, kl_shapes(config))
 
 
+def _widths(state: Mapping[str, Tensor], published: list[int]) -> list[int]:
+    """Channels of each level as the first convolutions have them; a level that has none is as ``published``."""
+    firsts = [f"encoder.down_blocks.{level}.resnets.0.conv1.weight" for level in range(len(published))]
+    return [
+        len(state[name]) if name in state and state[name].ndim == 4 and len(state[name]) % GROUPS == 0 else width
+        for name, width in zip(firsts, published, strict=True)
+    ]
+
+
+GROUPS = 32
 STABLE_DIFFUSION = {
     "in_channels": 3,
     "out_channels": 3,
     "latent_channels": 4,
     "block_out_channels": [128, 256, 512, 512],
     "layers_per_block": 2,
-    "norm_num_groups": 32,
+    "norm_num_groups": GROUPS,
 }
 KL_RENAMES = (
     (r"^encoder\.down\.(\d+)\.block\.(\d+)\.", r"encoder.down_blocks.\1.resnets.\2."),
