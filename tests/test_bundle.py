@@ -195,7 +195,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(tmp_path: Path) -> No
         (lambda c: c.update(sample_rates=1), "'sample_rates'; did you mean 'sample_rate'"),
         (lambda c: c["encoder"].update(framesize=64), "'framesize'; did you mean 'frame_size'"),
         (lambda c: c["parts"]["encoder"].update(sha=1), "'sha'"),
-        (lambda c: c["parts"].update(encodr=c["parts"]["encoder"]), "'encodr'; did you mean 'encoder'"),
+        (lambda c: c["parts"].update(encodr=dict(c["parts"]["encoder"])), "'encodr'; did you mean 'encoder'"),
     ]
     for change, message in cases:
         (folder / MANIFEST).write_text(original)

@@ -106,7 +106,7 @@ def test_the_table_of_commands_is_true() -> None:
         (["add-sound", "x", "--seed", "x"], "--seed: 'x' is not a whole number"),
         (["add-sound", "x", "--device", "gpu"], "'gpu' is not one of"),
         (["add-sound", "x", "--name", "{stme}"], "did you mean 'stem'?"),
-        (["add-sound", "x", "--config", "none.yaml"], "none.yaml: the configuration cannot be read"),
+        (["add-sound", "x", "--config", "none.yaml"], "none.yaml: does not exist; correct --config"),
         (["demo", "d", "--size", "12"], "not WIDTHxHEIGHT"),
         (["models", "import", "base", "--cavp", "a", "--mdsgen", "b"], "needs --audioldm"),
         (["models", "fetch", "base"], "--accept-licence"),

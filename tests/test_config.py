@@ -103,7 +103,7 @@ def test_a_wrong_file_is_named_and_explained(tmp_path: Path, text: str, says: st
 
 
 def test_a_missing_or_binary_file_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="does not exist; correct --config"):
         config.load({}, {}, tmp_path, tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not UTF-8"):

@@ -97,7 +97,7 @@ def test_a_manifest_without_a_column_is_refused(tmp_path: Path) -> None:
     [
         ("a.ogg\tx\tlong\t1\ttrain\tCC0-1.0\tada\t\tpack", "line 2 has seconds 'long'"),
         ("\tx\t1.0\t1\ttrain\tCC0-1.0\tada\t\tpack", "line 2 names no file"),
-        ("a.ogg\tx\t1.0\t1\ttest\tCC0-1.0\tada\t\tpack", "lists no recording of the fold 'train'"),
+        ("a.ogg\tx\t1.0\t1\ttest\tCC0-1.0\tada\t\tpack", "has no recording of the fold 'train'"),
     ],
 )
 def test_what_a_manifest_may_get_wrong(tmp_path: Path, row: str, fact: str) -> None:
@@ -106,5 +106,5 @@ def test_what_a_manifest_may_get_wrong(tmp_path: Path, row: str, fact: str) -> N
 
 
 def test_no_manifest(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="does not exist"):
         read_manifest(tmp_path / "manifest.tsv")

@@ -265,9 +265,9 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     assert "manifest.tsv: does not exist" in str(refused(*model, "--recordings", tmp_path))
     assert "holds no training run" in str(refused(*model, "--tagger", tmp_path / "none"))
     (tmp_path / "manifest.tsv").write_text("file\tclass\tfold\na.wav\train\ttrain\n")
-    assert "no recording of fold 'test'" in str(refused(*model, "--recordings", tmp_path))
+    assert "no recording of the fold 'test'" in str(refused(*model, "--recordings", tmp_path))
     (tmp_path / "manifest.tsv").write_text("file\tclass\tfold\na.wav\train\ttest\n")
-    assert "has no a.wav" in str(refused(*model, "--recordings", tmp_path))
+    assert "lists a.wav, which is not there" in str(refused(*model, "--recordings", tmp_path))
     other = tmp_path / "other"
     config = {"kind": "tagger", "tags": ["ponies"], "model": {"num_mels": 128, "num_tags": 1, "widths": [8, 8]}}
     parts.save(other, config, Tagger(TaggerConfig(128, 1, (8, 8))).state_dict())

@@ -80,7 +80,7 @@ def test_tiny_and_cavp_recipes_have_their_geometry() -> None:
         (SMALL + "model: {widths: [8, 8]}\n", "widths has 2 entries instead of 3"),
         (SMALL + "kl_weight: much\n", "kl_weight is 'much', not a number"),
         ("- vae\n", "is not a mapping"),
-        ("kind: [vae\n", "cannot be read"),
+        ("kind: [vae\n", "is not valid YAML at line 2"),
     ],
 )
 def test_slips_are_one_sentence(text: str, said: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foleygen import scenes
-from foleygen.errors import SetupError, UsageError
+from foleygen.errors import UsageError
 from foleygen.scenes.motion import grid, rhythm, strike
 from foleygen.scenes.sound import Room
 
@@ -216,13 +216,8 @@ def test_strikers_touch_at_their_hits_and_nowhere_else(seed: int) -> None:
 
 
 @pytest.fixture
-def bank(tmp_path: Path) -> scenes.RecordingBank:
-    """Two folds of short bursts after a silence, at 44.1 kHz."""
-    rows = ["file\tclass\tseconds\tsample_rate\tfold"]
-    for name, fold in (("a__smash-fail-wood-furn__1", "train"), ("b__smash-fail-wood-furn__2", "test"),
-                       ("c__drum-tom", "train"), ("esc10__rain__1", "train")):  # fmt: skip
-        rows.append(f"{name}.ogg\tx\t1\t44100\t{fold}")
-    (tmp_path / "manifest.tsv").write_text("\n".join(rows) + "\n")
+def bank() -> scenes.RecordingBank:
+    """Short bursts after a silence, at 44.1 kHz."""
 
     def read(path: Path) -> tuple[np.ndarray, int]:
         noise = np.random.default_rng(len(path.name)).standard_normal((44100, 2)) * 0.3
@@ -231,7 +226,8 @@ def bank(tmp_path: Path) -> scenes.RecordingBank:
             noise *= np.exp(-np.maximum(np.arange(44100) - 11025, 0) / 3000)[:, None]
         return noise, 44100
 
-    return scenes.RecordingBank(tmp_path, tmp_path / "manifest.tsv", read)
+    names = ("a__smash-fail-wood-furn__1", "c__drum-tom", "esc10__rain__1")
+    return scenes.RecordingBank({name: Path("sounds", f"{name}.ogg") for name in names}, read)
 
 
 def test_recordings_play_at_the_event_with_their_attack(bank: scenes.RecordingBank) -> None:
@@ -247,14 +243,12 @@ def test_recordings_play_at_the_event_with_their_attack(bank: scenes.RecordingBa
     assert recorded > 5
 
 
-def test_a_fold_holds_only_its_own_recordings(bank: scenes.RecordingBank, tmp_path: Path) -> None:
+def test_a_recording_plays_for_what_its_name_says(bank: scenes.RecordingBank) -> None:
     rng = np.random.default_rng(0)
     assert len(bank.pick(rng, "hammer", "wood", 9)) == 1
     assert bank.pick(rng, "hammer", "glass", 9) == []
     assert bank.loop(rng, "rain") is not None
     assert bank.loop(rng, "fire") is None
-    with pytest.raises(SetupError):
-        scenes.RecordingBank(tmp_path, tmp_path / "missing.tsv", lambda path: (np.zeros(1), 1))
 
 
 def test_footage_moves_behind_the_scene() -> None:

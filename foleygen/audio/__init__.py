@@ -1,1 +1,1 @@
-
+"""Sound as numbers: mels and back, windows joined, levels, onsets."""

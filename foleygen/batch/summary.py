@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from foleygen import __version__, atomic
 from foleygen.batch.events import Report
 from foleygen.batch.shard import Shard
 from foleygen.errors import ExitCode, UsageError
-from foleygen.strict import Reader, plain
+from foleygen.strict import Reader, json_document, plain
 
 SCHEMA = 1
 NAME = re.compile(r"run-([1-9]\d{0,8})-of-([1-9]\d{0,8})\.json")
@@ -165,12 +164,7 @@ class Merged:
 
 def _load(path: Path) -> Summary:
     damaged = UsageError(f"{path}: not a summary that this version reads", "run its shard again")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise damaged
-        document: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise damaged from error
+    document = json_document(path, UsageError, "run its shard again", MAX_BYTES)
     if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
         raise damaged
     summary = READER.section(Summary, document, str(path))

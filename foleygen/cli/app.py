@@ -33,6 +33,7 @@ COMMANDS = {
     "cache": "foleygen.cli.cache:cache",
     "bench": "foleygen.cli.bench.clip:bench",
     "bench-ambience": "foleygen.cli.bench.ambience:bench_ambience",
+    "bench-sampler": "foleygen.cli.bench.sampler:bench_sampler",
     "evaluate": "foleygen.cli.evaluate.commands:evaluate",
     "train": "foleygen.cli.train.commands:train",
 }

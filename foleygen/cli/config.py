@@ -13,7 +13,7 @@ from pathlib import Path
 
 from foleygen.errors import UsageError
 from foleygen.settings import LOUDNESS_PRESETS, Settings, Spec, spec, specs
-from foleygen.strict import did_you_mean
+from foleygen.strict import did_you_mean, shown, yaml_document
 
 PROJECT_FILE = "foleygen.yaml"
 ENVIRONMENT_PREFIX = "FOLEYGEN_"
@@ -49,7 +49,7 @@ def convert(name: str, value: object, source: str) -> object:
         return None
     converted = _CONVERTERS[rule.kind](value)
     if converted is None or (rule.choices and converted not in rule.choices) or not _within(converted, rule):
-        raise UsageError(f"{source}: {value!r} is not {_expected(rule)}", _hint(value, rule))
+        raise UsageError(f"{source}: {shown(value)} is not {_expected(rule)}", _hint(value, rule))
     return converted
 
 
@@ -64,26 +64,18 @@ def _default_files(folder: Path) -> list[Path]:
 
 
 def _from_file(path: Path) -> dict[str, object]:
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{path}: the configuration cannot be read ({reason})", "correct --config") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}: not valid YAML{line}", "write one 'option: value' per line") from error
+    document = yaml_document(path, UsageError, "correct --config")
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise UsageError(f"{path}: not a list of options", "write one 'option: value' per line")
+        raise UsageError(f"{path}: is not a list of options", "write one 'option: value' per line")
     values = {}
     for key, value in document.items():
-        name = str(key).replace("-", "_")
+        name = key.replace("-", "_") if isinstance(key, str) else ""
         if name not in specs():
-            raise UsageError(f"{path}: unknown key {str(key)!r}", did_you_mean(name, specs()))
+            raise UsageError(f"{path}: unknown key {shown(key)}", did_you_mean(name, specs()))
+        if name in values:
+            raise UsageError(f"{path}: sets {name} twice", "remove one of them")
         values[name] = _beside(path, name, convert(name, value, f"{path}: {key}"))
     return values
 

@@ -38,5 +38,6 @@ def _content(source: Path) -> bytes:
         return sys.stdin.buffer.read()
     try:
         return source.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{source}: the list cannot be read ({error.strerror})", "check --from-file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name cannot be one"
+        raise UsageError(f"{source}: the list cannot be read ({reason})", "check --from-file") from error

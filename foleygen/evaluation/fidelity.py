@@ -28,6 +28,7 @@ from foleygen.evaluation.generated import Generated
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.models.sound_tower import SoundTower
 from foleygen.scenes import FAMILIES
+from foleygen.training import stored
 
 SPLITS = 10
 SHUFFLE_SEED = 2020
@@ -118,14 +119,7 @@ def read_predictions(path: Path) -> Predictions:
 
     Raises UsageError when the file is not that.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not a readable .npz file of features", "write it with numpy.savez") from error
-    missing = {"ids", "features", "logits"} - arrays.keys()
-    if missing:
-        raise UsageError(f"{path}: has no array {' nor '.join(sorted(missing))}", "save ids, features and logits")
+    arrays = stored.arrays(path, ("features", "ids", "logits"), "save ids, features and logits with numpy.savez")
     logits = arrays["logits"]
     unbiased = arrays.get("unbiased_logits", logits)
     shapes = arrays["features"].ndim == logits.ndim == 2 and unbiased.shape == logits.shape

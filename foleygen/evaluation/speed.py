@@ -1,4 +1,4 @@
-"""How much faster the sampler is than the release's order of work: ``python -m foleygen.evaluation.speed``.
+"""How much faster the sampler is than the release's order of work.
 
 The released MDSGen evaluates its model twice a step, one window each time and once without the condition, and every
 layer of every evaluation gathers its position bias by an (L, L) index and projects the condition again. Both orders
@@ -8,12 +8,10 @@ Letters: N = 1 window, L tokens, D hidden size, h heads.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal, cast
 
@@ -32,7 +30,7 @@ from foleygen.sampling.solver import Solver
 class SpeedConfig:
     """What is timed: ``repeats`` rounds of ``steps`` denoising steps by each of the three ways."""
 
-    size: str = "B"
+    size: Literal["T", "S", "B", "L"] = "B"
     grid: Literal["paper", "release"] = "release"
     steps: int = 2
     repeats: int = 3
@@ -199,20 +197,3 @@ def _timed(way: Callable[[], Tensor]) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     way()
     return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def main() -> None:
-    """Print a SpeedReport as JSON."""
-    defaults = SpeedConfig()
-    parser = argparse.ArgumentParser(prog="python -m foleygen.evaluation.speed", description=main.__doc__)
-    parser.add_argument("--size", choices=["T", "S", "B", "L"], default=defaults.size)
-    parser.add_argument("--grid", choices=["paper", "release"], default=defaults.grid)
-    parser.add_argument("--steps", type=int, default=defaults.steps)
-    parser.add_argument("--repeats", type=int, default=defaults.repeats)
-    parser.add_argument("--seed", type=int, default=defaults.seed)
-    report = measure(SpeedConfig(**vars(parser.parse_args())))
-    print(json.dumps(asdict(report), indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,1 +1,1 @@
-
+"""Files of picture and sound, in and out: the only room that knows PyAV."""

@@ -1,1 +1,1 @@
-
+"""Networks and nothing else: modules, their configurations, their shapes."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import gcd
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from foleygen.errors import SetupError
 from foleygen.scenes.shapes import Array, Rng
 from foleygen.scenes.sound import BANK_RATE
 
@@ -64,22 +62,14 @@ class _Row:
 
 
 class RecordingBank:
-    """Recordings of one ``fold`` (``train`` or ``test``) under ``folder``, listed in ``manifest`` (tab-separated,
-    columns ``file``, ``class``, ``fold``). ``read`` decodes a file to samples (n,) or (n, channels) and its rate.
-
-    Files are decoded on first use. Raises SetupError when the manifest cannot be read.
+    """Recordings by name, which says what they are good for; ``read`` decodes one to samples (n,) or (n, channels),
+    and its rate in Hz, when it is first used.
     """
 
-    def __init__(self, folder: Path, manifest: Path, read: Reader, fold: str = "train") -> None:
-        self._folder, self._read = folder, read
+    def __init__(self, files: Mapping[str, Path], read: Reader) -> None:
+        self._files, self._read = files, read
         self._loaded: dict[tuple[str, bool], Array | None] = {}
-        try:
-            with open(manifest, newline="", encoding="utf-8") as handle:
-                lines = [line for line in csv.DictReader(handle, delimiter="\t") if line["fold"] == fold]
-        except (OSError, KeyError) as error:
-            reason = f"{manifest}: the list of recordings cannot be read ({error})"
-            raise SetupError(reason, "check the path") from error
-        self._rows = [row for line in lines for row in _rows(line["file"])]
+        self._rows = [row for file in files for row in _rows(file)]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -101,7 +91,7 @@ class RecordingBank:
     def _load(self, row: _Row) -> Array | None:
         key = (row.file, row.loop)
         if key not in self._loaded:
-            samples, rate = self._read(self._folder / row.file)
+            samples, rate = self._read(self._files[row.file])
             mono = np.asarray(samples, np.float64)
             mono = mono.mean(axis=1) if mono.ndim > 1 else mono
             shared = gcd(int(rate), BANK_RATE)

@@ -8,17 +8,38 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from foleygen.errors import RetryableError
+from foleygen.errors import RetryableError, UsageError
+
+Record = TypeVar("Record")
+
+_REMEDY = "make its folder again"
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The finished lines; an unfinished last one is left out."""
+def read(path: Path, *needed: str) -> list[dict[str, Any]]:
+    """The finished lines; an unfinished last one is left out. Raises UsageError for others'.
+
+    Every line is an object that has the keys ``needed``.
+    """
     if not path.exists():
         return []
-    text = path.read_bytes()
-    return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+    try:
+        text = path.read_bytes()
+        found = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        if all(isinstance(record, dict) and record.keys() >= {*needed} for record in found):
+            return found
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: cannot be read as a list of finished work", _REMEDY) from error
+    raise UsageError(f"{path}: is not a list of finished work", _REMEDY)
+
+
+def read_as(kind: type[Record], path: Path) -> list[Record]:
+    """The finished lines as dataclasses. Raises UsageError."""
+    try:
+        return [kind(**record) for record in read(path)]
+    except TypeError as error:
+        raise UsageError(f"{path}: has other fields than this foleygen's", _REMEDY) from error
 
 
 def repair(path: Path) -> None:

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from foleygen.atomic import publish
-from foleygen.errors import FoleygenError, SetupError, UsageError
+from foleygen.errors import ExitCode, FoleygenError, SetupError, UsageError
+from foleygen.strict import shortened
 from foleygen.training import journal, parallel
 from foleygen.training.progress import Report
 
@@ -30,6 +31,8 @@ CURVE = "loss.csv"
 
 class TrainingError(FoleygenError):
     """The training cannot go on; the last good checkpoint is kept."""
+
+    exit_code = ExitCode.ALL_FAILED
 
 
 @dataclass(frozen=True)
@@ -213,12 +216,14 @@ class Loop:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``Loop.save`` wrote, on the CPU. Raises TrainingError when it is damaged."""
+    """What ``Loop.save`` wrote, on the CPU. Raises UsageError when it is damaged."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())
-        raise TrainingError(f"{path}: cannot be read ({reason})", "restore it, or remove it to begin again") from error
+        reason = shortened(str(error), 160)
+        raise UsageError(f"{path}: cannot be read ({reason})", "restore it, or remove it to begin again") from error
+    if not isinstance(state, dict):
+        raise UsageError(f"{path}: is no checkpoint", "restore it, or remove it to begin again")
     return state
 
 

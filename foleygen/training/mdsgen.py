@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from foleygen.errors import BundleError, UsageError
 from foleygen.models.motion import MotionEncoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.training import objectives
+from foleygen.training import objectives, stored
 from foleygen.training.data import prepare
 from foleygen.training.data.augment import augment
 from foleygen.training.data.dataset import SceneDataset
@@ -51,8 +51,11 @@ class Pairs:
 
     @classmethod
     def load(cls, folder: Path) -> Pairs:
-        with np.load(folder / "pairs.npz") as arrays:
-            return cls(**{name: arrays[name] for name in arrays.files})
+        """Raises UsageError when there is none."""
+        make = "make it with foleygen train pairs"
+        names = [item.name for item in fields(cls)]
+        found = stored.arrays(folder / "pairs.npz", names, make)
+        return cls(**{name: found[name] for name in names})
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from foleygen.errors import UsageError
 from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
-from foleygen.strict import Reader, did_you_mean, plain
+from foleygen.strict import Reader, did_you_mean, plain, shown
 from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
 from foleygen.training.contrast import ContrastConfig
 from foleygen.training.discriminators import AdversaryConfig
@@ -246,9 +246,11 @@ def load(name_or_file: str, kind: type[Wanted]) -> Wanted:
 def read(path: Path) -> Recipe:
     """The recipe in a YAML file."""
     content = _reader.mapping(path, f"choose from {', '.join(names())}")
-    found = str(content.get("kind"))
-    if found not in KINDS:
-        raise UsageError(f"{path}: kind is {found!r}", did_you_mean(found, KINDS))
+    found = content.get("kind")
+    if not isinstance(found, str) or found not in KINDS:
+        raise UsageError(
+            f"{path}: kind is {shown(found)}", did_you_mean(found if isinstance(found, str) else "", KINDS)
+        )
     try:
         return _reader.section(KINDS[found], content, str(path))
     except UsageError:

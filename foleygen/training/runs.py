@@ -22,7 +22,9 @@ def weights(folder: Path, recipe: Recipe) -> dict[str, Tensor]:
     if not (folder / CHECKPOINT).is_file():
         raise UsageError(f"{folder}: holds no checkpoint yet", "let the training reach its first one")
     state = load_checkpoint(folder / CHECKPOINT)
-    chosen: dict[str, Tensor] = state["average" if recipe.loop.ema_decay is not None else "model"]
+    chosen = state.get("average" if recipe.loop.ema_decay is not None else "model")
+    if not isinstance(chosen, dict):
+        raise UsageError(f"{folder / CHECKPOINT}: holds no weights", "restore it, or train again")
     return chosen
 
 

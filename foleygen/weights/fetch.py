@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from foleygen.atomic import publish
 from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError
+from foleygen.strict import json_document
 from foleygen.weights import catalogue, store
 from foleygen.weights.catalogue import CatalogueFile, CatalogueModel
 from foleygen.weights.files import sha256
@@ -147,12 +148,9 @@ def _verified(item: CatalogueFile, path: Path, recorded: Any) -> dict[str, Any]:
 
 
 def _read_record(root: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((root / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (root / RECORD).exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{root / RECORD}: cannot be read ({error})", "delete it and fetch again") from error
+    content = json_document(root / RECORD, SetupError, "delete it and fetch again")
     return content if isinstance(content, dict) else {}
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from foleygen.atomic import PART_MARK, publish
 from foleygen.errors import BundleError, RetryableError
-from foleygen.strict import Reader, did_you_mean
+from foleygen.strict import Reader, did_you_mean, shortened, shown
 from foleygen.weights.spec import Part
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Weights(Protocol):
 
 def kind_of(path: Path) -> str | None:
     """What the bundle in folder ``path`` says it is; None for those of this module. Raises BundleError."""
-    kind = READER.mapping(path / MANIFEST, "name a folder that holds a bundle.yaml").get("kind")
-    return None if kind is None else str(kind)
+    kind = _manifest(path).get("kind")
+    return kind if kind is None or isinstance(kind, str) else shown(kind)
 
 
 def opened(
@@ -47,20 +47,24 @@ def opened(
 ) -> tuple[dict[str, Any], dict[str, Part]]:
     """The settings and the checked parts of a bundle of one kind, whose parts are among ``known``."""
     manifest = path / MANIFEST
-    content = READER.mapping(manifest, "name a folder that holds a bundle.yaml")
+    content = _manifest(path)
     version = content.pop("format", None)
     if version != FORMAT:
-        fact = "has no format number" if version is None else f"has format {version!r}, this foleygen reads {FORMAT}"
+        fact = (
+            "has no format number" if version is None else f"has format {shown(version)}, this foleygen reads {FORMAT}"
+        )
         raise BundleError(f"{manifest}: {fact}", "update foleygen or fetch the bundle again")
     found = content.pop("kind", None)
     if found != kind:
         uses = {str(None): "makes sound from pictures", "specmaskgit": "makes ambience"}
-        fact = uses.get(str(found), f"is of a kind {found!r} that this foleygen does not know")
+        unknown = f"is of a kind {shown(found)} that this foleygen does not know"
+        fact = uses.get(str(found), unknown) if found is None or isinstance(found, str) else unknown
         raise BundleError(f"{manifest}: {fact}", f"name a bundle that {uses[str(kind)]}")
     listed = content.pop("parts", None)
     if not isinstance(listed, dict):
         raise BundleError(f"{manifest}: the section 'parts' is missing", "fetch or export the bundle again")
-    parts = {str(name): READER.section(Part, value, f"{manifest}: parts.{name}") for name, value in listed.items()}
+    named = {shortened(name) if isinstance(name, str) else shown(name): part for name, part in listed.items()}
+    parts = {name: READER.section(Part, part, f"{manifest}: parts.{name}") for name, part in named.items()}
     for name, part in parts.items():
         if name not in known:
             raise BundleError(f"{manifest}: parts has an unknown key {name!r}", did_you_mean(name, known))
@@ -137,12 +141,22 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
 
 
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The content of a folder's bundle.yaml, which lies in the folder itself."""
+    path, name = folder / MANIFEST, f"name a folder that holds a {MANIFEST}"
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"{path}: is a link that leads out of its folder", "put the file itself there")
+    return READER.mapping(path, name)
+
+
 def _check_part(folder: Path, part: Part, verify: bool) -> None:
     relative = PurePosixPath(part.file)
     file = folder / relative
     inside = not relative.is_absolute() and file.resolve().is_relative_to(folder.resolve())
     if not inside or relative.suffix != ".safetensors":
-        raise BundleError(f"{folder / MANIFEST}: {part.file!r} is not a .safetensors file of this folder", "correct it")
+        raise BundleError(
+            f"{folder / MANIFEST}: {shown(part.file)} is not a .safetensors file of this folder", "correct it"
+        )
     if not file.is_file():
         raise BundleError(f"{file}: does not exist", "fetch or export the bundle again")
     if file.stat().st_size != part.bytes:

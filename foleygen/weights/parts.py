@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen.atomic import publish
 from foleygen.errors import BundleError
-from foleygen.strict import Reader
+from foleygen.strict import Reader, shown
 from foleygen.weights.files import halved
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def load(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     config = Reader(BundleError).mapping(folder / CONFIG)
     if config.get("kind") != kind:
-        raise BundleError(f"{folder / CONFIG}: kind is {config.get('kind')!r}, not {kind!r}", "name another folder")
+        raise BundleError(
+            f"{folder / CONFIG}: kind is {shown(config.get('kind'))}, not {kind!r}", "name another folder"
+        )
     try:
         return config, load_file(str(folder / WEIGHTS))
     except (OSError, SafetensorError) as error:

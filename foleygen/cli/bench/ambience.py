@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
+from foleygen.cli.parameters import Counts, Several
 from foleygen.cli.terminal.reading import byte_size
 from foleygen.errors import UsageError
 from foleygen.settings import Settings
 
 SIZES = ("embedded", "small", "paper")
 PRECISIONS = ("fp32", "bf16", "int8")
-MOST_STEPS = 1000
-
-
-class Several(click.ParamType[tuple[str, ...]]):
-    """Some of ``choices``, with commas between them."""
-
-    name = "list"
-
-    def __init__(self, choices: Sequence[str]) -> None:
-        self.choices = choices
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        wanted = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
-        for part in wanted:
-            if part not in self.choices:
-                self.fail(f"{part!r} is not one of {', '.join(self.choices)}", param, ctx)
-        return wanted
-
-
-class Counts(click.ParamType[tuple[int, ...]]):
-    """Whole numbers from 1, with commas between them."""
-
-    name = "list"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        parts = [part.strip() for part in str(value).split(",")]
-        if not all(part.isdecimal() and len(part) <= 4 and 1 <= int(part) <= MOST_STEPS for part in parts):
-            self.fail(f"{value!r} is not a list of whole numbers from 1 to {MOST_STEPS}, such as 8,12,16", param, ctx)
-        return tuple(sorted({int(part) for part in parts}))
 
 
 @click.command("bench-ambience", short_help="Time the second engine by size and precision.")

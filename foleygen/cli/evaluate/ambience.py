@@ -9,6 +9,7 @@ import click
 
 from foleygen.cli.compose.shared import PATH, load_composer
 from foleygen.cli.evaluate.shared import counter, show
+from foleygen.cli.parameters import Several
 from foleygen.errors import UsageError
 from foleygen.settings import DEVICES, MAX_SEED, Settings
 
@@ -28,7 +29,12 @@ MEASURES = ("roundtrip", "bandwidth", "fill", "tags")
 @click.option("--tagger", type=PATH, metavar="RUN|PART", help="A run of train tagger, or an exported one, for tags.")
 @click.option("--count", type=click.IntRange(1), default=24, show_default=True, help="Sounds; scenes, or recordings.")
 @click.option("--per-tag", type=click.IntRange(1), default=2, show_default=True, help="Windows composed of each tag.")
-@click.option("--what", metavar="LIST", help=f"Some of {','.join(MEASURES)}; else all, tags only with --tagger.")
+@click.option(
+    "--what",
+    type=Several(MEASURES),
+    metavar="LIST",
+    help=f"Some of {','.join(MEASURES)}; else all, tags only with --tagger.",
+)
 @click.option("--candidates", type=click.IntRange(1, 64), help="Ways to fill a hole that are tried; else as in fill.")
 @click.option("--steps", type=click.IntRange(1, 1000), help="Steps in which a window is found; else the bundle's.")
 @click.option(
@@ -45,7 +51,7 @@ def ambience(
     tagger: Path | None,
     count: int,
     per_tag: int,
-    what: str | None,
+    what: tuple[str, ...] | None,
     candidates: int | None,
     steps: int | None,
     seed: int,
@@ -89,18 +95,13 @@ def ambience(
     show(as_json, reports)
 
 
-def _chosen(what: str | None, tagger: Path | None) -> set[str]:
-    """The measures that were asked for. Raises UsageError for unknown ones, and for tags without a tagger."""
+def _chosen(what: tuple[str, ...] | None, tagger: Path | None) -> set[str]:
+    """The measures that were asked for. Raises UsageError for tags without a tagger."""
     if what is None:
         return set(MEASURES if tagger is not None else MEASURES[:-1])
-    chosen = {name.strip() for name in what.split(",") if name.strip()}
-    unknown = sorted(chosen - set(MEASURES))
-    if unknown or not chosen:
-        fact = f"--what names no measure {unknown[0]!r}" if unknown else "--what names no measure"
-        raise UsageError(fact, f"choose from {', '.join(MEASURES)}")
-    if "tags" in chosen and tagger is None:
+    if "tags" in what and tagger is None:
         raise UsageError("tags are named by a tagger, and there is none", "give --tagger, a run of train tagger")
-    return chosen
+    return set(what)
 
 
 def _holes(

@@ -12,6 +12,7 @@ import click
 
 from foleygen.errors import SetupError, UsageError
 from foleygen.settings import DEVICES, Settings
+from foleygen.strict import file_text
 
 if TYPE_CHECKING:
     from foleygen.training.loop import Loop
@@ -84,10 +85,10 @@ def computing(loop: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def text_of(path: Path) -> str:
     """The text in a file. Raises UsageError."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as text ({error})", "check the path") from error
+    text = file_text(path, UsageError)
+    if not text.strip():
+        raise UsageError(f"{path}: is empty", "name the file with the text")
+    return text
 
 
 def changed(recipe: Any, changes: dict[str, Any]) -> Any:

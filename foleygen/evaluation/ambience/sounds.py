@@ -5,7 +5,6 @@ S samples at the composer's rate; mels (M, T) are normalised, 0.01 is 1 dB.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError, UsageError
+from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
 from foleygen.evaluation.report import text_table
 from foleygen.evaluation.vocoding import roughness
-from foleygen.media import wav
 from foleygen.media.resample import resampled
 from foleygen.scenes import TEST_SEEDS, compose
+from foleygen.training.data.recordings import Manifest, read
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -102,29 +101,22 @@ def held_out(rate: int, count: int, recordings: Path | None, told: Told | None =
 def recorded(folder: Path, fold: str, rate: int, count: int) -> list[Sound]:
     """Up to ``count`` recordings of a fold that last SHORTEST_S and were made at ``rate`` Hz or more, mono.
 
-    Which ones is decided by the manifest alone; more of them begin with the same. Raises UsageError or ClipError.
+    Which ones is decided by the manifest alone; more of them begin with the same. Raises UsageError.
     """
-    manifest = folder / "manifest.tsv"
-    if not manifest.is_file():
-        raise UsageError(f"{manifest}: does not exist", "list the recordings there: columns file and fold")
-    with open(manifest, newline="", encoding="utf-8") as handle:
-        files = [row["file"] for row in csv.DictReader(handle, delimiter="\t") if row["fold"] == fold]
-    places = {path.name: path for path in folder.rglob("*") if path.is_file()}
+    manifest = Manifest(folder)
+    files = list(manifest.files(fold).values())
     sounds: list[Sound] = []
     for index in np.random.default_rng(0).permutation(len(files)):
         if len(sounds) == count:
             break
-        name = Path(files[index]).name
-        if name not in places:
-            raise ClipError(f"{folder}: has no {name}, which its manifest lists", "bring it back or strike it out")
-        samples, source_rate = wav.read(places[name])
+        samples, source_rate = read(files[index])
         if source_rate < rate or len(samples) < SHORTEST_S * source_rate:
             continue
         total = min(round(len(samples) * rate / source_rate), round(LONGEST_S * rate))
         heard = np.concatenate(list(resampled([samples], source_rate, rate, total)))
-        sounds += _audible([Sound(Path(name).stem, heard)])
+        sounds += _audible([Sound(files[index].stem, heard)])
     if not sounds:
-        fact = f"{manifest}: has no recording of fold {fold!r} of {SHORTEST_S:.0f} s at {rate} Hz or more"
+        fact = f"{manifest.path}: has no recording of the fold {fold!r} of {SHORTEST_S:.0f} s at {rate} Hz or more"
         raise UsageError(fact, "add some, or leave out --recordings to measure on scenes")
     return sounds
 

@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 from foleygen.atomic import publish
 from foleygen.errors import UsageError
 from foleygen.models.vqgan import VQGAN
+from foleygen.strict import Reader
+from foleygen.training import stored
 from foleygen.training.ambience.windows import Windows
-from foleygen.weights import tags as vocabulary
+from foleygen.weights import tags as table_of_tags
 
 Conditioning = Literal["tags", "clap"]
 FILE = "tokens.npz"
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """What the file says of itself, as JSON in the array ``meta``."""
+
+    conditioning: Conditioning
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,13 +59,16 @@ class TokenSet:
     @classmethod
     def load(cls, folder: Path) -> TokenSet:
         """Raises UsageError when there is none."""
-        path = folder / FILE
-        if not path.is_file():
-            raise UsageError(f"{folder}: holds no tokens", "make them with foleygen train tokens")
-        with np.load(path) as arrays:
-            meta = json.loads(str(arrays["meta"]))
-            tags = tuple(meta["tags"])
-            return cls(arrays["tokens"], arrays["conditions"], arrays["codebook"], meta["conditioning"], tags)
+        path, make = folder / FILE, "make them with foleygen train tokens"
+        if not path.exists():
+            raise UsageError(f"{folder}: holds no tokens", make)
+        arrays = stored.arrays(path, ("tokens", "conditions", "codebook", "meta"), make)
+        try:
+            content = json.loads(str(arrays["meta"]))
+        except ValueError as error:
+            raise UsageError(f"{path}: what it says of itself is not JSON", make) from error
+        meta = Reader(UsageError).section(_Meta, content, f"{path}: meta")
+        return cls(arrays["tokens"], arrays["conditions"], arrays["codebook"], meta.conditioning, meta.tags)
 
 
 def encode(
@@ -76,7 +89,7 @@ def encode(
     if conditioning == "clap" and windows.heard is None:
         raise UsageError(f"{windows.folder}: was made without CLAP", "make it with foleygen train windows --clap")
     named = {tag for record in windows.records for tag in record.tags}
-    order = tuple(tags) if tags is not None else tuple(tag for tag in vocabulary.table() if tag in named)
+    order = tuple(tags) if tags is not None else tuple(tag for tag in table_of_tags.table() if tag in named)
     device = next(tokenizer.parameters()).device
     tokens = np.zeros((len(windows), *config.grid), np.int16)
     for row in range(len(windows)):

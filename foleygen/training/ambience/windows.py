@@ -8,14 +8,13 @@ they are, then scenes from seeds that training never uses.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -25,10 +24,11 @@ from scipy.signal import lfilter, resample_poly
 from foleygen import scenes
 from foleygen.atomic import publish
 from foleygen.audio.mel import MelConfig, MelSpectrogram
-from foleygen.errors import ClipError, UsageError
-from foleygen.training import journal
+from foleygen.errors import UsageError
+from foleygen.strict import json_document
+from foleygen.training import journal, stored
+from foleygen.training.data.recordings import Manifest, read
 from foleygen.weights import tags
-from foleygen.weights import tags as vocabulary
 
 if TYPE_CHECKING:
     from foleygen.models.clap import Clap
@@ -39,9 +39,11 @@ Listen = Callable[[Samples, int], NDArray[np.float32]]
 
 FULL_BAND = MelConfig(44100, 2048, 512, 128, 0.0, 22050.0)
 PUBLISHED = MelConfig(22050, 1024, 256, 80, 0.0, 8000.0)
+META = "windows.json"
 FRAMES = 848
 """Frames of a window, 9.845 s, in the published mel and the full-band one."""
 
+_MAKE = "make them with foleygen train windows"
 _LONG_S = 2.5
 """A shorter recording is one event, and is repeated; a longer one is looped."""
 _FADE_S = 0.05
@@ -75,19 +77,18 @@ class Windows:
     """Read access to a finished folder. Raises UsageError when there is none, or it is not finished."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "windows.json").is_file():
-            raise UsageError(f"{folder}: holds no windows of sound", "make them with foleygen train windows")
+        if not (folder / META).exists():
+            raise UsageError(f"{folder}: holds no windows of sound", _MAKE)
         self.folder = folder
-        self.config = _config(json.loads((folder / "windows.json").read_text(encoding="utf-8")))
-        found = sorted(journal.read(folder / "windows.jsonl"), key=lambda line: int(line["row"]))
-        self.records = [WindowRecord(**line) for line in found]
+        self.config = stored.settings(folder / META, WindowsConfig, _MAKE)
+        self.records = sorted(journal.read_as(WindowRecord, folder / "windows.jsonl"), key=lambda record: record.row)
         if len(self.records) < self.config.count:
             fact = f"{folder}: holds {len(self.records)} of its {self.config.count} windows"
             raise UsageError(fact, "run the same foleygen train windows again to finish it")
         shape = (self.config.count, self.config.mel.num_mels, self.config.frames)
-        self.mels: NDArray[np.float16] = np.memmap(folder / "mels.f2", np.float16, "r", shape=shape)
+        self.mels: NDArray[np.float16] = stored.mapped(folder / "mels.f2", np.float16, shape)
         heard = folder / "heard.f4"
-        self.heard = np.fromfile(heard, np.float32).reshape(self.config.count, -1) if heard.exists() else None
+        self.heard = _embeddings(heard, self.config.count) if heard.exists() else None
 
     def __len__(self) -> int:
         return self.config.count
@@ -112,7 +113,7 @@ def make(
     _claim(folder, config)
     log = folder / "windows.jsonl"
     journal.repair(log)
-    done = {int(line["row"]) for line in journal.read(log)}
+    done = {int(line["row"]) for line in journal.read(log, "row")}
     shape = (config.count, config.mel.num_mels, config.frames)
     mels = np.memmap(folder / "mels.f2", np.float16, "r+" if (folder / "mels.f2").exists() else "w+", shape=shape)
     studio, mel = Studio(config), MelSpectrogram(config.mel)
@@ -150,7 +151,7 @@ class Studio:
         self.config = config
         self.length = config.frames * config.mel.hop_length
         self._table = tags.table()
-        self._files = _listed(config) if config.recordings else {}
+        self._files = Manifest(Path(config.recordings)).files(config.fold) if config.recordings else {}
         self._takes: dict[Path, Samples] = {}
         self._tags = [name for name, tag in self._table.items() if self._paths(name) or tag.scenes]
 
@@ -228,27 +229,10 @@ class Studio:
 
     def _take(self, path: Path) -> Samples:
         if path not in self._takes:
-            from foleygen.media import wav
-
-            samples, rate = wav.read(path)
+            samples, rate = read(path)
             ratio = Fraction(self.config.mel.sample_rate, rate)
             self._takes[path] = resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32)
         return self._takes[path]
-
-
-def _listed(config: WindowsConfig) -> dict[str, Path]:
-    """The recordings of the fold, by name. Raises UsageError."""
-    folder = Path(config.recordings or "")
-    manifest = folder / "manifest.tsv"
-    if not manifest.is_file():
-        raise UsageError(f"{manifest}: does not exist", "list the recordings there: columns file, class and fold")
-    with open(manifest, newline="", encoding="utf-8") as handle:
-        rows = [row["file"] for row in csv.DictReader(handle, delimiter="\t") if row["fold"] == config.fold]
-    places = {path.name: path for path in folder.rglob("*") if path.is_file()}
-    missing = next((file for file in rows if Path(file).name not in places), None)
-    if missing is not None:
-        raise ClipError(f"{folder}: has no {missing}, which its manifest lists", "bring it back or strike it out")
-    return {file: places[Path(file).name] for file in rows}
 
 
 def _tilted(sound: Samples, rng: np.random.Generator) -> Samples:
@@ -258,18 +242,20 @@ def _tilted(sound: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _claim(folder: Path, config: WindowsConfig) -> None:
-    path = folder / "windows.json"
+    path = folder / META
     meta = json.loads(json.dumps(asdict(config)))
     if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != meta:
+        if json_document(path, UsageError) != meta:
             raise UsageError(f"{folder}: holds windows of another configuration", "choose an empty folder")
         return
     with publish(path) as temporary:
         temporary.write_text(json.dumps(meta), encoding="utf-8")
 
 
-def _config(meta: dict[str, Any]) -> WindowsConfig:
-    return WindowsConfig(**{**meta, "mel": MelConfig(**meta["mel"])})
+def _embeddings(path: Path, count: int) -> NDArray[np.float32]:
+    """(count, dimensions) of what was heard."""
+    numbers = path.stat().st_size // 4 if path.is_file() else 0
+    return stored.mapped(path, np.float32, (count, max(1, numbers // count)))
 
 
 def _keep(path: Path, row: int, embedding: NDArray[np.float32], count: int) -> None:
@@ -282,4 +268,4 @@ def _keep(path: Path, row: int, embedding: NDArray[np.float32], count: int) -> N
 def tags_of(windows: Windows) -> tuple[str, ...]:
     """The tags that occur, in the order of the table."""
     named = {tag for record in windows.records for tag in record.tags}
-    return tuple(tag for tag in vocabulary.table() if tag in named)
+    return tuple(tag for tag in tags.table() if tag in named)

@@ -1,11 +1,11 @@
 """Who made the recordings that a training learnt from, as Markdown for the bundle's README.md.
 
-The manifest is the ``manifest.tsv`` of a folder of recordings: tab-separated, with the columns of MANIFEST_COLUMNS.
+The manifest is the ``manifest.tsv`` of a folder of recordings: tab-separated, with the columns of CREDITED.
 """
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ from itertools import takewhile
 from pathlib import Path
 
 from foleygen.errors import UsageError
+from foleygen.strict import shown
+from foleygen.training.data.recordings import Line, listed
 
-MANIFEST_COLUMNS = ("file", "seconds", "fold", "licence", "author", "source", "repository")
+CREDITED = ("file", "seconds", "licence", "author", "source", "repository")
 """What credits need; other columns are passed over."""
 SHARED = 8
 """Names with fewer letters in common are written out."""
@@ -36,22 +38,8 @@ class Recording:
 
 
 def read_manifest(manifest: Path, fold: str = "train") -> list[Recording]:
-    """The recordings of one fold, in the manifest's order.
-
-    Raises UsageError when the manifest cannot be read, lacks a column, or has nothing of that fold.
-    """
-    try:
-        with open(manifest, newline="", encoding="utf-8") as handle:
-            reader = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise UsageError(f"{manifest}: has no column {missing[0]!r}", "credits need it: add it")
-            recordings = [_recording(manifest, reader.line_num, row) for row in reader if row["fold"] == fold]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{manifest}: the list of recordings cannot be read ({error})", "check the path") from error
-    if not recordings:
-        raise UsageError(f"{manifest}: lists no recording of the fold {fold!r}", "check the column fold")
-    return recordings
+    """The recordings of one fold, in the manifest's order. Raises UsageError."""
+    return [_recording(manifest, line) for line in listed(manifest, fold, CREDITED)]
 
 
 def markdown(recordings: Sequence[Recording]) -> str:
@@ -82,14 +70,14 @@ def credits_of(manifest: Path, fold: str = "train") -> str:
     return markdown(read_manifest(manifest, fold))
 
 
-def _recording(manifest: Path, line: int, row: dict[str, str | None]) -> Recording:
-    values = {name: (row[name] or "").strip() for name in MANIFEST_COLUMNS}
+def _recording(manifest: Path, line: Line) -> Recording:
+    values = {name: line.cells[name] for name in CREDITED}
     try:
         seconds = float(values["seconds"])
-    except ValueError as error:
-        raise UsageError(f"{manifest}: line {line} has seconds {values['seconds']!r}", "write a number") from error
-    if not values["file"]:
-        raise UsageError(f"{manifest}: line {line} names no file", "add it or remove the line")
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"{manifest}: line {line.number} has seconds {shown(values['seconds'])}", "write a number")
     return Recording(
         values["file"], seconds, values["licence"], values["author"], values["source"], values["repository"]
     )

@@ -25,7 +25,11 @@ from numpy.typing import NDArray
 from foleygen.atomic import publish
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.errors import UsageError
-from foleygen.training import journal
+from foleygen.strict import json_document
+from foleygen.training import journal, stored
+from foleygen.training.data.recordings import Manifest
+
+META = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -63,20 +67,36 @@ class ClipRecord:
     intensity: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Meta:
+    """``dataset.json``: ``mel_shape`` is (mels, columns) of a clip, ``scenes`` the version of the composer."""
+
+    config: DatasetConfig
+    mel_shape: tuple[int, int]
+    scenes: int
+
+
+def _meta(folder: Path) -> _Meta:
+    if not (folder / META).exists():
+        raise UsageError(f"{folder}: holds no dataset", "make one with foleygen train scenes")
+    return stored.settings(folder / META, _Meta, "make one with foleygen train scenes")
+
+
 class SceneDataset:
-    """Read access to a finished (or growing) dataset."""
+    """Read access to a finished (or growing) dataset. Raises UsageError."""
 
     def __init__(self, folder: Path) -> None:
-        meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        self.folder, self.config = folder, meta["config"]
-        count, size, frames = meta["config"]["count"], meta["config"]["frame_size"], meta["config"]["num_frames"]
-        shape = (count, *meta["mel_shape"])
-        self.mels: NDArray[np.float16] = np.memmap(folder / "mels.f2", np.float16, "r", shape=shape)
+        meta = _meta(folder)
+        config = meta.config
+        self.folder, self.config = folder, asdict(config)
+        shape = (config.count, *meta.mel_shape)
+        self.mels: NDArray[np.float16] = stored.mapped(folder / "mels.f2", np.float16, shape)
         self.frames: NDArray[np.uint8] | None = None
-        if meta["config"]["pictures"]:
-            self.frames = np.memmap(folder / "frames.u8", np.uint8, "r", shape=(count, frames, size, size, 3))
-        records = journal.read(folder / "clips.jsonl")
-        self.clips = sorted((ClipRecord(**record) for record in records), key=lambda clip: clip.row)
+        if config.pictures:
+            pictures = (config.count, config.num_frames, config.frame_size, config.frame_size, 3)
+            self.frames = stored.mapped(folder / "frames.u8", np.uint8, pictures)
+        records = journal.read_as(ClipRecord, folder / "clips.jsonl")
+        self.clips = sorted(records, key=lambda clip: clip.row)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -101,13 +121,15 @@ def make(
     on_clip: Callable[[int, int], None] | None = None,
     mel: MelConfig | None = None,
 ) -> SceneDataset:
-    """Draw the clips that ``folder`` does not hold yet. Raises UsageError if it holds another configuration's."""
+    """Draw the clips that ``folder`` does not hold yet. Raises UsageError if it holds another configuration's, and
+    for recordings and footage that cannot be used."""
     mel = mel or MelConfig()
+    _check_material(config)
     folder.mkdir(parents=True, exist_ok=True)
     _prepare(folder, config, mel)
     log = folder / "clips.jsonl"
     journal.repair(log)
-    done = {record["row"] for record in journal.read(log)}
+    done = {record["row"] for record in journal.read(log, "row")}
     rows = [row for row in range(config.count) if row not in done]
     context = multiprocessing.get_context("spawn")
     processes = min(workers or multiprocessing.cpu_count(), max(1, len(rows)))
@@ -119,6 +141,16 @@ def make(
     return SceneDataset(folder)
 
 
+def _check_material(config: DatasetConfig) -> None:
+    """Raises UsageError, before any process is started, where there is nothing to use."""
+    from foleygen.training.data.material import filmed_in
+
+    if config.recordings is not None:
+        Manifest(Path(config.recordings)).files(config.fold)
+    if config.footage is not None:
+        filmed_in(config.footage)
+
+
 def _prepare(folder: Path, config: DatasetConfig, mel: MelConfig) -> None:
     from foleygen import scenes
 
@@ -126,9 +158,9 @@ def _prepare(folder: Path, config: DatasetConfig, mel: MelConfig) -> None:
     meta = json.loads(
         json.dumps({"config": asdict(config), "mel_shape": [mel.num_mels, columns], "scenes": scenes.VERSION})
     )
-    path = folder / "dataset.json"
+    path = folder / META
     if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != meta:
+        if json_document(path, UsageError) != meta:
             raise UsageError(f"{folder}: holds clips of another configuration", "choose an empty folder")
         return
     sizes = {"mels.f2": config.count * mel.num_mels * columns * 2}
@@ -153,6 +185,14 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(folder: Path, config: DatasetConfig, mel: MelConfig) -> None:
+    """An error is kept for the first clip: a pool whose workers cannot begin would start new ones for ever."""
+    try:
+        _prepare_worker(folder, config, mel)
+    except Exception as error:
+        _worker["error"] = error
+
+
+def _prepare_worker(folder: Path, config: DatasetConfig, mel: MelConfig) -> None:
     from foleygen.training.data.material import footage_in, recordings_in
 
     torch.set_num_threads(1)
@@ -172,6 +212,8 @@ def _start_worker(folder: Path, config: DatasetConfig, mel: MelConfig) -> None:
 def _make_clip(row: int) -> ClipRecord:
     from foleygen import scenes
 
+    if "error" in _worker:
+        raise _worker["error"]
     config: DatasetConfig = _worker["config"]
     mel: MelSpectrogram = _worker["mel"]
     seconds = config.num_frames / config.frame_rate
@@ -211,18 +253,11 @@ def _pick(families: Sequence[str] | None, seed: int) -> str | None:
 
 def scene_config(folder: Path) -> DatasetConfig:
     """How the scenes of a dataset are drawn; it need not be finished. Raises UsageError when there is none."""
-    if not (folder / "dataset.json").is_file():
-        raise UsageError(f"{folder}: holds no dataset", "make one with foleygen train scenes")
-    import json
-
-    meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    return DatasetConfig(**meta["config"])
+    return _meta(folder).config
 
 
 def open_scenes(folder: Path) -> SceneDataset:
     """Raises UsageError when ``folder`` holds no dataset, or not one finished clip."""
-    if not (folder / "dataset.json").is_file():
-        raise UsageError(f"{folder}: holds no dataset", "make one with foleygen train scenes")
     dataset = SceneDataset(folder)
     if not len(dataset):
         raise UsageError(f"{folder}: holds no finished clip", "let foleygen train scenes finish")

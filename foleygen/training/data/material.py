@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from scipy.signal import resample_poly
 
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.errors import ClipError, UsageError
+from foleygen.training.data.recordings import Manifest, read
 
 if TYPE_CHECKING:
     from foleygen.scenes import Footage, RecordingBank
@@ -25,17 +25,18 @@ FOOTAGE_SECONDS = 10
 
 
 def recordings_in(folder: str, fold: str) -> RecordingBank:
-    """The recordings of a folder with a ``manifest.tsv``; only those of ``fold``."""
+    """The recordings of one ``fold`` in a folder with a ``manifest.tsv``. Raises UsageError."""
     from foleygen import scenes
-    from foleygen.media import wav
 
-    manifest = Path(folder) / "manifest.tsv"
-    if not manifest.is_file():
-        raise UsageError(f"{manifest}: does not exist", "list the recordings there: columns file, class and fold")
-    with open(manifest, newline="", encoding="utf-8") as handle:
-        files = [row["file"] for row in csv.DictReader(handle, delimiter="\t")]
-    place = next((path.parent for file in files for path in Path(folder).rglob(file)), Path(folder))
-    return scenes.RecordingBank(place, manifest, wav.read, fold)
+    return scenes.RecordingBank(Manifest(Path(folder)).files(fold), read)
+
+
+def filmed_in(folder: str) -> list[Path]:
+    """The clips under ``folder``, by name. Raises UsageError where there is none."""
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    if not found:
+        raise UsageError(f"{folder}: holds no clip", f"name a folder with {', '.join(VIDEO_SUFFIXES)}")
+    return found
 
 
 def footage_in(folder: str) -> Footage:
@@ -44,9 +45,7 @@ def footage_in(folder: str) -> Footage:
     from foleygen.media import frames, probe
 
     clips = []
-    for path in sorted(Path(folder).rglob("*")):
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            continue
+    for path in filmed_in(folder):
         try:
             info = probe.probe(path)
             count = min(int(info.duration * FOOTAGE_RATE), int(FOOTAGE_SECONDS * FOOTAGE_RATE))
@@ -66,21 +65,12 @@ def recording_mels(folder: str, fold: str, columns: int, mel: MelSpectrogram) ->
     """Mels (clips, M, columns) of the recordings of one fold, end to end in the manifest's order.
 
     Short recordings are repeated up to two seconds, so that hits are not drowned by ambiences; all of them together up
-    to one clip. Raises UsageError for a fold without recordings, and for a recording that is not there.
+    to one clip. Raises UsageError.
     """
-    from foleygen.media import wav
-
     rate, hop = mel.config.sample_rate, mel.config.hop_length
-    with open(Path(folder) / "manifest.tsv", newline="", encoding="utf-8") as handle:
-        rows = [row for row in csv.DictReader(handle, delimiter="\t") if row["fold"] == fold]
-    if not rows:
-        raise UsageError(f"{folder}: its manifest has no recording of the fold {fold}", "mark some so")
     sounds = []
-    for row in rows:
-        path = next(Path(folder).rglob(row["file"]), None)
-        if path is None:
-            raise UsageError(f"{folder}: the recording {row['file']} is not there", "get it, or unlist it")
-        samples, source_rate = wav.read(path)
+    for path in Manifest(Path(folder)).files(fold).values():
+        samples, source_rate = read(path)
         ratio = Fraction(rate, source_rate)
         sound = resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32)
         gain = 0.7 / max(1e-3, float(np.abs(sound).max()))

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foleygen import strict
 from foleygen.atomic import publish
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.settings import MAX_PIXELS
@@ -30,7 +29,7 @@ from foleygen.features.extract import Encoder, extract
 from foleygen.media import frames, own_sound, probe
 from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
-from foleygen.training import journal
+from foleygen.training import journal, stored
 from foleygen.training.loop import Batch, DrawBatch
 from foleygen.weights.bundle import Bundle
 
@@ -129,11 +128,17 @@ class Shards:
         self._latents: list[Halves] = []
         rows = []
         for number, part in enumerate(sorted(folder.glob("shard-*-of-*"))):
-            newest = {line["clip"]: line for line in journal.read(part / "clips.jsonl")}
+            newest = {line["clip"]: line for line in journal.read(part / "clips.jsonl", "clip")}
             kept = [line for line in newest.values() if "row" in line]
-            rows += [(number, line["row"] + offset) for line in kept for offset in range(line["windows"])]
-            self._features.append(_mapped(part / "features.f2", self.meta.features))
-            self._latents.append(_mapped(part / "latents.f2", self.meta.latents))
+            own = [(number, line["row"] + offset) for line in kept for offset in range(line.get("windows", 0))]
+            rows += own
+            for name, shape, arrays in (
+                ("features.f2", self.meta.features, self._features),
+                ("latents.f2", self.meta.latents, self._latents),
+            ):
+                arrays.append(_mapped(part / name, shape))
+                if own and len(arrays[-1]) <= max(row for _, row in own):
+                    raise UsageError(f"{part / name}: is shorter than its clips.jsonl says", stored.AGAIN)
         if not rows:
             raise UsageError(f"{folder}: holds no finished clip", "run foleygen train prepare first")
         self._rows = rows
@@ -161,9 +166,7 @@ def make_draw(shards: Shards, device: str = "cpu") -> DrawBatch:
 
 def read_meta(folder: Path) -> ShardsMeta:
     """The geometry of a folder of shards. Raises UsageError."""
-    reader = strict.Reader(UsageError)
-    content = reader.mapping(folder / META, "run foleygen train prepare first")  # JSON is YAML
-    return reader.section(ShardsMeta, content, str(folder / META))
+    return stored.settings(folder / META, ShardsMeta, "run foleygen train prepare first")
 
 
 class _Writer:
@@ -172,7 +175,7 @@ class _Writer:
     def __init__(self, part: Path, meta: ShardsMeta) -> None:
         self.part, self.log = part, part / "clips.jsonl"
         journal.repair(self.log)
-        lines = journal.read(self.log)
+        lines = journal.read(self.log, "clip")
         self.rows = max((line["row"] + line["windows"] for line in lines if "row" in line), default=0)
         self.done = {line["clip"]: line for line in lines}
         for name, shape in (("features.f2", meta.features), ("latents.f2", meta.latents)):
@@ -287,7 +290,7 @@ def _identity(clip: Path) -> dict[str, Any]:
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Halves:
     row = int(np.prod(shape)) * 2
-    count = path.stat().st_size // row
+    count = path.stat().st_size // row if path.is_file() else 0
     if not count:
         return np.zeros((0, *shape), np.float16)
     mapped: Halves = np.memmap(path, np.float16, "r", shape=(count, *shape))

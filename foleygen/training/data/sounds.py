@@ -5,7 +5,6 @@ A dataset keeps mels only; a scene's sound is a function of its seed, at any rat
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from scipy.signal import resample_poly
 from foleygen.atomic import publish
 from foleygen.errors import UsageError
 from foleygen.training.data.dataset import DatasetConfig
+from foleygen.training.data.recordings import Manifest, read
 
 Sound = NDArray[np.float16]
 
@@ -30,27 +30,21 @@ def recording_sounds(folder: Path, fold: str, rate: int, without: str | None = N
     """The recordings of one ``fold`` in a folder with a ``manifest.tsv``, mono at ``rate`` Hz, peak 0.7.
 
     Recordings made at a lower rate than ``rate`` are left out, because they say nothing about the upper octaves; so
-    are those whose file name contains ``without``. Raises UsageError where nothing is left.
+    are those whose name contains ``without``. Raises UsageError, also where nothing is left.
     """
-    from foleygen.media import wav
-
-    manifest = folder / "manifest.tsv"
-    if not manifest.is_file():
-        raise UsageError(f"{manifest}: does not exist", "list the recordings there: columns file and fold")
-    with open(manifest, newline="", encoding="utf-8") as handle:
-        files = [row["file"] for row in csv.DictReader(handle, delimiter="\t") if row["fold"] == fold]
+    manifest = Manifest(folder)
     sounds = []
-    for file in files:
+    for file, path in manifest.files(fold).items():
         if without is not None and without in file:
             continue
-        samples, source_rate = wav.read(next(folder.rglob(file)))
+        samples, source_rate = read(path)
         if source_rate < rate:
             continue
         ratio = Fraction(rate, source_rate)
         sound = resample_poly(samples, ratio.numerator, ratio.denominator)
         sounds.append((sound * (0.7 / max(1e-3, float(np.abs(sound).max())))).astype(np.float16))
     if not sounds:
-        raise UsageError(f"{manifest}: has no recording of fold {fold!r} at {rate} Hz or more", "correct the manifest")
+        raise UsageError(f"{manifest.path}: has no recording of the fold {fold!r} at {rate} Hz or more", "add some")
     return sounds
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from foleygen.errors import BundleError
+from foleygen.strict import json_document
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -126,10 +126,7 @@ def _checked(
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: cannot be read ({error})", "download the folder again") from error
+    content = json_document(path, BundleError, "download the folder again")
     if not isinstance(content, dict):
         raise BundleError(f"{path}: is not a configuration", "download the folder again")
     return content

@@ -1,0 +1,38 @@
+"""Lists as they are typed: some of a few words, or whole numbers, with commas between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+MOST = 1000
+
+
+class Several(click.ParamType[tuple[str, ...]]):
+    """Some of ``choices``, with commas between them; at least one, each once, in the order typed."""
+
+    name = "list"
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self.choices = choices
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        wanted = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
+        for part in wanted:
+            if part not in self.choices:
+                self.fail(f"{part!r} is not one of {', '.join(self.choices)}", param, ctx)
+        return wanted
+
+
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers from 1 to MOST, with commas between them; sorted, each once."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part.isdecimal() and len(part) <= 4 and 1 <= int(part) <= MOST for part in parts):
+            self.fail(f"{value!r} is not a list of whole numbers from 1 to {MOST}, such as 8,12,16", param, ctx)
+        return tuple(sorted({int(part) for part in parts}))

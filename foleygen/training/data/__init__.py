@@ -1,0 +1,1 @@
+"""What is learnt from: recordings, footage, composed scenes, clips of one's own."""
