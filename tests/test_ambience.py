@@ -26,6 +26,8 @@ from foleygen.errors import BundleError, UsageError
 from foleygen.training.ambience.packing import VOCODER_WEIGHTS, Sources, pack_ambience
 from foleygen.training.packing import Terms
 from foleygen.weights import ambience, bundle, parts, store
+from foleygen.weights.ambience import AmbienceBundle
+from foleygen.weights.bundle import Bundle
 from foleygen.weights.files import MANIFEST, tensors
 
 RATE = MEL.sample_rate
@@ -64,6 +66,10 @@ def test_the_kinds_of_bundles_are_not_mistaken_for_each_other(tmp_path: Path, ra
     saved = write_ambience(tmp_path / "b")
     with pytest.raises(BundleError, match="makes ambience; name a bundle that makes sound from pictures"):
         bundle.load(saved.path)
+    with pytest.raises(BundleError, match="makes ambience"):
+        store.load(str(saved.path), Bundle)
+    assert store.load(str(saved.path), AmbienceBundle) == saved
+    assert isinstance(store.load("tiny", Bundle, verify=False), Bundle)
     with pytest.raises(BundleError, match="makes sound from pictures; name a bundle that makes ambience"):
         ambience.load(random_bundle)
 

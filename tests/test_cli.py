@@ -343,6 +343,8 @@ def test_doctor_finds_the_missing_and_the_well(foleygen: Foleygen) -> None:
     assert findings["python"]["ok"]
     assert findings["torch"]["ok"]
     assert all(findings[name]["ok"] for name in ("mp4", "mov", "mkv"))
+    assert findings["model tiny"]["fact"].startswith("whole")
+    assert "foleygen models fetch base" in findings["model base"]["fact"]
     assert (ended.code == 0) == all(item["ok"] for item in findings.values())
     assert all(item["fix"] for item in findings.values() if not item["ok"])
 
