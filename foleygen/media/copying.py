@@ -7,6 +7,7 @@ from collections.abc import Iterator, Set
 from fractions import Fraction
 from pathlib import Path
 
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -19,6 +20,7 @@ from foleygen.media.containers import Container
 from foleygen.media.fit import advice
 from foleygen.media.graft import Graft
 from foleygen.media.packet_copy import StreamCopy
+from foleygen.media.plain_sound import PlainSound, is_plain
 from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
 
@@ -39,7 +41,7 @@ class StreamCopies:
         """What to say of the copy, without the clip's name."""
         self._source, self._target, self._info, self._kind = source, target, info, kind
         self._clock_start = clock_start
-        self._copies: dict[int, StreamCopy] = {}
+        self._copies: dict[int, StreamCopy | PlainSound] = {}
         self._strict = forms.strictness(source, source.streams[info.video_index], kind)
         self._headers = {header.id: header for header in moov.tracks(info.path)}
         self._left_out: Counter[str] = Counter()
@@ -144,11 +146,16 @@ class StreamCopies:
 
     def _add(self, stream: Stream, disposition: Disposition) -> None:
         form = forms.form_for(stream, self._source, self._kind, self._strict)
+        if form is None and isinstance(stream, AudioStream) and is_plain(stream, self._kind):
+            sound = self._copies[stream.index] = PlainSound(stream, self._target, self._clock_start)
+            sound.target.disposition = disposition
+            sound.target.metadata.update(_kept(stream))
+            return None
         if form is None:
             return self._leave_out(stream)
         copy = forms.added(self._target, stream, form, self._rate(stream))
         copy.disposition = disposition
-        copy.metadata.update({key: value for key, value in stream.metadata.items() if key.lower() not in _STALE_TAGS})
+        copy.metadata.update(_kept(stream))
         if stream.index == self._info.video_index and self._kind.keeps_timecode and self._info.reel:
             copy.metadata["reel_name"] = self._info.reel
         self._copies[stream.index] = StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
@@ -242,3 +249,8 @@ class StreamCopies:
 
     def _warn(self, fact: str) -> None:
         self.warnings.append(fact)
+
+
+def _kept(stream: Stream) -> dict[str, str]:
+    """The tags of a stream that are true of its copy."""
+    return {key: value for key, value in stream.metadata.items() if key.lower() not in _STALE_TAGS}
