@@ -127,8 +127,10 @@ class StreamCopies:
 
     def complete(self, written: Path) -> None:
         """Put into the closed file what its muxer could not be told. Raises OSError."""
-        for index, clock in self._clocks.items():
-            riff.set_clock(written, index, clock)
+        for copy in self._copies.values():
+            if isinstance(copy, StreamCopy) and copy.target.index in self._clocks:
+                clock = self._clocks[copy.target.index]
+                riff.set_clock(written, copy.target.index, clock.counting(copy.packets, copy.bytes))
         self._grafts.update(self._label_tracks(written))
         if self._grafts and not graft.set_in(written, self._grafts):
             self._warn(f"{self._kind.suffix} does not describe its tracks as the clip does")
@@ -162,7 +164,7 @@ class StreamCopies:
         if isinstance(stream, VideoStream):
             self._note_shape(stream, copy)
             self._note_description(stream, copy)
-        elif stream.type == "audio" and stream.index < len(self._own_clocks):
+        elif stream.type == "audio" and stream.index < len(self._own_clocks) and self._own_clocks[stream.index].is_set:
             self._clocks[copy.index] = self._own_clocks[stream.index]
         return None
 
