@@ -66,7 +66,9 @@ def test_what_a_walk_leaves_out_is_told(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("suffix", "m2t dv mod tod 3g2 qt f4v m2v insv lrv MTS m2ts Mov".split(" "))
+@pytest.mark.parametrize(
+    "suffix", ["m2t", "dv", "mod", "tod", "3g2", "qt", "f4v", "m2v", "insv", "lrv", "MTS", "m2ts", "Mov"]
+)
 def test_what_cameras_and_phones_write_is_found(tmp_path: Path, suffix: str) -> None:
     clip = touch(tmp_path / f"a.{suffix}")
     assert paths(discover([tmp_path])) == [str(clip)]
