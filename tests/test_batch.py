@@ -54,6 +54,24 @@ def test_what_a_walk_leaves_out_is_told(tmp_path: Path) -> None:
     told: dict[str, str] = {}
     assert discover([tmp_path], note=lambda path, reason: told.update({path.name: reason})) == []
     assert told == {"a.foley.mp4": "is a finished clip"}
+    touch(tmp_path / "notes.txt")
+    touch(tmp_path / "sound.WAV")
+    (tmp_path / "dangling.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert discover([tmp_path], note=lambda path, reason: told.update({path.name: reason})) == []
+    assert told == {
+        "a.foley.mp4": "is a finished clip",
+        "notes.txt": "is no video, by its name",
+        "sound.WAV": "is no video, by its name",
+        "dangling.mp4": "leads to no file",
+    }
+
+
+@pytest.mark.parametrize(
+    "suffix", ["m2t", "dv", "mod", "tod", "3g2", "qt", "f4v", "m2v", "insv", "lrv", "MTS", "m2ts", "Mov"]
+)
+def test_what_cameras_and_phones_write_is_found(tmp_path: Path, suffix: str) -> None:
+    clip = touch(tmp_path / f"a.{suffix}")
+    assert paths(discover([tmp_path])) == [str(clip)]
 
 
 def test_a_named_file_is_taken_whatever_it_is_called(tmp_path: Path) -> None:

@@ -243,6 +243,24 @@ def test_advice_is_true(tmp_path: Path, wanted: str) -> None:
             assert refusal(clip, tmp_path / f"again{advice.split(' ')[0]}") is None
 
 
+@pytest.mark.parametrize(("name", "codec", "muxer"), [("a.vob", "pcm_dvd", "vob"), ("a.m2ts", "pcm_bluray", "mpegts")])
+@pytest.mark.parametrize("target", [".mkv", ".mov"])
+def test_plain_sound_of_discs_is_the_same_to_the_sample(
+    tmp_path: Path, name: str, codec: str, muxer: str, target: str
+) -> None:
+    clip = make(tmp_path / name, "mpeg2video", sound=(codec, 48000, "stereo"), muxer=muxer, count=25)
+    assert suffix_for(clip) == (".mkv" if name == "a.vob" else ".m2ts")
+    assert silent(clip, tmp_path / f"out{target}").warnings == ()
+    sounds = []
+    for path, number in ((clip, 0), (tmp_path / f"out{target}", 1)):
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[number]
+            frames = list(container.decode(stream))
+            sounds.append(np.concatenate([frame.to_ndarray() for frame in frames], axis=1))
+    np.testing.assert_array_equal(*sounds)
+    assert np.abs(sounds[0]).max() > 0
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_the_own_comment_is_not_touched(tmp_path: Path, suffix: str) -> None:
     workflow = '{"prompt": "slate 12A", "nodes": []}'

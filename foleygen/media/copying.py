@@ -7,6 +7,7 @@ from collections.abc import Iterator, Set
 from fractions import Fraction
 from pathlib import Path
 
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -19,6 +20,7 @@ from foleygen.media.containers import Container
 from foleygen.media.fit import advice
 from foleygen.media.graft import Graft
 from foleygen.media.packet_copy import StreamCopy
+from foleygen.media.plain_sound import PlainSound, is_plain
 from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
 
@@ -39,7 +41,7 @@ class StreamCopies:
         """What to say of the copy, without the clip's name."""
         self._source, self._target, self._info, self._kind = source, target, info, kind
         self._clock_start = clock_start
-        self._copies: dict[int, StreamCopy] = {}
+        self._copies: dict[int, StreamCopy | PlainSound] = {}
         self._strict = forms.strictness(source, source.streams[info.video_index], kind)
         self._headers = {header.id: header for header in moov.tracks(info.path)}
         self._left_out: Counter[str] = Counter()
@@ -125,8 +127,10 @@ class StreamCopies:
 
     def complete(self, written: Path) -> None:
         """Put into the closed file what its muxer could not be told. Raises OSError."""
-        for index, clock in self._clocks.items():
-            riff.set_clock(written, index, clock)
+        for copy in self._copies.values():
+            if isinstance(copy, StreamCopy) and copy.target.index in self._clocks:
+                clock = self._clocks[copy.target.index]
+                riff.set_clock(written, copy.target.index, clock.counting(copy.packets, copy.bytes))
         self._grafts.update(self._label_tracks(written))
         if self._grafts and not graft.set_in(written, self._grafts):
             self._warn(f"{self._kind.suffix} does not describe its tracks as the clip does")
@@ -144,18 +148,23 @@ class StreamCopies:
 
     def _add(self, stream: Stream, disposition: Disposition) -> None:
         form = forms.form_for(stream, self._source, self._kind, self._strict)
+        if form is None and isinstance(stream, AudioStream) and is_plain(stream, self._kind):
+            sound = self._copies[stream.index] = PlainSound(stream, self._target, self._clock_start)
+            sound.target.disposition = disposition
+            sound.target.metadata.update(_kept(stream))
+            return None
         if form is None:
             return self._leave_out(stream)
         copy = forms.added(self._target, stream, form, self._rate(stream))
         copy.disposition = disposition
-        copy.metadata.update({key: value for key, value in stream.metadata.items() if key.lower() not in _STALE_TAGS})
+        copy.metadata.update(_kept(stream))
         if stream.index == self._info.video_index and self._kind.keeps_timecode and self._info.reel:
             copy.metadata["reel_name"] = self._info.reel
         self._copies[stream.index] = StreamCopy(stream, copy, self._clock_start, self._info, self._kind)
         if isinstance(stream, VideoStream):
             self._note_shape(stream, copy)
             self._note_description(stream, copy)
-        elif stream.type == "audio" and stream.index < len(self._own_clocks):
+        elif stream.type == "audio" and stream.index < len(self._own_clocks) and self._own_clocks[stream.index].is_set:
             self._clocks[copy.index] = self._own_clocks[stream.index]
         return None
 
@@ -242,3 +251,8 @@ class StreamCopies:
 
     def _warn(self, fact: str) -> None:
         self.warnings.append(fact)
+
+
+def _kept(stream: Stream) -> dict[str, str]:
+    """The tags of a stream that are true of its copy."""
+    return {key: value for key, value in stream.metadata.items() if key.lower() not in _STALE_TAGS}

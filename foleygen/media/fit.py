@@ -11,6 +11,7 @@ from av.stream import Stream
 from foleygen.errors import ClipError
 from foleygen.media import forms, moov
 from foleygen.media.containers import Container, container_for, is_written
+from foleygen.media.plain_sound import is_plain
 from foleygen.media.probe import ClipInfo
 from foleygen.media.source import opened, picture_stream
 
@@ -71,6 +72,8 @@ def _best(source: InputContainer, picture: Stream, clip: Path) -> str | None:
 
 
 def _holds(kind: Container, source: InputContainer, picture: Stream, stream: Stream) -> bool:
+    if is_plain(stream, kind):
+        return True
     return forms.form_for(stream, source, kind, forms.strictness(source, picture, kind)) is not None
 
 

@@ -28,6 +28,8 @@ class StreamCopy:
         self.source, self.target = source, target
         self.shown = 0
         """Pictures so far that a player shows."""
+        self.packets = self.bytes = 0
+        """Copied so far."""
         self.waiting: list[Packet[Stream]] = []
         """Packets before the first one with a dts."""
         self._time_base = Fraction(source.time_base)
@@ -107,6 +109,8 @@ class StreamCopy:
         if self._kind.constant_rate_only:
             self._count(packet)
         packet.stream = self.target
+        self.packets += 1
+        self.bytes += packet.size
         return packet
 
     def _follow(self, packet: Packet[Stream], dts: int, earliest: int) -> None:

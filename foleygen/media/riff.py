@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,15 @@ class Clock:
     length: int
     sample_size: int
     """Bytes of a unit; 0 where each packet is one."""
+
+    @property
+    def is_set(self) -> bool:
+        """A unit has a length."""
+        return self.scale > 0 and self.rate > 0
+
+    def counting(self, packets: int, size: int) -> Clock:
+        """The same units, as many as there are in that many packets and bytes."""
+        return replace(self, length=size // self.sample_size if self.sample_size else packets)
 
 
 def clocks(path: Path) -> list[Clock]:
