@@ -12,6 +12,9 @@ MAX_PIXELS = 2**28
 AudioPolicy = Literal["keep", "replace", "mix"]
 Seams = Literal["crossfade", "joint", "repair"]
 Bandwidth = Literal["native", "full"]
+StemsFormat = Literal["pcm24", "float32"]
+TimelinePaths = Literal["absolute", "relative", "url"]
+AafMedia = Literal["link", "embed"]
 Kind = Literal["text", "path", "model", "whole", "number", "switch", "loudness", "decibel"]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
@@ -35,6 +38,7 @@ class RenderSettings:
     """Decibels."""
     stems: bool = False
     """Write a wav file per take also where there is only one."""
+    stems_format: StemsFormat = "pcm24"
     loudness: str | None = None
     true_peak: float | None = None
     """dBTP."""
@@ -108,7 +112,8 @@ _RAY = "Work on the Ray cluster at ADDRESS; auto finds one, or starts it for the
 _RETRY = "Work only on the clips that failed in an earlier run."
 _SEAMS = "How a long clip's windows are joined: faded, made together and faded, or faded and composed anew."
 _SHARD = "Work on the I-th of N equal parts of the clips."
-_STEMS = "Write each take as a 48 kHz 24-bit broadcast wav beside the clip."
+_STEMS = "Write each take as a 48 kHz broadcast wav beside the clip."
+_STEMS_FORMAT = "Samples of the wavs: 24 bits, lowered as a whole where they would be too loud, or 32-bit float."
 _TAKES = "Versions of each clip; the first is in it, all are beside it as wav files."
 _TIMELINE = "Write all clips in order as an .otio or .fcpxml timeline."
 _TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
@@ -161,6 +166,10 @@ class Settings:
     )
     takes: int = field(default=RenderSettings.takes, metadata=_spec("whole", _TAKES, minimum=1, maximum=99))
     stems: bool = field(default=RenderSettings.stems, metadata=_spec("switch", _STEMS))
+    stems_format: StemsFormat = field(
+        default=RenderSettings.stems_format,
+        metadata=_spec("text", _STEMS_FORMAT, choices=("pcm24", "float32")),
+    )
     loudness: str | None = field(
         default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")
     )

@@ -16,6 +16,7 @@ from foleygen.audio.level import gain_db, target
 from foleygen.facts import Take, WindowFact, take_file
 from foleygen.media import bwf, timecode
 from foleygen.media.loudness import measure
+from foleygen.media.mixdown import Level
 from foleygen.media.mux import mux
 from foleygen.media.probe import probe
 from foleygen.media.waveform import peaks
@@ -72,7 +73,7 @@ def finish(
     sounds = [bursts(length / RATE, k / 10, k / 10 + 1, level=0.8 / k) for k in range(1, takes + 1)]
     made = [_take(output, k, sound, settings, info) for k, sound in enumerate(sounds, start=1)]
     level = target(settings.loudness, settings.true_peak)
-    rule = None if level is None else partial(gain_db, target=level)
+    rule = None if level is None else Level(partial(gain_db, target=level), level.true_peak_dbtp)
     report = mux(info, [sounds[0]], RATE, output, audio=settings.audio, duck_db=settings.duck, level=rule)
     outcome = Outcome(
         job=Job(info, output),
@@ -96,7 +97,7 @@ def _take(output: Path, number: int, sound, settings: Settings, info) -> Take:  
     if wav is not None:
         reference, _ = timecode.time_reference(info)
         facts = {"originator": "foleygen", "description": "", "coding_history": ""}
-        bwf.write(wav, [sound], RATE, len(sound), time_reference=reference, **facts)
+        bwf.write(wav, bwf.Filed([sound], RATE, len(sound)), time_reference=reference, **facts)
     loudness = measure([sound], RATE)
     level = target(settings.loudness, settings.true_peak)
     gain = 0.0 if level is None else gain_db(loudness, level)[0]

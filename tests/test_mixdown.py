@@ -19,12 +19,13 @@ from foleygen.audio.level import LoudnessTarget, gain_db
 from foleygen.errors import ClipError
 from foleygen.media import own_sound
 from foleygen.media.loudness import measure
+from foleygen.media.mixdown import Level
 from foleygen.media.mux import mux
 from foleygen.media.probe import ClipInfo, probe
 
 RATE = 48000
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-EBU = partial(gain_db, target=LoudnessTarget(-23, -1))
+EBU = Level(partial(gain_db, target=LoudnessTarget(-23, -1)), -1)
 
 
 def noise(channels: int, seconds: float, rms: float, seed: int = 0) -> NDArray[np.float32]:

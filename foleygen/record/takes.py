@@ -177,5 +177,7 @@ def _level(settings: SoundSettings) -> Level | None:
     if settings.loudness_lufs is None or settings.true_peak_dbtp is None:
         return None
     from foleygen.audio.level import LoudnessTarget, gain_db
+    from foleygen.media.mixdown import Level
 
-    return partial(gain_db, target=LoudnessTarget(settings.loudness_lufs, settings.true_peak_dbtp))
+    target = LoudnessTarget(settings.loudness_lufs, settings.true_peak_dbtp)
+    return Level(partial(gain_db, target=target), target.true_peak_dbtp)
