@@ -39,6 +39,12 @@ class RenderSettings:
     stems: bool = False
     """Write a wav file per take also where there is only one."""
     stems_format: StemsFormat = "pcm24"
+    creator: str = "FOLEYGEN"
+    """Who made the sounds, in the wavs."""
+    source: str = "NONE"
+    """What they were made for: the Universal Category System's word where nobody says."""
+    cat_id: str = "FOLYMisc"
+    """Their category in the Universal Category System."""
     loudness: str | None = None
     true_peak: float | None = None
     """dBTP."""

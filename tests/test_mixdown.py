@@ -64,7 +64,8 @@ def heard(path: Path) -> NDArray[np.float32]:
         for frame in container.decode(audio=0):
             samples = frame.to_ndarray()
             if samples.dtype != np.float32:
-                samples = samples.reshape(-1, frame.layout.nb_channels).T / np.float32(2**31)
+                full = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+                samples = samples.reshape(-1, frame.layout.nb_channels).T / full
             blocks.append(samples)
     return np.concatenate(blocks, axis=1)
 
@@ -269,3 +270,20 @@ def test_lossy_containers_get_the_mix_too(tmp_path: Path) -> None:
     found = heard(tmp_path / "out.mp4")
     assert found.shape[0] == 2
     assert 0 <= found.shape[1] - report.samples_48k < 1024
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".webm", ".ts", ".mkv"])
+@pytest.mark.parametrize("audio", ["replace", "mix"])
+def test_no_delivered_track_is_above_the_ceiling_as_it_is_decoded(tmp_path: Path, suffix: str, audio: str) -> None:
+    """Sharp noise that the models' loudest windows are like; lossy encoders lift its peaks."""
+    clip = voiced(tmp_path / "a.mov", noise(1, 3, 0.4))
+    if suffix == ".webm":
+        clip = probe(write_clip(tmp_path / "a.webm", 45, 15, codec="libvpx"))
+    foley = 6 * clicks(3, 0.2, 1, 2) + noise(1, 3, 0.3, seed=3)[0]
+    report = mux(clip, [foley], RATE, tmp_path / f"out{suffix}", audio=audio)
+    found = measure([heard(tmp_path / f"out{suffix}")[:1]], RATE)
+    assert found.true_peak_dbtp <= -1 + 0.001
+    assert found.true_peak_dbtp > -4, "by little more than it takes"
+    assert report.loudness.true_peak_dbtp == pytest.approx(found.true_peak_dbtp, abs=0.02)
+    assert report.loudness.integrated_lufs == pytest.approx(found.integrated_lufs, abs=0.05)
+    assert any("was lowered by" in warning for warning in report.warnings)

@@ -37,7 +37,7 @@ def settled(made: Mixdown, kind: Container) -> Mixdown:
     for _ in range(_TRIES):
         heard = measure(decoded(made.chunks, kind, made.channels), SAMPLE_RATE, made.channels)
         peak = heard.true_peak_dbtp
-        if peak is None or peak <= made.ceiling_dbtp:
+        if peak is None or peak <= made.ceiling_dbtp + STEP_DB / 10:
             break
         step = round(np.ceil((peak - made.ceiling_dbtp) / STEP_DB) * STEP_DB, 3)
         made, lowered = made.lowered(step), lowered + step

@@ -24,6 +24,8 @@ MAX_RAISE_DB = 12.0
 MIX_TITLE = "Mix"
 _BLOCK = SAMPLE_RATE
 
+_SLACK_DB = 1e-4
+"""Rounding to 24 bits may lift a peak by less than this."""
 STEP_DB = 0.001
 """Gains are told, and applied, in steps of it."""
 
@@ -172,7 +174,7 @@ def safe(what: str) -> Level:
 
     def gain(together: Loudness) -> tuple[float, str | None]:
         peak = together.true_peak_dbtp
-        if peak is None or peak <= CEILING_DBTP:
+        if peak is None or peak <= CEILING_DBTP + _SLACK_DB:
             return 0.0, None
         lowered = math.ceil((peak - CEILING_DBTP) / STEP_DB) * STEP_DB
         fact = f"{what} was lowered by {lowered:.1f} dB to keep its true peak at {CEILING_DBTP:g} dBTP"

@@ -94,8 +94,8 @@ def mux(
     with ``sound`` at ``duck_db`` under it (``mix``). ``side`` follows the new track and is as long. ``level`` gives the
     new track's gain from its loudness; without it the track is lowered where its true peak would be above -1 dBTP.
     ``loudness`` is that of ``sound``, where the caller has it. The picture is never decoded; ``sound`` is iterated
-    several times, since what a lossy encoder makes of it is measured first. Raises ClipError when the output is the clip
-    itself or cannot hold its streams, RetryableError when the disk is full.
+    several times, since what a lossy encoder makes of it is measured first. Raises ClipError when the output is the
+    clip itself or cannot hold its streams, RetryableError when the disk is full.
     """
     kind = container_for(output, info.path)
     _refuse_overwriting(info.path, output)
