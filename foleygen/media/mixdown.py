@@ -24,8 +24,8 @@ MAX_RAISE_DB = 12.0
 MIX_TITLE = "Mix"
 _BLOCK = SAMPLE_RATE
 
-_SLACK_DB = 1e-4
-"""Rounding to 24 bits may lift a peak by less than this."""
+MARGIN_DB = 0.03
+"""What is lowered ends that far under its ceiling: true peak meters differ by as much, and rounding adds a little."""
 STEP_DB = 0.001
 """Gains are told, and applied, in steps of it."""
 
@@ -174,9 +174,9 @@ def safe(what: str) -> Level:
 
     def gain(together: Loudness) -> tuple[float, str | None]:
         peak = together.true_peak_dbtp
-        if peak is None or peak <= CEILING_DBTP + _SLACK_DB:
+        if peak is None or peak <= CEILING_DBTP:
             return 0.0, None
-        lowered = math.ceil((peak - CEILING_DBTP) / STEP_DB) * STEP_DB
+        lowered = math.ceil((peak - CEILING_DBTP + MARGIN_DB) / STEP_DB) * STEP_DB
         fact = f"{what} was lowered by {lowered:.1f} dB to keep its true peak at {CEILING_DBTP:g} dBTP"
         return -round(lowered, 3), fact
 
