@@ -90,6 +90,11 @@ def bed_file(output: Path) -> Path:
     return output.with_name(f"{output.stem}.bed.wav")
 
 
+def own_file(output: Path, channel: int) -> Path:
+    """Where a channel, from 1, of the clip's own sound goes as a wav."""
+    return output.with_name(f"{output.stem}.own{channel}.wav")
+
+
 def comment(model: str, seed: int, take: int) -> str:
     """What a finished clip says of the new sound in it."""
     return f"sound by foleygen, model {model}, seed {seed}" + (f", take {take}" if take > 1 else "")
