@@ -13,17 +13,17 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aaf2
+import av
 import numpy as np
 import opentimelineio as otio
 import pytest
 import soundfile
-from clips import write_clip
 from finished import Made, finish
 
 from foleygen.cli import app
 from foleygen.errors import ClipError, ExitCode, UsageError
 from foleygen.facts import UNMEASURED, Bed, bed_file, own_file, take_file
-from foleygen.media import bwf, timecode
+from foleygen.media import bwf, riff, timecode
 from foleygen.media.probe import probe
 from foleygen.pipeline import stems
 from foleygen.record import sidecar, takes
@@ -140,10 +140,8 @@ def test_clips_lie_on_their_sample_and_refer_to_their_wav(aaf: Path, reel: list[
 def test_gains_are_operations_and_other_takes_are_muted(aaf: Path, reel: list[Path]) -> None:
     with aaf2.open(str(aaf)) as file:
         (composition,) = file.content.toplevel()
-        groups = [
-            clip for _, clip in clips_of(composition.slots[1]) if isinstance(clip, aaf2.components.OperationGroup)
-        ]
-        (group,) = groups
+        foley = [clip for _, clip in clips_of(composition.slots[1])]
+        (group,) = [clip for clip in foley if isinstance(clip, aaf2.components.OperationGroup)]
         assert group.operation.name == "Mono Audio Gain"
         (level,) = group.parameters
         wanted = sidecar.load(reel[1]).takes[0].gain_db
@@ -165,11 +163,13 @@ def test_the_otio_adapter_reads_it(aaf: Path, reel: list[Path]) -> None:
     tracks = {track.name: track for track in read.tracks}
     assert list(tracks) == ["Foley", "Foley take 2", "Foley take 3", "Ambience", "Production"]
     assert [track.kind for track in read.tracks] == ["Audio"] * 5
-    foley, second = tracks["Foley"].find_clips(), tracks["Foley take 2"].find_clips()
+    foley = tracks["Foley"].find_clips()
     names = [clip.media_reference.target_url.rsplit("/", 1)[1] for clip in foley]
     assert names == [take_file(output, 1).name.replace(" & ", "%20%26%20") for output in reel]
-    assert all(clip.enabled for clip in foley)
-    assert not any(clip.enabled for clip in second)
+    # The adapter forgets that a clip is muted where that has a gain, as the second one here has.
+    for track in read.tracks:
+        heard = {item.enabled for item in track if not isinstance(item, otio.schema.Gap) and not item.effects}
+        assert heard <= {not track.name.startswith("Foley take")}
 
 
 def test_own_sound_is_a_wav_beside_the_clip(aaf: Path, reel: list[Path]) -> None:
@@ -189,8 +189,8 @@ def test_sounds_can_be_in_the_file(tmp_path: Path, reel: list[Path]) -> None:
         source = clip.mob.slots[0].segment.mob
         assert source.descriptor["QuantizationBits"].value == 24
         words = source.essence.open("r").read()
-    wav = take_file(reel[0], 1).read_bytes()
-    assert words == wav[wav.index(b"data") + 8 :][: len(words)]
+    place = riff.places(take_file(reel[0], 1))[b"data"]
+    assert bytes(words) == take_file(reel[0], 1).read_bytes()[place.offset : place.offset + place.size]
 
 
 def test_floats_are_linked_but_not_embedded(tmp_path: Path, random_bundle: Path) -> None:
@@ -294,12 +294,12 @@ def test_fcp7_counts_in_pictures(fcp7: Path, reel: list[Path]) -> None:
     for clip in track.findall("clipitem"):
         assert int(str(clip.findtext("start"))) == place
         place = int(str(clip.findtext("end")))
-        base = int(str(clip.findtext("rate/timebase"))) * (1000 / 1001 if clip.findtext("rate/ntsc") == "TRUE" else 1)
-        assert (
-            0 <= int(str(clip.findtext("in"))) < int(str(clip.findtext("out"))) <= int(str(clip.findtext("duration")))
-        )
-        lasts = int(str(clip.findtext("out"))) / base
-        assert lasts == pytest.approx((place - int(str(clip.findtext("start")))) / float(NTSC), abs=1 / base + 1e-6)
+        base = int(str(clip.findtext("rate/timebase")))
+        rate = base * 1000 / 1001 if clip.findtext("rate/ntsc") == "TRUE" else base
+        first, last, whole = (int(str(clip.findtext(name))) for name in ("in", "out", "duration"))
+        assert 0 == first < last <= whole
+        lasts = last / rate
+        assert lasts == pytest.approx((place - int(str(clip.findtext("start")))) / float(NTSC), abs=1 / rate + 1e-6)
     assert place == int(str(sequence.findtext("duration")))
     named = {file.get("id") for file in root.iter("file") if len(file)}
     assert {file.get("id") for file in root.iter("file")} == named
@@ -471,10 +471,31 @@ def test_a_timeline_of_an_older_version_says_that_it_lacks_its_clips(tmp_path: P
 
 
 def test_a_stereo_source_gives_two_wavs(tmp_path: Path, random_bundle: Path) -> None:
-    made = finish(tmp_path, random_bundle, takes=2)
-    source = write_clip(tmp_path / "mono.mov", 50, 25, sound=(44100,))
-    assert source.is_file()
+    made = finish(tmp_path, random_bundle, takes=1, settings=Settings(stems=True))
+    both = np.random.default_rng(0).normal(0, 0.1, (RATE * 2, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "both.wav", both, RATE, "FLOAT")
+    with_sound(made.source, tmp_path / "both.wav")
     timeline.write(tmp_path / "reel.aaf", [made.output])
     with aaf2.open(str(tmp_path / "reel.aaf")) as file:
         (composition,) = file.content.toplevel()
-        assert [slot.name for slot in composition.slots] == ["TC1", "Foley", "Foley take 2"]
+        names = [slot.name for slot in composition.slots]
+    assert names == ["TC1", "Foley", "Production 1", "Production 2"]
+    for channel in (1, 2):
+        found, _ = soundfile.read(own_file(made.output, channel), dtype="float32")
+        np.testing.assert_allclose(found, both[:, channel - 1], atol=2**-15)
+
+
+def with_sound(clip: Path, wav: Path) -> None:
+    """The clip again with another sound, its picture as it is."""
+    target = clip.with_name(f"sounding{clip.suffix}")
+    with av.open(str(clip)) as pictures, av.open(str(wav)) as sound, av.open(str(target), "w") as out:
+        video = out.add_stream_from_template(pictures.streams.video[0])
+        audio = out.add_stream("pcm_s24le", rate=RATE, layout="stereo")
+        for packet in pictures.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                out.mux(packet)
+        for frame in sound.decode(audio=0):
+            out.mux(audio.encode(frame))
+        out.mux(audio.encode(None))
+    target.replace(clip)
