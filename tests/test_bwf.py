@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 
 from foleygen.errors import ClipError
 from foleygen.facts import Loudness
-from foleygen.media import bwf, ixml, wav
-from foleygen.media import chunks as riff
+from foleygen.media import bwf, ixml, wav, wav_chunks
 from foleygen.media.ixml import Slate
 from foleygen.media.loudness import measure
-from foleygen.media.chunks import Mark
+from foleygen.media.wav_chunks import Mark
 
 FACTS: dict[str, Any] = {
     "time_reference": 10 * 3600 * 48000,
@@ -157,7 +156,7 @@ MARKS = (Mark(4800, "sound 1"), Mark(2**33 + 5, "Tür"))
 
 
 def ixml_of(path: Path) -> ET.Element:
-    place = riff.places(path)[b"iXML"]
+    place = wav_chunks.places(path)[b"iXML"]
     return ET.fromstring(path.read_bytes()[place.offset : place.offset + place.size])
 
 
@@ -210,7 +209,7 @@ def test_hits_are_cues_with_names(tmp_path: Path) -> None:
 
 def test_more_than_4_gb_is_rf64() -> None:
     form = bwf.FORMS["pcm24"]
-    small, large = (riff.head(form, samples, []) for samples in (1000, 2**31))
+    small, large = (wav_chunks.head(form, samples, []) for samples in (1000, 2**31))
     assert (small[:4], large[:4]) == (b"RIFF", b"RF64")
     whole, data, samples = struct.unpack("<QQQ", large[20:44])
     assert (data, samples) == (3 * 2**31, 2**31)

@@ -23,7 +23,7 @@ from finished import Made, finish
 from foleygen.cli import app
 from foleygen.errors import ClipError, ExitCode, UsageError
 from foleygen.facts import UNMEASURED, Bed, bed_file, own_file, take_file
-from foleygen.media import bwf, riff, timecode
+from foleygen.media import bwf, timecode, wav_chunks
 from foleygen.media.probe import probe
 from foleygen.pipeline import stems
 from foleygen.record import sidecar, takes
@@ -189,7 +189,7 @@ def test_sounds_can_be_in_the_file(tmp_path: Path, reel: list[Path]) -> None:
         source = clip.mob.slots[0].segment.mob
         assert source.descriptor["QuantizationBits"].value == 24
         words = source.essence.open("r").read()
-    place = riff.places(take_file(reel[0], 1))[b"data"]
+    place = wav_chunks.places(take_file(reel[0], 1))[b"data"]
     assert bytes(words) == take_file(reel[0], 1).read_bytes()[place.offset : place.offset + place.size]
 
 

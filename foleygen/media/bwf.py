@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 
 from foleygen.atomic import publish
 from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
-from foleygen.media import chunks as riff
-from foleygen.media import ixml
+from foleygen.media import ixml, wav_chunks
 from foleygen.media.ixml import Slate
 from foleygen.media.loudness import measure
 from foleygen.media.mixdown import safe
 from foleygen.media.resample import resampled
-from foleygen.media.chunks import Mark, WaveFormat
+from foleygen.media.wav_chunks import Mark, WaveFormat
 from foleygen.settings import StemsFormat
 
 Samples = NDArray[np.float32]
-FORMS = {"pcm24": WaveFormat(riff.PCM, 24, SAMPLE_RATE), "float32": WaveFormat(riff.FLOAT, 32, SAMPLE_RATE)}
+FORMS = {"pcm24": WaveFormat(wav_chunks.PCM, 24, SAMPLE_RATE), "float32": WaveFormat(wav_chunks.FLOAT, 32, SAMPLE_RATE)}
 DESCRIPTION_LENGTH = 256
 ORIGINATOR_LENGTH = 32
 BLOCK = 1 << 16
@@ -114,11 +113,11 @@ def write(
     if slate is not None:
         levels = {"time_reference": time_reference, "loudness": loudness, "marks": marks}
         text = ixml.document(slate, sample_rate=SAMPLE_RATE, bits=form.bits, **levels)  # type: ignore[arg-type]
-        chunks.append(riff.chunk(b"iXML", text))
-    chunks += riff.cues([Mark(mark.sample, _ascii(mark.label)) for mark in marks], "ascii")
+        chunks.append(wav_chunks.chunk(b"iXML", text))
+    chunks += wav_chunks.cues([Mark(mark.sample, _ascii(mark.label)) for mark in marks], "ascii")
     words = _float_words if sound.form == "float32" else _pcm_words
     with publish(path) as temporary, open(temporary, "wb") as file:
-        file.write(riff.head(form, sound.samples, chunks))
+        file.write(wav_chunks.head(form, sound.samples, chunks))
         for block in sound:
             file.write(words(block))
         if sound.samples * form.bits // 8 % 2:
@@ -150,7 +149,7 @@ def _bext(
         *levels,
         b"",
     )
-    return riff.chunk(b"bext", body + coding.encode("ascii", "replace"))
+    return wav_chunks.chunk(b"bext", body + coding.encode("ascii", "replace"))
 
 
 def _hundredths(level: float | None) -> int:

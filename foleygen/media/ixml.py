@@ -14,8 +14,8 @@ from pathlib import Path
 
 from foleygen.errors import printable
 from foleygen.facts import Loudness
-from foleygen.media import chunks as riff
-from foleygen.media.chunks import Mark
+from foleygen.media import wav_chunks
+from foleygen.media.wav_chunks import Mark
 
 VERSION = "2.10"
 _CIRCLED = (b"<CIRCLED>FALSE</CIRCLED>", b"<CIRCLED>TRUE</CIRCLED> ")
@@ -64,7 +64,7 @@ def document(
 
 def circle(path: Path, circled: bool) -> None:
     """Say in a wav of ours whether it is the take in the finished clip; a file without such a chunk stays as it is."""
-    place = riff.places(path).get(b"iXML")
+    place = wav_chunks.places(path).get(b"iXML")
     if place is None:
         return
     with open(path, "rb+") as file:

@@ -13,7 +13,7 @@ from foleygen.media import bwf, timecode
 from foleygen.media.bwf import Filed
 from foleygen.media.ixml import Slate
 from foleygen.media.probe import ClipInfo
-from foleygen.media.riff import Mark
+from foleygen.media.wav_chunks import Mark
 from foleygen.settings import RenderSettings
 from foleygen.weights.bundle import Bundle
 

@@ -309,9 +309,9 @@ def _identity(path: Path) -> str:
 
 
 def _head(path: Path) -> bytes:
-    from foleygen.media import riff
+    from foleygen.media import wav_chunks
 
-    place = riff.places(path).get(b"data")
+    place = wav_chunks.places(path).get(b"data")
     if place is None:
         raise ClipError(f"{printable(path)}: is no wav any more", "run 'foleygen add-sound' again, with --stems")
     with open(path, "rb") as file:
@@ -320,10 +320,10 @@ def _head(path: Path) -> bytes:
 
 def _summary(path: Path) -> bytes:
     """The wav's header: RIFF, ``fmt `` and the first eight bytes of its samples' chunk."""
-    from foleygen.media import riff
+    from foleygen.media import wav_chunks
 
     head = _head(path)
-    form = riff.places(path)[b"fmt "]
+    form = wav_chunks.places(path)[b"fmt "]
     return head[:12] + head[form.offset - 8 : form.offset + form.size] + head[-8:]
 
 
