@@ -113,7 +113,7 @@ def _join(ray: Any, address: str) -> None:
         thread.join(STEP_S)
         if time.monotonic() > end:
             fact = f"--ray {address}: takes connections, but no cluster has answered for {JOIN_S:.0f} s"
-            raise _UnansweredError(SetupError(fact, "stop what listens there, or start a cluster with 'ray start --head'"))
+            raise _UnansweredError(SetupError(fact, "stop what listens there, or start one with 'ray start --head'"))
     if failed and isinstance(failed[0], OSError | RuntimeError | ValueError | ray.exceptions.RayError):
         raise _refused(address, failed[0]) from failed[0]
     if failed:

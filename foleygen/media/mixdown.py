@@ -16,6 +16,7 @@ from foleygen.media.own_sound import OwnTrack
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import TITLE
+from foleygen.media.spool import Spool
 
 CEILING_DBTP = -1.0
 """A mix whose true peak would be higher is brought down to it as a whole: nothing is clipped, nothing is squeezed."""
@@ -77,7 +78,7 @@ def alone(
     ``sound`` must be iterable again where ``loudness`` is not known.
     """
     level = level or safe("the new sound")
-    loudness = loudness or measure(_again(sound), sample_rate)
+    loudness = loudness or measure(sound, sample_rate)
     gain, note = level.gain(loudness)
     total = round(info.duration * SAMPLE_RATE)
     return Mixdown(
@@ -112,10 +113,10 @@ def mixed(
     if own.true_peak_dbtp is None:
         only = alone(info, sound, sample_rate, loudness, level)
         return replace(only, own_index=track.index)
-    foley = loudness or measure(_again(sound), sample_rate)
+    foley = loudness or measure(sound, sample_rate)
     foley_gain, notes = _ducked(own, foley, channels, duck_db)
     notes += _left_out(info, track)
-    plain = _Sum(info, _again(sound), sample_rate, channels, foley_gain)
+    plain = _Sum(info, sound, sample_rate, channels, foley_gain)
     together = measure(plain, SAMPLE_RATE, channels)
     level = level or safe("the mix")
     gain, note = level.gain(together)
@@ -233,6 +234,6 @@ def _reblocked(chunks: Iterable[Samples]) -> Iterator[Samples]:
         yield np.concatenate(held, axis=-1)
 
 
-def _again(sound: Iterable[Samples]) -> Iterable[Samples]:
-    assert iter(sound) is not sound, "a sound that is measured first must be iterable again"
-    return sound
+def again(sound: Iterable[Samples]) -> Iterable[Samples]:
+    """The same, kept where it comes only once."""
+    return Spool(sound) if iter(sound) is sound else sound

@@ -24,7 +24,7 @@ from foleygen.media.copying import StreamCopies
 from foleygen.media.encoded import settled
 from foleygen.media.fit import advice
 from foleygen.media.forms import strictness
-from foleygen.media.mixdown import Level, Mixdown, alone, mixed
+from foleygen.media.mixdown import Level, Mixdown, again, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.proof import prove
 from foleygen.media.soundtrack import Soundtrack
@@ -99,6 +99,7 @@ def mux(
     """
     kind = container_for(output, info.path)
     _refuse_overwriting(info.path, output)
+    sound = again(sound)
     if audio == "mix":
         made = mixed(info, sound, sample_rate, duck_db, loudness, level)
     else:
@@ -135,7 +136,7 @@ def mux(
 
 
 def _beside(info: ClipInfo, side: SideTrack) -> Mixdown:
-    return replace(alone(info, side.chunks, side.sample_rate, None, None), title=side.title)
+    return replace(alone(info, again(side.chunks), side.sample_rate, None, None), title=side.title)
 
 
 def _kept_sounds(source: InputContainer, audio: AudioPolicy, made: Mixdown) -> frozenset[int]:
