@@ -166,7 +166,7 @@ class Engine:
         """Samples (N, S) on the CPU, cut to the window's length."""
         generators = [key.phase() for key in keys]
         samples = self.vocoder(mels, generators)
-        return samples[:, : self.bundle.window_samples].float().clamp(-1, 1).cpu()
+        return samples[:, : self.bundle.window_samples].float().cpu()
 
     @torch.inference_mode()
     def joint_sounds(
@@ -189,6 +189,6 @@ class Engine:
         for mel, key in zip(mels, keys, strict=True):
             begun = before[-overlap:].to(self.device) if before is not None else None
             made = self.vocoder(mel[None], [key.phase()], begun)[0, : self.bundle.window_samples]
-            before = made.float().clamp(-1, 1).cpu()
+            before = made.float().cpu()
             sounds.append(before)
         return torch.stack(sounds)
