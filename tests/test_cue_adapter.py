@@ -140,13 +140,20 @@ def plain_tiny() -> Bundle:
     return replace(bundle, cues=None, parts=parts)
 
 
+def learnt(engine: Engine) -> tuple[CueGrid, Words]:
+    """What tracks of this engine are written on and with."""
+    assert engine.cue_grid is not None
+    assert engine.words is not None
+    return engine.cue_grid, engine.words
+
+
 KEYS = [WindowKey(0, f"clip {row}", 0, 1) for row in range(3)]
 
 
 def test_the_engine_gives_rows_that_are_told_nothing_todays_sound(told: Engine) -> None:
     features = torch.randn(3, 128, 128)
-    assert told.cue_grid is not None and told.words is not None
-    track = track_of([Cue(1.0, family="door")], told.cue_grid, told.words)
+    grid, words = learnt(told)
+    track = track_of([Cue(1.0, family="door")], grid, words)
     today = Engine.load(plain_tiny(), "cpu", "fp32").latents(features, KEYS, steps=2)
     mixed = told.latents(features, KEYS, steps=2, tracks=[None, track, None])
     assert torch.equal(told.latents(features, KEYS, steps=2), today)
@@ -156,8 +163,8 @@ def test_the_engine_gives_rows_that_are_told_nothing_todays_sound(told: Engine) 
 
 def test_rows_that_are_told_something_follow_their_own_guidance(told: Engine) -> None:
     features, keys = torch.randn(1, 128, 128), KEYS[:1]
-    assert told.cue_grid is not None and told.words is not None
-    track = track_of([Cue(1.0)], told.cue_grid, told.words)
+    grid, words = learnt(told)
+    track = track_of([Cue(1.0)], grid, words)
     usual = told.latents(features, keys, steps=1, tracks=[track])
     assert torch.equal(usual, told.latents(features, keys, steps=1, guidance=told.cue_guidance, tracks=[track]))
     assert told.cue_guidance == 1.5
@@ -165,8 +172,8 @@ def test_rows_that_are_told_something_follow_their_own_guidance(told: Engine) ->
 
 def test_joint_windows_take_tracks(told: Engine) -> None:
     features = torch.randn(2, 128, 128)
-    assert told.cue_grid is not None and told.words is not None
-    tracks = [track_of([Cue(6.0)], told.cue_grid, told.words, start_s=start) for start in (0.0, 7.168)]
+    grid, words = learnt(told)
+    tracks = [track_of([Cue(6.0)], grid, words, start_s=start) for start in (0.0, 7.168)]
     with_cues, _ = told.joint_latents(features, KEYS[:2], 8, steps=1, tracks=tracks)
     without, _ = told.joint_latents(features, KEYS[:2], 8, steps=1)
     assert with_cues.shape == without.shape
@@ -175,9 +182,9 @@ def test_joint_windows_take_tracks(told: Engine) -> None:
 
 def test_a_bundle_without_the_part_cannot_be_told_anything(told: Engine) -> None:
     engine = Engine.load(plain_tiny(), "cpu", "fp32")
-    assert engine.cue_grid is None and engine.words is None and engine.cue_guidance is None
-    assert told.cue_grid is not None and told.words is not None
-    track = track_of((), told.cue_grid, told.words)
+    assert (engine.cue_grid, engine.words, engine.cue_guidance) == (None, None, None)
+    grid, words = learnt(told)
+    track = track_of((), grid, words)
     with pytest.raises(BundleError, match="cannot be told"):
         engine.latents(torch.randn(1, 128, 128), KEYS[:1], steps=1, tracks=[track])
 

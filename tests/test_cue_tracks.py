@@ -48,7 +48,7 @@ def test_a_strength_is_told_as_its_level() -> None:
     assert loud.strength.max() > 0.8
     assert quiet.strength.min() < -0.8
     assert not silent.strength.any()
-    assert loud.strength_known.any() and not loud.strength_known.all()
+    assert 0 < loud.strength_known.sum() < 10
     assert not silent.strength_known.any()
     assert float(told_strength(0.4)) == pytest.approx(0, abs=0.01)
 

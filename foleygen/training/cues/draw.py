@@ -172,7 +172,7 @@ class Table:
         if rng.random() < self._mix.strange:
             return self._strange(rng)
         if index is not None and index < self._examples.pictured and rng.random() < 0.25:
-            least = round(1.0 / self._grid.frame_s)
+            least = min(round(1.0 / self._grid.frame_s), self._grid.frames // 3)
             turned = int(rng.integers(least, self._grid.frames - least))
             rolled: NDArray[np.float32] = np.roll(self._some(rng, index), turned, axis=0)
             return rolled
