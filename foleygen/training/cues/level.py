@@ -61,7 +61,9 @@ def mel_power(mel: Tensor) -> Tensor:
 def fit_level(bundle: Bundle, datasets: Sequence[SceneDataset], folder: Path) -> LevelReader:
     """The reader of a bundle's latents, frozen, fitted to scenes' mels once and kept in ``folder``."""
     channels, height, width = (int(size) for size in bundle.transformer["latent_shape"])
-    reader = LevelReader(channels, height, datasets[0].mels.shape[2] // width)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        reader = LevelReader(channels, height, datasets[0].mels.shape[2] // width)
     path = folder / FILE
     if path.is_file():
         reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
