@@ -18,7 +18,14 @@ from foleygen.features.cues import Cue, CueTrack, track_of, without_cues
 from foleygen.sampling.noise import WindowKey
 from foleygen.weights.store import open_bundle
 
-HITS = (("hammer", "wood"), ("knock", "wood"), ("drum", "skin"), ("chop", "wood"), ("clap", "leather"), ("drop", "metal"))
+HITS = (
+    ("hammer", "wood"),
+    ("knock", "wood"),
+    ("drum", "skin"),
+    ("chop", "wood"),
+    ("clap", "leather"),
+    ("drop", "metal"),
+)
 STEPS = 6
 """Fewer than the default, which takes longer and places onsets no better."""
 

@@ -119,7 +119,7 @@ def _write(
         sound, loudness = bwf.filed(made, rate, max(1, round(seconds * SAMPLE_RATE)))
         bwf.write(
             target,
-        sound,
+            sound,
             time_reference=0,
             originator="foleygen",
             description=f"Ambience: {title}",
