@@ -41,9 +41,11 @@ class Take:
 
     number: int
     loudness: Loudness
-    """Of the track as the model made it, before any gain."""
+    """Of its wav, or of the wav that it would have."""
+    file_gain_db: float
+    """What the wav was lowered by to be below full scale, 0 or less."""
     gain_db: float
-    """What brings it to the loudness asked for; 0 where none was."""
+    """What the finished clip adds to the wav's level."""
     onsets: tuple[float, ...]
     """Seconds after the first picture at which sounds begin, ascending."""
     peaks: tuple[float, ...]
@@ -60,7 +62,9 @@ class Bed:
     tags: tuple[str, ...]
     """What was taken from the prompt; empty where all of its words count."""
     loudness: Loudness
-    """As it was made."""
+    """Of its wav, or of the wav that it would have."""
+    file_gain_db: float
+    """What the wav was lowered by to be below full scale, 0 or less."""
     gain_db: float
     """What its track adds to it."""
     stem: Path | None
@@ -84,3 +88,13 @@ def take_file(output: Path, number: int) -> Path:
 def bed_file(output: Path) -> Path:
     """Where the wav of the ambience of ``output`` is or goes."""
     return output.with_name(f"{output.stem}.bed.wav")
+
+
+def own_file(output: Path, channel: int) -> Path:
+    """Where a channel, from 1, of the clip's own sound goes as a wav."""
+    return output.with_name(f"{output.stem}.own{channel}.wav")
+
+
+def comment(model: str, seed: int, take: int) -> str:
+    """What a finished clip says of the new sound in it."""
+    return f"sound by foleygen, model {model}, seed {seed}" + (f", take {take}" if take > 1 else "")

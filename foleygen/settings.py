@@ -12,6 +12,9 @@ MAX_PIXELS = 2**28
 AudioPolicy = Literal["keep", "replace", "mix"]
 Seams = Literal["crossfade", "joint", "repair"]
 Bandwidth = Literal["native", "full"]
+StemsFormat = Literal["pcm24", "float32"]
+TimelinePaths = Literal["absolute", "relative", "url"]
+AafMedia = Literal["link", "embed"]
 Kind = Literal["text", "path", "model", "whole", "number", "switch", "loudness", "decibel"]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
@@ -36,6 +39,13 @@ class RenderSettings:
     """Decibels."""
     stems: bool = False
     """Write a wav file per take also where there is only one."""
+    stems_format: StemsFormat = "pcm24"
+    creator: str = "FOLEYGEN"
+    """Who made the sounds, in the wavs."""
+    source: str = "NONE"
+    """What they were made for: the Universal Category System's word where nobody says."""
+    cat_id: str = "FOLYMisc"
+    """Their category in the Universal Category System."""
     loudness: str | None = None
     true_peak: float | None = None
     """dBTP."""
@@ -110,14 +120,19 @@ _RAY = "Work on the Ray cluster at ADDRESS; auto finds one, or starts it for the
 _RETRY = "Work only on the clips that failed in an earlier run."
 _SEAMS = "How a long clip's windows are joined: faded, made together and faded, or faded and composed anew."
 _SHARD = "Work on the I-th of N equal parts of the clips."
-_STEMS = "Write each take as a 48 kHz 24-bit broadcast wav beside the clip."
+_STEMS = "Write each take as a 48 kHz broadcast wav beside the clip."
+_STEMS_FORMAT = "Samples of the wavs: 24 bits, lowered as a whole where they would be too loud, or 32-bit float."
 _TAKES = "Versions of each clip; the first is in it, all are beside it as wav files."
-_TIMELINE = "Write all clips in order as an .otio or .fcpxml timeline."
+_TIMELINE = "Write all clips in order as an .aaf, .edl, .fcpxml, .otio or .xml timeline."
+_TIMELINE_PATHS = "How a timeline names its files: with their whole path, from its own folder, or as URLs."
+_AAF = "Whether an .aaf timeline refers to its wavs or has them in it."
+_CREATOR = "Who makes the sounds, in file names and wavs; letters and digits."
+_SOURCE = "What the sounds are made for, in file names and wavs; letters and digits."
 _TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
 _BATCH = "Windows computed at once, from several clips if need be."
 _GUIDANCE = "How strongly the pictures steer the sound."
 _JSON = "One JSON event per line on stdout, instead of the finished paths."
-_NAME = "Name of a finished clip; fields: stem, ext, seed, take, model."
+_NAME = "Name of a finished clip; fields: stem, ext, seed, take, model, catid, creator, source."
 _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside each clip."
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
@@ -129,6 +144,8 @@ class Settings:
 
     output: Path | None = field(default=None, metadata=_spec("path", _OUTPUT, short="o", auto=""))
     name: str = field(default="{stem}.foley", metadata=_spec("text", _NAME, metavar="TEMPLATE"))
+    creator: str = field(default=RenderSettings.creator, metadata=_spec("text", _CREATOR, metavar="NAME"))
+    source: str = field(default=RenderSettings.source, metadata=_spec("text", _SOURCE, metavar="NAME"))
     container: str = field(
         default="auto",
         metadata=_spec("text", "Container of the finished clips.", choices=("auto", "mp4", "mov", "mkv", "webm")),
@@ -167,6 +184,10 @@ class Settings:
     )
     takes: int = field(default=RenderSettings.takes, metadata=_spec("whole", _TAKES, minimum=1, maximum=99))
     stems: bool = field(default=RenderSettings.stems, metadata=_spec("switch", _STEMS))
+    stems_format: StemsFormat = field(
+        default=RenderSettings.stems_format,
+        metadata=_spec("text", _STEMS_FORMAT, choices=("pcm24", "float32")),
+    )
     loudness: str | None = field(
         default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")
     )
@@ -175,6 +196,10 @@ class Settings:
         metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
     )
     timeline: Path | None = field(default=None, metadata=_spec("path", _TIMELINE, auto="", metavar="FILE"))
+    timeline_paths: TimelinePaths = field(
+        default="absolute", metadata=_spec("text", _TIMELINE_PATHS, choices=("absolute", "relative", "url"))
+    )
+    aaf: AafMedia = field(default="link", metadata=_spec("text", _AAF, choices=("link", "embed")))
     markers: str | None = field(default=None, metadata=_spec("text", _MARKERS, choices=("none", "csv"), auto="none"))
     seams: Seams = field(
         default=RenderSettings.seams, metadata=_spec("text", _SEAMS, choices=("crossfade", "joint", "repair"))
@@ -214,6 +239,11 @@ class Settings:
     json: bool = field(default=False, metadata=_spec("switch", _JSON, once=True))
     quiet: bool = field(default=False, metadata=_spec("switch", "Nothing on stderr but errors.", short="q", once=True))
     verbose: int = field(default=0, metadata=_spec("whole", _VERBOSE, minimum=0, maximum=2, short="v"))
+
+    @property
+    def has_wavs(self) -> bool:
+        """Whether each take is a file of its own."""
+        return self.stems or self.takes > 1
 
     @property
     def composes(self) -> bool:

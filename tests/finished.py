@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from clips import write_clip
 from numpy.typing import NDArray
 
 from foleygen.audio.level import gain_db, target
-from foleygen.facts import Take, WindowFact, take_file
-from foleygen.media import bwf, timecode
-from foleygen.media.loudness import measure
+from foleygen.facts import Take, WindowFact, comment, take_file
+from foleygen.media import bwf
+from foleygen.media.mixdown import Level
 from foleygen.media.mux import mux
 from foleygen.media.probe import probe
 from foleygen.media.waveform import peaks
-from foleygen.pipeline import Job, Outcome
+from foleygen.pipeline import Job, Outcome, stems
 from foleygen.record import sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import Settings
@@ -59,8 +60,12 @@ def finish(
     rate: Fraction | int = 25,
     start: str | None = "01:00:00:00",
     own_sound: Sequence[int] = (),
+    level: float = 0.8,
 ) -> Made:
-    """``count`` pictures at ``rate`` from timecode ``start``, finished; take k begins at k tenths of a second."""
+    """``count`` pictures at ``rate`` from timecode ``start``, finished.
+
+    Take k begins at k tenths of a second, and has ``level`` / k as its peak.
+    """
     settings = settings or Settings(takes=takes)
     source = (source_folder or folder) / name
     source.parent.mkdir(parents=True, exist_ok=True)
@@ -69,11 +74,15 @@ def finish(
     info = probe(source)
     output = folder / f"{source.stem}.foley{source.suffix}"
     length = round(info.duration * RATE)
-    sounds = [bursts(length / RATE, k / 10, k / 10 + 1, level=0.8 / k) for k in range(1, takes + 1)]
-    made = [_take(output, k, sound, settings, info) for k, sound in enumerate(sounds, start=1)]
-    level = target(settings.loudness, settings.true_peak)
-    rule = None if level is None else partial(gain_db, target=level)
-    report = mux(info, [sounds[0]], RATE, output, audio=settings.audio, duck_db=settings.duck, level=rule)
+    sounds = [bursts(length / RATE, k / 10, k / 10 + 1, level=level / k) for k in range(1, takes + 1)]
+    made = [_take(output, k, sound, settings, info, weights) for k, sound in enumerate(sounds, start=1)]
+    wanted = target(settings.loudness, settings.true_peak)
+    rule = None if wanted is None else Level(partial(gain_db, target=wanted), wanted.true_peak_dbtp)
+    note = {"comment": comment("noise", settings.seed, 1)}
+    filed, known = bwf.filed([sounds[0]], RATE, length, settings.stems_format)
+    facts: dict[str, Any] = {"audio": settings.audio, "duck_db": settings.duck, "loudness": known}
+    report = mux(info, filed, RATE, output, **facts, level=rule, metadata=note)
+    made[0] = replace(made[0], gain_db=report.gain_db)
     outcome = Outcome(
         job=Job(info, output),
         seconds=0.5,
@@ -91,14 +100,17 @@ def finish(
     return Made(source, output, tuple(sounds))
 
 
-def _take(output: Path, number: int, sound, settings: Settings, info) -> Take:  # type: ignore[no-untyped-def]
+def _take(  # type: ignore[no-untyped-def]
+    output: Path, number: int, sound, settings: Settings, info, weights: Path
+) -> Take:
     wav = take_file(output, number) if settings.stems or settings.takes > 1 else None
-    if wav is not None:
-        reference, _ = timecode.time_reference(info)
-        facts = {"originator": "foleygen", "description": "", "coding_history": ""}
-        bwf.write(wav, [sound], RATE, len(sound), time_reference=reference, **facts)
-    loudness = measure([sound], RATE)
+    filed, loudness = bwf.filed([sound], RATE, len(sound), settings.stems_format)
     level = target(settings.loudness, settings.true_peak)
     gain = 0.0 if level is None else gain_db(loudness, level)[0]
     onsets = (number / 10, number / 10 + 1)
-    return Take(number, loudness, gain, onsets, peaks([sound], len(sound), 64), wav)
+    drawn = peaks([sound * 10 ** (filed.gain_db / 20)], len(sound), 64)
+    take = Take(number, loudness, filed.gain_db, gain, onsets, drawn, wav)
+    if wav is not None:
+        sounds = [stems.TakeSound(take, filed)]
+        list(stems.written(info, sounds, None, bundle.load(weights), settings.render_settings(1)))
+    return take

@@ -151,3 +151,16 @@ def test_what_cannot_be_timed_is_explained(
 ) -> None:
     assert app.run(["bench-ambience", *option]) == 2
     assert says in capfd.readouterr().err
+
+
+def test_the_sampler_is_timed_beside_the_release_s_order(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench-sampler", "--size", "T", "--steps", "1", "--rounds", "1"]
+    assert app.run([*arguments, "--json"]) == 0
+    measured = json.loads(capfd.readouterr().out)
+    assert measured["config"] == {"size": "T", "grid": "release", "steps": 1, "repeats": 1, "seed": 0}
+    assert measured["fp32_ratio"] == pytest.approx(measured["released_s"] / measured["fp32_s"])
+    assert measured["released_difference"] < 1e-3
+    assert app.run(arguments) == 0
+    shown = capfd.readouterr().out
+    assert "MDSGen-T, release grid, 1 steps" in shown
+    assert [line.split()[0] for line in shown.splitlines()[2:5]] == ["the", "fp32", "bf16"]

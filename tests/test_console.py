@@ -75,7 +75,7 @@ def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureF
     for second in range(25):
         clock.now = 100.0 + second
         view.show(progress(second / 25))
-    take = Take(1, Loudness(-30.0, None, -9.5), 7.0, (), (), None)
+    take = Take(1, Loudness(-30.0, None, -9.5), 0.0, 7.0, (), (), None)
     view.show(done(takes=(take, take)))
     view.show(done(loudness=UNMEASURED))
     assert capsys.readouterr().err.splitlines() == [

@@ -27,7 +27,7 @@ from foleygen.sampling.classifier import (
 )
 from foleygen.sampling.sampler import SamplerConfig, sample
 from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod, exact_times
-from foleygen.weights.published.diff_foley import unet_shapes
+from foleygen.weights.published.diff_foley import published_names
 
 GOLDEN = Path(__file__).parent / "golden"
 REDUCED = DiffFoleyConfig(model_channels=32, context_dim=96)
@@ -42,11 +42,8 @@ def arrays(name: str) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def model() -> DiffFoley:
     filled = fill(reduced_shapes("ldm"), "cavp")
-    renamed = {f"unet.{ours}": filled[f"model.diffusion_model.{key}"] for key, (ours, _) in unet_shapes(32, 96).items()}
     found = DiffFoley(REDUCED)
-    found.load_state_dict(
-        renamed | {key.replace("cond_stage_model", "condition"): filled[key] for key in filled if "cond_stage" in key}
-    )
+    found.load_state_dict({ours: filled[name] for ours, name in published_names(REDUCED).items()})
     return found.eval().requires_grad_(False)
 
 

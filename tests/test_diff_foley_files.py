@@ -19,8 +19,8 @@ from foleygen.errors import BundleError
 from foleygen.models.alignment import AlignmentClassifier, AlignmentConfig
 from foleygen.models.autoencoder import load_kl
 from foleygen.models.diff_foley import DiffFoley, DiffFoleyConfig
-from foleygen.weights.published.checkpoint import read_checkpoint
-from foleygen.weights.published.diff_foley import classifier_shapes, convert_classifier, convert_unet, unet_shapes
+from foleygen.weights.published.checkpoint import read_checkpoint, shapes_of
+from foleygen.weights.published.diff_foley import classifier_shapes, convert_classifier, convert_unet, published_names
 from foleygen.weights.published.kl import convert_kl
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,15 +28,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def test_published_names_and_shapes_are_what_is_asked_for() -> None:
     entries = json.loads((GOLDEN / "difffoley_ldm_keys.json").read_text())
-    prefix = "model.diffusion_model."
-    published = {
-        entry["key"].removeprefix(prefix): tuple(entry["shape"]) for entry in entries if entry["part"] == "unet"
-    }
-    ours = {key: shape for key, (_, shape) in unet_shapes(320, 768).items()}
-    assert len(published) == 686
-    assert ours == published
+    wanted = {entry["key"]: tuple(entry["shape"]) for entry in entries if entry["part"] in ("unet", "cond_stage")}
+    names, shapes = published_names(DiffFoleyConfig()), shapes_of(lambda: DiffFoley(DiffFoleyConfig()))
+    assert len(wanted) == 686 + 3
+    assert {names[key]: shape for key, shape in shapes.items()} == wanted
     judge = json.loads((GOLDEN / "alignment_classifier_keys.json").read_text())
-    shapes = classifier_shapes(128, 512)
+    shapes = classifier_shapes(AlignmentConfig())
     assert shapes == {entry["key"]: tuple(entry["shape"]) for entry in judge}
     assert sum(key.startswith("model.") for key in shapes) == 146
 

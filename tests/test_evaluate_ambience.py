@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -260,7 +261,8 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     bundle: Path, recordings: Path, tagger: Path, tmp_path: Path
 ) -> None:
     model = ("--model", bundle)
-    assert "'taste'" in str(refused(*model, "--what", "fill,taste"))
+    with pytest.raises(click.BadParameter, match="'taste' is not one of roundtrip, bandwidth, fill, tags"):
+        called("evaluate", "ambience", *model, "--what", "fill,taste")
     assert "--tagger" in refused(*model, "--what", "tags").remedy
     assert "manifest.tsv: does not exist" in str(refused(*model, "--recordings", tmp_path))
     assert "holds no training run" in str(refused(*model, "--tagger", tmp_path / "none"))

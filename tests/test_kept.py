@@ -490,6 +490,21 @@ def test_grafts_need_a_movie_at_the_end(tmp_path: Path) -> None:
     assert graft.cut(first, 9, whole=False) is None
 
 
+def test_boxes_and_lists_in_each_other_without_end_are_not_followed(tmp_path: Path) -> None:
+    boxes = b""
+    for _ in range(3000):
+        boxes = struct.pack(">I4s", len(boxes) + 8, b"mdia") + boxes
+    track = struct.pack(">I4s", len(boxes) + 8, b"trak") + boxes
+    (tmp_path / "a.mp4").write_bytes(struct.pack(">I4s", len(track) + 8, b"moov") + track)
+    assert moov.tracks(tmp_path / "a.mp4") == []
+    assert graft.cut(tmp_path / "a.mp4", 0, whole=False) is None
+    lists = b""
+    for _ in range(3000):
+        lists = struct.pack("<4sI4s", b"LIST", len(lists) + 4, b"hdrl") + lists
+    (tmp_path / "a.avi").write_bytes(struct.pack("<4sI4s", b"RIFF", len(lists) + 4, b"AVI ") + lists)
+    assert riff.clocks(tmp_path / "a.avi") == []
+
+
 AVI_SOUNDS = [
     ("libmp3lame", 48000),
     ("libmp3lame", 44100),

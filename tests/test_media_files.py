@@ -28,11 +28,16 @@ def test_wav_round_trip(tmp_path: Path, subtype: str, step: float) -> None:
     assert os.listdir(tmp_path) == ["a.wav"]
 
 
-def test_wav_is_24_bit_by_default_and_limits_instead_of_wrapping(tmp_path: Path) -> None:
-    wav.write(tmp_path / "a.wav", [np.array([2.0, -2.0, 0.0], np.float32)], 48000)
+def test_wav_is_24_bit_by_default_and_refuses_what_would_be_cut(tmp_path: Path) -> None:
+    wav.write(tmp_path / "a.wav", [np.array([1.0, -1.0, 0.0], np.float32)], 48000)
     assert soundfile.info(tmp_path / "a.wav").subtype == "PCM_24"
     found, _ = wav.read(tmp_path / "a.wav")
     assert found == pytest.approx([1, -1, 0], abs=1e-6)
+    loud = [np.array([2.0, -2.0, 0.0], np.float32)]
+    with pytest.raises(AssertionError):
+        wav.write(tmp_path / "b.wav", loud, 48000)
+    wav.write(tmp_path / "b.wav", loud, 48000, "FLOAT")
+    assert wav.read(tmp_path / "b.wav")[0] == pytest.approx([2, -2, 0])
 
 
 def test_no_sound_is_an_empty_file(tmp_path: Path) -> None:

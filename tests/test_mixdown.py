@@ -19,12 +19,13 @@ from foleygen.audio.level import LoudnessTarget, gain_db
 from foleygen.errors import ClipError
 from foleygen.media import own_sound
 from foleygen.media.loudness import measure
+from foleygen.media.mixdown import Level
 from foleygen.media.mux import mux
 from foleygen.media.probe import ClipInfo, probe
 
 RATE = 48000
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-EBU = partial(gain_db, target=LoudnessTarget(-23, -1))
+EBU = Level(partial(gain_db, target=LoudnessTarget(-23, -1)), -1)
 
 
 def noise(channels: int, seconds: float, rms: float, seed: int = 0) -> NDArray[np.float32]:
@@ -63,7 +64,8 @@ def heard(path: Path) -> NDArray[np.float32]:
         for frame in container.decode(audio=0):
             samples = frame.to_ndarray()
             if samples.dtype != np.float32:
-                samples = samples.reshape(-1, frame.layout.nb_channels).T / np.float32(2**31)
+                full = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+                samples = samples.reshape(-1, frame.layout.nb_channels).T / full
             blocks.append(samples)
     return np.concatenate(blocks, axis=1)
 
@@ -174,7 +176,7 @@ def test_a_loud_mix_is_lowered_not_clipped(tmp_path: Path) -> None:
     assert any("the mix was lowered by" in warning for warning in report.warnings)
     found = heard(tmp_path / "out.mov")
     peak = measure([found], RATE, 2).true_peak_dbtp
-    assert peak == pytest.approx(-1, abs=0.02)
+    assert peak == pytest.approx(-1.03, abs=0.01)
     # What is left without the own sound under one gain is the Foley under one gain: nothing was bent.
     factors, *_ = np.linalg.lstsq(np.stack([own[0], foley], 1), found[0], rcond=None)
     np.testing.assert_allclose(factors[0] * own[0] + factors[1] * foley, found[0], atol=1e-4)
@@ -268,3 +270,20 @@ def test_lossy_containers_get_the_mix_too(tmp_path: Path) -> None:
     found = heard(tmp_path / "out.mp4")
     assert found.shape[0] == 2
     assert 0 <= found.shape[1] - report.samples_48k < 1024
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".webm", ".ts", ".mkv"])
+@pytest.mark.parametrize("audio", ["replace", "mix"])
+def test_no_delivered_track_is_above_the_ceiling_as_it_is_decoded(tmp_path: Path, suffix: str, audio: str) -> None:
+    """Sharp noise that the models' loudest windows are like; lossy encoders lift its peaks."""
+    clip = voiced(tmp_path / "a.mov", noise(1, 3, 0.4))
+    if suffix == ".webm":
+        clip = probe(write_clip(tmp_path / "a.webm", 45, 15, codec="libvpx"))
+    foley = 6 * clicks(3, 0.2, 1, 2) + noise(1, 3, 0.3, seed=3)[0]
+    report = mux(clip, [foley], RATE, tmp_path / f"out{suffix}", audio=audio)
+    found = measure([heard(tmp_path / f"out{suffix}")[:1]], RATE)
+    assert found.true_peak_dbtp <= -1 + 0.001
+    assert found.true_peak_dbtp > -4, "by little more than it takes"
+    assert report.loudness.true_peak_dbtp == pytest.approx(found.true_peak_dbtp, abs=0.02)
+    assert report.loudness.integrated_lufs == pytest.approx(found.integrated_lufs, abs=0.05)
+    assert any("was lowered by" in warning for warning in report.warnings)

@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -29,7 +31,8 @@ from foleygen.batch.discover import Clip, discover
 from foleygen.batch.events import ENDS, ClipFailed, ClipSkipped, Event, Loading, Opened
 from foleygen.batch.plan import Planned
 from foleygen.cli import app
-from foleygen.errors import SetupError
+from foleygen.errors import Interrupted, SetupError
+from foleygen.farm import cluster as cluster_module
 from foleygen.farm import ray_pool
 from foleygen.farm.actor import ClipActor
 from foleygen.farm.ray_pool import TRIES, Desk, Share, share_of
@@ -151,6 +154,52 @@ def test_an_address_that_is_none(
     make_clip(tmp_path / "a.mp4")
     assert app.run(["add-sound", str(tmp_path), "--ray", address]) == 2
     assert "is neither auto nor HOST:PORT" in capsys.readouterr().err
+
+
+def test_a_head_that_was_stopped_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ray keeps the address of a head that a signal has ended."""
+    with socket.socket() as closed, socket.socket() as alive:
+        closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        alive.bind(("127.0.0.1", 0))
+        alive.listen()
+        dead, living = (f"127.0.0.1:{one.getsockname()[1]}" for one in (closed, alive))
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"{dead}\n")
+        monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+        services = SimpleNamespace(find_gcs_addresses=lambda: {living, dead})
+        ray = SimpleNamespace(_private=SimpleNamespace(services=services))
+        assert cluster_module._known(ray)[0] == dead
+        assert set(cluster_module._known(ray)) == {dead, living}
+        assert cluster_module._answering([dead, living]) == living
+        assert cluster_module._answering([dead, "nonsense", "host:99999999"]) is None
+    assert f"no cluster answers at {dead} any more" in caplog.text
+
+
+@pytest.mark.parametrize("found", [Interrupted(signal.SIGINT), SetupError("no cluster", "start one")])
+def test_waiting_for_a_cluster_ends_at_once(found: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes connections need not be a cluster; Ray itself would go on asking, and hear no signal."""
+    asked = threading.Event()
+    done = threading.Event()
+
+    def init(**options: object) -> None:
+        asked.set()
+        done.wait(60)
+
+    if isinstance(found, Interrupted):
+
+        def interrupting(thread: threading.Thread, timeout: float | None = None) -> None:
+            assert asked.wait(10)
+            raise found
+
+        monkeypatch.setattr(threading.Thread, "join", interrupting)
+    else:
+        monkeypatch.setattr(cluster_module, "JOIN_S", 0.0)
+    errors = (Interrupted, cluster_module._UnansweredError)
+    with pytest.raises(errors):
+        cluster_module._join(SimpleNamespace(init=init, exceptions=SimpleNamespace(RayError=OSError)), "host:1")
+    done.set()
 
 
 def test_an_actor_refuses_a_machine_that_does_not_fit(tmp_path: Path) -> None:

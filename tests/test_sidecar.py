@@ -68,7 +68,7 @@ def test_the_schema_is_strict(shared: Made) -> None:
 
 def test_it_says_what_was_made(shared: Made, random_bundle: Path) -> None:
     document = written(shared)
-    assert document["schema"] == SCHEMA["properties"]["schema"]["const"] == 2
+    assert document["schema"] == SCHEMA["properties"]["schema"]["const"] == 3
     assert document["source"] == "shot.mov"
     assert document["timecode"] == "01:00:00:00"
     assert document["frame_rate"] == "25"

@@ -68,6 +68,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+def uncircled(content: bytes) -> bytes:
+    """The wavs say which of them is in the clip."""
+    return content.replace(b"<CIRCLED>TRUE</CIRCLED> ", b"<CIRCLED>FALSE</CIRCLED>")
+
+
 # Picking
 
 
@@ -88,6 +93,22 @@ def test_it_goes_back_and_forth(made: Made) -> None:
         assert sidecar.load(made.output).picked == number
 
 
+def test_the_first_take_again_is_the_file_of_the_run(tmp_path: Path, random_bundle: Path) -> None:
+    for name, settings in (("a.mov", Settings(takes=2)), ("b.mp4", Settings(takes=2, loudness="ebu"))):
+        made = finish(tmp_path, random_bundle, name=name, settings=settings, takes=2, level=3.0)
+        before = contents(tmp_path)
+        takes.pick(made.output, 2)
+        assert contents(tmp_path)[made.output.name] != before[made.output.name]
+        takes.pick(made.output, 1)
+        assert contents(tmp_path) == before
+
+
+def test_the_wavs_say_which_take_the_clip_has(made: Made) -> None:
+    takes.pick(made.output, 2)
+    circled = [b"<CIRCLED>TRUE</CIRCLED>" in take_file(made.output, k).read_bytes() for k in (1, 2, 3)]
+    assert circled == [False, True, False]
+
+
 def test_the_same_batch_again_leaves_it_alone(made: Made, random_bundle: Path) -> None:
     takes.pick(made.output, 2)
     assert fit.judge(made.output, expected(made, random_bundle, Settings(takes=3))).reason is None
@@ -100,7 +121,7 @@ def test_only_the_finished_clip_its_sidecar_and_its_markers_change(made: Made) -
     takes.pick(made.output, 2)
     after = contents(made.output.parent)
     assert before.keys() == after.keys()
-    changed = {name for name in before if before[name] != after[name]}
+    changed = {name for name in before if uncircled(before[name]) != uncircled(after[name])}
     assert changed == {"shot.foley.mov", "shot.foley.json", "shot.foley.markers.csv"}
     assert b"0.200000" in after["shot.foley.markers.csv"]
     old, new = (json.loads(files["shot.foley.json"]) for files in (before, after))

@@ -170,7 +170,7 @@ def test_a_take_is_what_it_is_by_itself_and_has_its_stem(tmp_path: Path, engine:
     single = run_one(clip, tmp_path / "second", engine, take=2, stems=True, batch_size=3)
     assert single.takes[0].stem is not None
     assert single.takes[0].stem.name == "clip.foley.t02.wav"
-    assert single.takes[0].stem.read_bytes() == (tmp_path / "clip.foley.t02.wav").read_bytes()
+    assert np.array_equal(words(single.takes[0].stem), words(tmp_path / "clip.foley.t02.wav"))
     samples = words(single.takes[0].stem)
     assert len(samples) == round(info.duration * 48000)
     assert np.array_equal(samples / 2**31, decoded_sound(single.job.output)[0]), "the track is the stem, bit for bit"
@@ -182,7 +182,8 @@ def test_a_stem_is_the_track_before_any_gain(tmp_path: Path, engine: Watched, cl
     track = [soundtrack(info, engine, settings())]
     expected = tmp_path / "expected.wav"
     total = round(info.duration * 48000)
-    bwf.write(expected, track, SAMPLE_RATE, total, time_reference=0, originator="", description="", coding_history="")
+    filed, _ = bwf.filed(track, SAMPLE_RATE, total)
+    bwf.write(expected, filed, time_reference=0, originator="", description="", coding_history="")
     stem = outcome.takes[0].stem
     assert stem is not None
     assert np.array_equal(words(stem), words(expected))
@@ -403,11 +404,11 @@ class Countdown(threading.Event):
         return self.count < 0
 
 
-@pytest.mark.parametrize("count", range(5))
+@pytest.mark.parametrize("count", range(7))
 def test_a_stop_in_the_middle_of_a_delivery_leaves_nothing(
     tmp_path: Path, engine: Watched, clip: Path, count: int
 ) -> None:
-    """Two takes are measured, then two stems and the clip written: five passes over a sound of one chunk."""
+    """Two takes are measured and drawn, then two stems and the clip written: seven passes over a sound of one chunk."""
     track = Track(job(clip, tmp_path / "out"), SAMPLE_RATE)
     asked = settings(takes=2)
     track.plan(pictures.choose_windows(track.job.info, engine, asked), asked)
@@ -416,7 +417,7 @@ def test_a_stop_in_the_middle_of_a_delivery_leaves_nothing(
     with pytest.raises(Stopped):
         deliver(track, engine, asked, Countdown(count), unheard)
     assert names(tmp_path / "out") == []
-    deliver(track, engine, asked, Countdown(5), unheard)
+    deliver(track, engine, asked, Countdown(7), unheard)
     assert len(names(tmp_path / "out")) == 3
     track.close()
 

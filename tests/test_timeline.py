@@ -65,7 +65,8 @@ def test_pictures_are_in_order_on_a_track_of_their_own(read: otio.schema.Timelin
     assert [len(track) for track in read.tracks] == [3, 3]
     for clip, sound in zip(picture, foley, strict=True):
         assert clip.duration() == sound.duration()
-    assert [clip.duration().value for clip in picture] == [50, 50, 50]
+    assert [clip.duration().value for clip in picture] == [50, 41, 52], "whole pictures at 25 of what each has"
+    assert {clip.duration().rate for clip in picture} == {25}
 
 
 def test_the_clips_keep_their_clocks(read: otio.schema.Timeline) -> None:
@@ -156,9 +157,13 @@ def test_the_storyline_lies_on_pictures(tree: ET.Element) -> None:
 def test_the_takes_hang_below_their_picture(tree: ET.Element, batch: list[Made]) -> None:
     (spine,) = tree.iter("spine")
     for clip, made in zip(spine, batch, strict=True):
-        takes = clip.findall("asset-clip")
-        assert [take.get("lane") for take in takes] == [str(-lane) for lane in range(1, len(made.sounds) + 1)]
-        assert [take.get("enabled") for take in takes] == ["1", *["0"] * (len(takes) - 1)]
+        auditions = clip.findall("audition")
+        assert [audition.get("lane") for audition in auditions] == (["-1"] if len(made.sounds) > 1 else [])
+        takes = (auditions or [clip])[0].findall("asset-clip")
+        assert [str(take.get("name")).split(":")[0] for take in takes] == [
+            f"take {k}" for k in range(1, len(made.sounds) + 1)
+        ]
+        assert {take.get("audioRole") for take in takes} == {"effects.foley"}
         assert {time(take.get("offset")) for take in takes} == {time(clip.get("start"))}
         assets = {asset.get("id"): asset for asset in tree.iter("asset")}
         for take in takes:
@@ -172,13 +177,14 @@ def test_the_takes_hang_below_their_picture(tree: ET.Element, batch: list[Made])
 def test_markers_are_on_the_take_that_is_heard(tree: ET.Element) -> None:
     for clip in tree.iter("asset-clip"):
         markers = clip.findall("marker")
-        assert len(markers) == (2 if clip.get("lane") == "-1" else 0)
+        assert len(markers) == (2 if str(clip.get("name")).startswith("take 1:") else 0)
+        assert [marker.get("note") for marker in markers] == ["0.100 s", "1.100 s"][: len(markers)]
         for marker, seconds in zip(markers, (0.1, 1.1), strict=False):
             late = time(marker.get("start")) - time(clip.get("start"))
             assert seconds - time(marker.get("duration")) < late <= seconds
 
 
-ORDER = ("conform-rate", "adjust-volume", "asset-clip", "marker")
+ORDER = ("conform-rate", "adjust-volume", "audition", "asset-clip", "marker")
 
 
 def test_children_come_in_the_order_of_the_format(tree: ET.Element) -> None:
@@ -195,9 +201,9 @@ def test_times_are_exact(value: Fraction) -> None:
 # What is refused, and when
 
 
-@pytest.mark.parametrize("name", ["reel.edl", "reel", "reel.xml", "reel.otioz"])
+@pytest.mark.parametrize("name", ["reel.ale", "reel", "reel.otioz"])
 def test_an_unknown_kind_is_refused_before_any_work(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"ends in \.otio or \.fcpxml"):
+    with pytest.raises(UsageError, match=r"ends in \.otio, \.fcpxml, \.xml, \.edl or \.aaf"):
         timeline.check(tmp_path / name)
 
 
@@ -210,7 +216,7 @@ def test_a_stranger_stays(tmp_path: Path, batch: list[Made]) -> None:
     assert path.read_text() == "<fcpxml version='1.10'/>"
 
 
-@pytest.mark.parametrize("suffix", [".otio", ".fcpxml"])
+@pytest.mark.parametrize("suffix", [".otio", ".fcpxml", ".xml", ".edl", ".aaf"])
 def test_a_timeline_is_written_again(tmp_path: Path, batch: list[Made], suffix: str) -> None:
     path = tmp_path / f"reel{suffix}"
     timeline.write(path, [])

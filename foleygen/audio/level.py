@@ -29,6 +29,8 @@ TRUE_PEAK_DBTP = -1.0
 """Ceiling for a target that is a number (EBU R 128's)."""
 _SLACK_DB = 0.005
 """Differences that nobody is told of."""
+_MARGIN_DB = 0.03
+"""True peak meters differ by as much: a track that ends at its ceiling ends that far under it."""
 
 
 def target(text: str | None, true_peak: float | None = None) -> LoudnessTarget | None:
@@ -52,12 +54,12 @@ def gain_db(loudness: Loudness, target: LoudnessTarget) -> tuple[float, str | No
     integrated, peak = loudness.integrated_lufs, loudness.true_peak_dbtp
     if peak is None:
         return 0.0, "is silent, so its level was left as it is"
-    headroom = target.true_peak_dbtp - peak
+    headroom = told(target.true_peak_dbtp - peak - _MARGIN_DB)
     if integrated is None:
         gain = min(0.0, headroom)
         done = f"was lowered by {-gain:.1f} dB for its peaks" if gain < 0 else "was left as it is"
         return gain, f"is too short or too quiet to measure its loudness, so its level {done}"
-    wanted = target.lufs - integrated
+    wanted = told(target.lufs - integrated)
     if wanted <= headroom + _SLACK_DB:
         return min(wanted, headroom), None
     reached = integrated + headroom
@@ -65,6 +67,11 @@ def gain_db(loudness: Loudness, target: LoudnessTarget) -> tuple[float, str | No
         f"is at {reached:.1f} LUFS instead of {target.lufs:g}: "
         f"more gain would lift its true peak above {target.true_peak_dbtp:g} dBTP"
     )
+
+
+def told(gain_db: float) -> float:
+    """A gain as it is told and applied: in thousandths of a dB, never upwards."""
+    return math.floor(gain_db * 1000 + 1e-6) / 1000
 
 
 def _number(text: str) -> float:

@@ -14,7 +14,7 @@ from foleygen.facts import MARK
 from foleygen.settings import RenderSettings, Settings
 from foleygen.strict import did_you_mean
 
-FIELDS = ("stem", "ext", "seed", "take", "model")
+FIELDS = ("stem", "ext", "seed", "take", "model", "catid", "creator", "source")
 NAME_BYTES = 255
 """Longest file name of the usual file systems."""
 
@@ -51,8 +51,13 @@ def check_template(template: str) -> None:
 
 def output_name(template: str, clip: Path, settings: Settings) -> str:
     """The file name of the finished clip, suffix included; ``template`` has passed check_template."""
+    # The Universal Category System parts a name at its underlines and hyphens: no field has any of its own.
+    parted = _apart if "{catid}" in template else str
     values = {
-        "stem": clip.stem,
+        "stem": parted(clip.stem),
+        "catid": RenderSettings.cat_id,
+        "creator": parted(settings.creator),
+        "source": parted(settings.source),
         "ext": clip.suffix.removeprefix("."),
         "seed": settings.seed,
         "take": RenderSettings.take,
@@ -65,6 +70,10 @@ def output_name(template: str, clip: Path, settings: Settings) -> str:
     if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
         raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
     return stem + output_suffix(clip, settings)
+
+
+def _apart(text: str) -> str:
+    return " ".join(text.replace("_", " ").replace("-", " ").split())
 
 
 def output_suffix(clip: Path, settings: Settings) -> str:

@@ -38,7 +38,7 @@ def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work 
     if settings.timeline is not None:
         from foleygen.record.timeline import timeline
 
-        timeline.check(settings.timeline)
+        timeline.check(settings.timeline, settings.has_wavs)
     if choice.shard is not None and not settings.dry_run:
         summary.forget(choice.folder, choice.shard)
     batch = _Batch(settings, report, listen)
@@ -116,7 +116,7 @@ def _write_timeline(choice: Choice, settings: Settings, report: Report) -> None:
     if settings.timeline is not None and outputs and not settings.dry_run:
         from foleygen.record.timeline import timeline
 
-        timeline.write(settings.timeline, outputs)
+        timeline.write(settings.timeline, outputs, timeline.Options(settings.timeline_paths, settings.aaf))
         report.timeline = settings.timeline
 
 

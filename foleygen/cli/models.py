@@ -127,17 +127,29 @@ def _picture_facts(found: Bundle) -> list[tuple[str, str]]:
     ]
 
 
+def _making_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How a bundle is made: the fields of presets.Making."""
+    for name, text in (
+        ("--as-published", "diff-foley: also with the demo's error, by which all sounds 5.5 semitones too low."),
+        ("--half", "Keep the weights in half precision, which takes half the room."),
+    ):
+        command = click.option(name, is_flag=True, help=text)(command)
+    return command
+
+
 @models.command()
 @click.argument("model", metavar="NAME")
 @click.option("--accept-licence", is_flag=True, help="You have read the notice, and the use you make is allowed by it.")
 @click.option("--link", "links", metavar="FILE=URL", multiple=True, help="Where a file is that has no public place.")
-def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
+@_making_options
+def fetch(model: str, accept_licence: bool, links: tuple[str, ...], **how: bool) -> None:
     """Fetch published weights and make them a bundle; the only command that uses the network.
 
     The names, places and licences of the files are shown first. Needs pip install 'foleygen[base]'.
 
     \b
-    Example:
+    Examples:
+      foleygen models fetch diff-foley --accept-licence --half
       foleygen models fetch base --accept-licence --link mdsgen=https://drive.google.com/uc?id=...
     """
     from foleygen.cli.terminal.streams import write_note, write_result
@@ -149,7 +161,8 @@ def fetch(model: str, accept_licence: bool, links: tuple[str, ...]) -> None:
     def told(item: CatalogueFile, state: str) -> None:
         write_note(f"{item.folder}/{item.file}: {state}")
 
-    write_result(str(fetching.install(model, accept_licence=accept_licence, links=given, on_file=told)))
+    chosen = presets.Making(**how)
+    write_result(str(fetching.install(model, accept_licence=accept_licence, links=given, on_file=told, how=chosen)))
 
 
 def _link(text: str) -> tuple[str, str]:
@@ -176,14 +189,16 @@ def _ingredient_options(command: Callable[..., None]) -> Callable[..., None]:
 @models.command("import")
 @click.argument("preset", type=click.Choice([row.name for row in presets.PRESETS if row.make is not None]))
 @_ingredient_options
+@_making_options
 @click.option("-o", "--output", type=_PATH, metavar="DIR", help="The bundle's folder; else the user's data folder.")
-def import_weights(preset: str, output: Path | None, **given: Path | None) -> None:
+def import_weights(preset: str, output: Path | None, half: bool, as_published: bool, **given: Path | None) -> None:
     """Make a bundle from published weight files that are on this machine already.
 
     Every key and shape is checked; pickles are read without running code in them, once.
 
     \b
     Examples:
+      foleygen models import diff-foley --cavp cavp_epoch66.ckpt --ldm ldm_epoch240.ckpt --half
       foleygen models import base --cavp cavp_epoch66.ckpt --mdsgen mdsgen_audioldm.pt --audioldm audioldm-s-full-v2/
       foleygen models import paper --cavp cavp_epoch66.ckpt --mdsgen my_paper_grid.pt --vae sd-v1/vae/
     """
@@ -191,16 +206,16 @@ def import_weights(preset: str, output: Path | None, **given: Path | None) -> No
     from foleygen.weights import store
 
     chosen = presets.preset(preset)
-    assert chosen.make is not None
     write_note(chosen.published.notice())
-    files = {item.name: _needed(given[item.name], f"--{item.name}", preset) for item in chosen.ingredients}
-    write_result(str(chosen.make(files, output or store.folder_of(chosen)).path))
-
-
-def _needed(path: Path | None, option: str, preset: str) -> Path:
-    if path is None:
-        raise UsageError(f"the preset {preset!r} needs {option}", "name the files that you have")
-    return path
+    files = {item.name: path for item in chosen.ingredients if (path := given.pop(item.name)) is not None}
+    for item in chosen.ingredients:
+        if item.name not in files and not item.optional:
+            raise UsageError(f"the preset {preset!r} needs --{item.name}", "name the files that you have")
+    for name, path in given.items():
+        if path is not None:
+            raise UsageError(f"the preset {preset!r} has no use for --{name}", "leave it out")
+    how = presets.Making(half, as_published)
+    write_result(str(chosen.made(files, output or store.folder_of(chosen), how).path))
 
 
 @models.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import ENGINE, TALK, load_settings, settings_options
-from foleygen.errors import SetupError, UsageError
+from foleygen.errors import SetupError, UsageError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +70,9 @@ def preview(
     """
     from foleygen.batch.worker import load_bundle, load_engine
     from foleygen.cli.terminal.plots import preview_rows
-    from foleygen.cli.terminal.streams import draw, write_result
+    from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.media import wav
+    from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
     from foleygen.pipeline import render_window
 
@@ -83,7 +85,11 @@ def preview(
     result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
-    wav.write(sound, [result.samples], result.sample_rate)
+    samples, note = under_ceiling(result.samples, result.sample_rate)
+    if note is not None and not settings.quiet:
+        write_note(f"{printable(clip)}: {note}")
+    result = replace(result, samples=samples)
+    wav.write(sound, [samples], result.sample_rate)
     _write_movie(movie, info, at, result)
     heard = len(result.samples) / result.sample_rate
     draw(settings, lambda width: preview_rows(result.motion, result.samples, result.mel, at, heard, width))

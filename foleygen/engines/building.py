@@ -24,6 +24,7 @@ from foleygen.errors import BundleError
 from foleygen.models.alignment import AlignmentClassifier, AlignmentConfig
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.models.blank import Blank
+from foleygen.models.cues import CueAdapter, CueAdapterConfig
 from foleygen.models.diff_foley import DiffFoley, DiffFoleyConfig
 from foleygen.models.diffusion import DiffusionModel
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
@@ -85,9 +86,11 @@ FAMILIES: dict[str, Family] = {
 
 
 def diffusion_of(spec: Bundle, device: str = "cpu", dtype: torch.dtype = torch.float32) -> DiffusionModel:
-    """The transformer with its weights, of whichever family, for the sampler."""
-    model: Any = _transformer(spec).to(device, dtype)
-    made: DiffusionModel = model
+    """The transformer with its weights, of whichever family, for the sampler; with its adapter of cues, if any."""
+    model: Any = _transformer(spec)
+    if spec.cues is not None:
+        model.cues = cue_adapter_of(spec)
+    made: DiffusionModel = model.to(device, dtype)
     return made
 
 
@@ -111,6 +114,27 @@ def _transformer(spec: Bundle) -> nn.Module:
     if family.spare is not None and not any(name.startswith(f"{family.spare}.") for name in weights):
         setattr(model, family.spare, nn.ModuleList())
     return _filled(model, weights, spec.path)
+
+
+def cue_adapter_of(spec: Bundle) -> CueAdapter | None:
+    """The adapter of cues and words with its weights; None if the bundle has none."""
+    if spec.cues is None:
+        return None
+    config = _config(TransformerConfig, spec.path, "transformer", spec.transformer_options)
+    if spec.transformer_kind != "mdsgen" or config.conditioning != "aligned":
+        raise BundleError(f"{spec.path}: its transformer hears one vector a window", "remove the section cues")
+    sizes = CueAdapterConfig(
+        families=len(spec.cues.families),
+        materials=len(spec.cues.materials),
+        condition_size=config.hidden_size,
+        columns=config.columns,
+        frames_per_column=config.num_features // config.columns,
+        sub_steps=spec.cues.sub_steps,
+        hidden_size=spec.cues.hidden_size,
+        blend_size=spec.cues.blend_size,
+    )
+    weights = tensors(spec, "cues")
+    return _filled(_sized(CueAdapter, spec.path, weights, sizes), weights, spec.path)
 
 
 def autoencoder_of(spec: Bundle) -> PatchAutoencoder | KLAutoencoder:

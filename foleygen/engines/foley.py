@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, vocoder_of
+from foleygen.engines.cues import behind, grid_of, words_of
 from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
 from foleygen.engines.turns import Turns
 from foleygen.errors import BundleError
+from foleygen.features.cues import CueGrid, CueTrack, Words
 from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.diffusion import Condition, DiffusionModel
 from foleygen.models.patch_autoencoder import PatchAutoencoder
@@ -99,19 +101,53 @@ class Engine:
         guidance: float | None = None,
         on_step: Callable[[int, int], None] | None = None,
         classifier_guidance: float | None = None,
+        tracks: Sequence[CueTrack | None] | None = None,
     ) -> Tensor:
-        """Sampled latents (N, Z, H, W) for features (N, F, C); row i is the noise of ``keys[i]`` made sound."""
-        config, noise = self._sampling(keys, steps, guidance)
-        return sample(self.led(classifier_guidance), Condition(features).to(self.device), noise, config, on_step)
+        """Sampled latents (N, Z, H, W) for features (N, F, C); row i is the noise of ``keys[i]`` made sound.
+
+        ``tracks[i]`` says what row i is told; None is nothing. Without a ``guidance`` each row follows the bundle's
+        for rows that are told something, or for those that are not.
+        """
+        given = list(tracks or [None] * len(keys))
+        told = [row for row, track in enumerate(given) if track is not None]
+        silent = [row for row, track in enumerate(given) if track is None]
+        model, made = self.led(classifier_guidance), dict[int, Tensor]()
+        for rows in filter(None, (told, silent)):
+            config, noise = self._sampling([keys[row] for row in rows], steps, guidance, rows is told)
+            condition = self._condition(features[rows], [given[row] for row in rows])
+            made.update(zip(rows, sample(model, condition, noise, config, on_step), strict=True))
+        return torch.stack([made[row] for row in range(len(keys))])
+
+    @property
+    def cue_grid(self) -> CueGrid | None:
+        """The frames that tracks are written on; None if the bundle cannot be told anything."""
+        return None if self.bundle.cues is None else grid_of(self.bundle)
+
+    @property
+    def words(self) -> Words | None:
+        """What the bundle can be told; None if that is nothing."""
+        return words_of(self.bundle)
+
+    @property
+    def cue_guidance(self) -> float | None:
+        """The guidance of windows that are told something."""
+        return None if self.bundle.cues is None else self.bundle.cues.guidance_scale
+
+    def _condition(self, features: Tensor, tracks: Sequence[CueTrack | None]) -> Condition:
+        """Features (N, F, C) and what is told beside them, on the device: a track for all windows, or none."""
+        told = [track for track in tracks if track is not None]
+        return Condition(features, behind(self.bundle, told) if told else None).to(self.device)
 
     def _sampling(
-        self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None
+        self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None, told: bool = False
     ) -> tuple[SamplerConfig, Tensor]:
-        """How to sample, and the noise (N, Z, H, W) of the windows."""
+        """How to sample, and the noise (N, Z, H, W) of the windows, which are ``told`` something or not."""
+        usual = self.cue_guidance if told else None
+        usual = self.defaults.guidance_scale if usual is None else usual
         config = replace(
             self.defaults,
             num_inference_steps=steps or self.defaults.num_inference_steps,
-            guidance_scale=self.defaults.guidance_scale if guidance is None else guidance,
+            guidance_scale=usual if guidance is None else guidance,
         )
         noise = torch.stack([key.noise(self._transformer.latent_shape) for key in keys])
         return config, noise.to(self.device)
@@ -128,14 +164,15 @@ class Engine:
         guidance: float | None = None,
         on_step: Callable[[int, int], None] | None = None,
         classifier_guidance: float | None = None,
+        tracks: Sequence[CueTrack] | None = None,
     ) -> tuple[Tensor, Tie]:
         """Latents of consecutive windows of one clip, each ``shared`` latent columns into the one before.
 
         They agree where they overlap, also with the group that left ``tie``; ``rows`` of them at a time go through
-        the model. Otherwise as ``latents``.
+        the model. Otherwise as ``latents``, but ``tracks`` are given for all windows or none.
         """
-        config, noise = self._sampling(keys, steps, guidance)
-        condition = Condition(features).to(self.device)
+        config, noise = self._sampling(keys, steps, guidance, bool(tracks))
+        condition = self._condition(features, tracks or [None] * len(keys))
         return joint.sample(self.led(classifier_guidance), condition, noise, shared, config, tie, rows, on_step)
 
     def joint_overlap(self, overlap: int) -> int:
@@ -166,7 +203,7 @@ class Engine:
         """Samples (N, S) on the CPU, cut to the window's length."""
         generators = [key.phase() for key in keys]
         samples = self.vocoder(mels, generators)
-        return samples[:, : self.bundle.window_samples].float().clamp(-1, 1).cpu()
+        return samples[:, : self.bundle.window_samples].float().cpu()
 
     @torch.inference_mode()
     def joint_sounds(
@@ -189,6 +226,6 @@ class Engine:
         for mel, key in zip(mels, keys, strict=True):
             begun = before[-overlap:].to(self.device) if before is not None else None
             made = self.vocoder(mel[None], [key.phase()], begun)[0, : self.bundle.window_samples]
-            before = made.float().clamp(-1, 1).cpu()
+            before = made.float().cpu()
             sounds.append(before)
         return torch.stack(sounds)

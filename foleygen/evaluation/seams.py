@@ -254,7 +254,7 @@ def _runs(windows: Sequence[Window]) -> list[list[Window]]:
 
 def _stitched(clip: LongClip, sounds: Sequence[torch.Tensor], correlated: bool) -> NDArray[np.float32]:
     stitcher = Stitcher(clip.total, clip.windows, correlated)
-    return np.concatenate([stitcher.push(window.index, sounds[window.index]) for window in clip.windows]).clip(-1, 1)
+    return np.concatenate([stitcher.push(window.index, sounds[window.index]) for window in clip.windows])
 
 
 def _cut(clip: LongClip, sounds: Sequence[torch.Tensor]) -> NDArray[np.float32]:
@@ -287,7 +287,7 @@ def _repaired(
         events = [float(onset) - found.begin / rate for onset in onsets]
         better = repair.repaired(composer, samples[stretch], rate, found, events, ask)
         if better is not None:
-            samples[stretch] = better.clip(-1, 1)
+            samples[stretch] = better
     return samples
 
 

@@ -128,7 +128,7 @@ def compare(
                 since = time.process_time()
                 samples = vocoder(given, [generator])
                 times[name].append(time.process_time() - since)
-                found[name] = samples[0].clamp(-1, 1).numpy()
+                found[name] = samples[0].numpy()
         voicings.append(Voicing(sound, found))
         if on_sound is not None:
             on_sound(number + 1, len(sounds))

@@ -1,9 +1,12 @@
-"""Broadcast wav files (EBU Tech 3285) for editors: 48 kHz, 24 bit, mono, at their place in the day."""
+"""Broadcast wav files (EBU Tech 3285) for editors: 48 kHz, mono, at their place in the day, and never cut."""
 
 from __future__ import annotations
 
+import math
+import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,61 +14,176 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
-from foleygen.facts import SAMPLE_RATE
-from foleygen.media.containers import Container, created, disk_errors
+from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
+from foleygen.media import ixml, wav_chunks
+from foleygen.media.ixml import Slate
+from foleygen.media.loudness import measure
+from foleygen.media.mixdown import safe
 from foleygen.media.resample import resampled
-from foleygen.media.soundtrack import Soundtrack
+from foleygen.media.wav_chunks import Mark, WaveFormat
+from foleygen.settings import StemsFormat
 
+Samples = NDArray[np.float32]
+FORMS = {"pcm24": WaveFormat(wav_chunks.PCM, 24, SAMPLE_RATE), "float32": WaveFormat(wav_chunks.FLOAT, 32, SAMPLE_RATE)}
 DESCRIPTION_LENGTH = 256
 ORIGINATOR_LENGTH = 32
-_KIND = Container(".wav", "wav", "pcm_s24le")
-_OPTIONS = {
-    "write_bext": "1",
-    # Beyond 4 GB the sizes are 64 bits wide (EBU Tech 3306); below, the file is plain.
-    "rf64": "auto",
-    # Without the name and version of the muxer.
-    "fflags": "+bitexact",
-}
+BLOCK = 1 << 16
+"""Samples to a chunk, here as where a wav is read: what listens to either hears the same."""
+_FULL = 2.0**23
+_NOT_KNOWN = 0x7FFF
+"""What Tech 3285 writes for a level that nobody measured."""
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A sound as a file keeps it: at 48 kHz, under ``gain_db``, of the file's precision; chunks (BLOCK,) float32.
+
+    Iterating goes over ``sound`` anew. Reading the file gives the same samples in the same chunks.
+    """
+
+    sound: Iterable[Samples]
+    sample_rate: int
+    """Hz of ``sound``."""
+    samples: int
+    """At 48 kHz."""
+    form: StemsFormat = "pcm24"
+    gain_db: float = 0.0
+
+    def __iter__(self) -> Iterator[Samples]:
+        factor = np.float32(10 ** (self.gain_db / 20)) if self.gain_db else None
+        for block in _blocks(resampled(self.sound, self.sample_rate, SAMPLE_RATE, self.samples)):
+            louder = block if factor is None else block * factor
+            yield louder if self.form == "float32" else quantised(louder)
+
+
+def filed(
+    sound: Iterable[Samples], sample_rate: int, samples: int, form: StemsFormat = "pcm24"
+) -> tuple[Filed, Loudness]:
+    """``sound`` as a wav of that form will have it, and its level there.
+
+    Words of 24 bits end at full scale: what would come above -1 dBTP is lowered as a whole, by one gain. ``sound`` must
+    be iterable again.
+    """
+    made = Filed(sound, sample_rate, samples, form)
+    loudness = measure(made, SAMPLE_RATE)
+    if form == "float32":
+        return made, loudness
+    gain, _ = safe("").gain(loudness)
+    if gain:
+        made = replace(made, gain_db=gain)
+        loudness = measure(made, SAMPLE_RATE)
+    return made, loudness
+
+
+def told(sound: Filed, loudness: Loudness) -> list[str]:
+    """What the coding history says of a file's level."""
+    levels = ((loudness.integrated_lufs, "LUFS"), (loudness.true_peak_dbtp, "dBTP"))
+    known = [f"{level:.2f} {unit}" for level, unit in levels if level is not None]
+    return known + ([f"lowered by {-sound.gain_db:.3f} dB"] if sound.gain_db else [])
+
+
+def quantised(samples: Samples) -> Samples:
+    """``samples`` as 24-bit words tell them, whatever their size; exact in float32 up to full scale."""
+    words = np.rint(samples.astype(np.float64) * _FULL)
+    return np.asarray(words / _FULL, np.float32)
 
 
 def write(
     path: Path,
-    chunks: Iterable[NDArray[np.float32]],
-    sample_rate: int,
-    samples: int,
+    sound: Filed,
     *,
     time_reference: int,
     originator: str,
     description: str,
     coding_history: str,
+    loudness: Loudness = UNMEASURED,
+    slate: Slate | None = None,
+    marks: Sequence[Mark] = (),
     date: datetime | None = None,
 ) -> None:
-    """Write mono chunks, (n,) float32 in [-1, 1] at ``sample_rate`` Hz, as exactly ``samples`` samples at 48 kHz.
+    """Write ``sound``, whose 24-bit samples must not be above full scale.
 
-    ``time_reference``: 48 kHz samples from midnight to the first one. Texts are made ASCII and cut to the length of
-    their fields; ``coding_history`` is what ``history`` gives. Without ``date`` the file says nothing of when it was
-    made, so the same sound gives the same bytes. Raises RetryableError when the disk is full, ClipError when the
-    folder cannot be written.
+    ``time_reference``: 48 kHz samples from midnight to the first one. ``loudness`` is that of ``sound``; ``marks`` are
+    in its samples. Texts are made ASCII and cut to the length of their fields; ``coding_history`` is what ``history``
+    gives. Without ``date`` the file says nothing of when it was made, so the same sound gives the same bytes. Raises
+    RetryableError when the disk is full, ClipError when the folder cannot be written.
     """
-    fields = {
-        "time_reference": str(time_reference),
-        "originator": _ascii(originator)[:ORIGINATOR_LENGTH],
-        "description": _ascii(description)[:DESCRIPTION_LENGTH],
-        "coding_history": coding_history,
-    }
-    if date is not None:
-        fields |= {"origination_date": f"{date:%Y-%m-%d}", "origination_time": f"{date:%H:%M:%S}"}
-    with publish(path) as temporary, disk_errors(), created(temporary, _KIND.muxer, _OPTIONS, fields) as target:
-        track = Soundtrack(target, _KIND, first_sample=0)
-        for chunk in resampled(chunks, sample_rate, SAMPLE_RATE, samples):
-            target.mux(track.encoded(chunk))
-        target.mux(track.flushed())
+    form = FORMS[sound.form]
+    chunks = [_bext(time_reference, originator, description, coding_history, loudness, date)]
+    if slate is not None:
+        levels = {"time_reference": time_reference, "loudness": loudness, "marks": marks}
+        text = ixml.document(slate, sample_rate=SAMPLE_RATE, bits=form.bits, **levels)  # type: ignore[arg-type]
+        chunks.append(wav_chunks.chunk(b"iXML", text))
+    chunks += wav_chunks.cues([Mark(mark.sample, _ascii(mark.label)) for mark in marks], "ascii")
+    words = _float_words if sound.form == "float32" else _pcm_words
+    with publish(path) as temporary, open(temporary, "wb") as file:
+        file.write(wav_chunks.head(form, sound.samples, chunks))
+        for block in sound:
+            file.write(words(block))
+        if sound.samples * form.bits // 8 % 2:
+            file.write(b"\0")
 
 
-def history(*facts: str) -> str:
+def history(*facts: str, form: StemsFormat = "pcm24") -> str:
     """One line of coding history (EBU R 98): what the file is, and ``facts`` about how it was made."""
     text = "; ".join(_ascii(fact).replace(",", ";") for fact in facts)
-    return f"A=PCM,F={SAMPLE_RATE},W=24,M=mono,T={text}\r\n"
+    return f"A=PCM,F={SAMPLE_RATE},W={FORMS[form].bits},M=mono,T={text}\r\n"
+
+
+def _bext(
+    time_reference: int, originator: str, description: str, coding: str, loudness: Loudness, date: datetime | None
+) -> bytes:
+    """Version 2, with the levels that are known."""
+    day, time = (b"", b"") if date is None else (f"{date:%Y-%m-%d}".encode(), f"{date:%H:%M:%S}".encode())
+    levels = map(_hundredths, (loudness.integrated_lufs, loudness.range_lu, loudness.true_peak_dbtp, None, None))
+    body = struct.pack(
+        "<256s32s32s10s8sQH64s5h180s",
+        _ascii(description).encode(),
+        _ascii(originator).encode(),
+        b"",
+        day,
+        time,
+        time_reference,
+        2,
+        b"",
+        *levels,
+        b"",
+    )
+    return wav_chunks.chunk(b"bext", body + coding.encode("ascii", "replace"))
+
+
+def _hundredths(level: float | None) -> int:
+    if level is None or not math.isfinite(level) or abs(level) * 100 >= _NOT_KNOWN:
+        return _NOT_KNOWN
+    return round(level * 100)
+
+
+def _pcm_words(samples: Samples) -> bytes:
+    """24 bits, little end first."""
+    words = np.rint(samples.astype(np.float64) * _FULL)
+    assert np.abs(words).max(initial=0) <= _FULL, "above full scale: such a sound is lowered before it is written"
+    # +1.0 itself has no word: the one below it is 2**-23 away.
+    integers = np.minimum(words, _FULL - 1).astype("<i4")
+    return integers.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+
+
+def _float_words(samples: Samples) -> bytes:
+    return samples.astype("<f4").tobytes()
+
+
+def _blocks(chunks: Iterable[Samples]) -> Iterator[Samples]:
+    """The same samples in chunks of BLOCK, the last one shorter."""
+    held: list[Samples] = []
+    length = 0
+    for chunk in chunks:
+        held.append(chunk)
+        length += len(chunk)
+        while length >= BLOCK:
+            joined = np.concatenate(held)
+            yield joined[:BLOCK]
+            held, length = [joined[BLOCK:]], length - BLOCK
+    if length:
+        yield np.concatenate(held)
 
 
 def _ascii(text: str) -> str:

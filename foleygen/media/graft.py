@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from foleygen.media import boxes
 from foleygen.media.boxes import Box
-from foleygen.media.moov import after_times
+from foleygen.media.moov import MAX_DESCRIPTION, after_times
 
 _FOLDERS = frozenset({b"mdia", b"minf", b"stbl"})
 _HEADERS = frozenset({b"vmhd", b"smhd", b"nmhd", b"gmhd", b"hmhd", b"sthd"})
@@ -83,11 +83,13 @@ def _regrown(movie: BinaryIO, folder: Box, graft: Graft) -> bytes:
     return payload
 
 
-def _parts(file: BinaryIO, folder: Box) -> Iterator[tuple[bytes, bytes]]:
+def _parts(file: BinaryIO, folder: Box, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
     """The boxes of a track that describe it, whole; its media header is called ``head``."""
     for box in boxes.between(file, folder.start, folder.stop):
-        if box.kind in _FOLDERS:
-            yield from _parts(file, box)
+        if box.kind in _FOLDERS and depth < len(_FOLDERS):
+            yield from _parts(file, box, depth + 1)
+        elif box.stop - box.start > MAX_DESCRIPTION:
+            continue
         elif box.kind == b"stsd" or (box.kind == b"hdlr" and folder.kind == b"mdia"):
             yield box.kind, _whole(file, box)
         elif box.kind in _HEADERS:

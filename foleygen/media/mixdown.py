@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
+from foleygen.facts import SAMPLE_RATE, Loudness
 from foleygen.media import own_sound
 from foleygen.media.loudness import measure
 from foleygen.media.own_sound import OwnTrack
 from foleygen.media.probe import ClipInfo
 from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import TITLE
+from foleygen.media.spool import Spool
 
 CEILING_DBTP = -1.0
 """A mix whose true peak would be higher is brought down to it as a whole: nothing is clipped, nothing is squeezed."""
@@ -24,9 +25,22 @@ MAX_RAISE_DB = 12.0
 MIX_TITLE = "Mix"
 _BLOCK = SAMPLE_RATE
 
+MARGIN_DB = 0.03
+"""What is lowered ends that far under its ceiling: true peak meters differ by as much, and rounding adds a little."""
+STEP_DB = 0.001
+"""Gains are told, and applied, in steps of it."""
+
 Samples = NDArray[np.float32]
-Level = Callable[[Loudness], tuple[float, str | None]]
-"""The gain in dB for a track, from its level; and what to warn of, without the clip's name."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How loud a track shall be."""
+
+    gain: Callable[[Loudness], tuple[float, str | None]]
+    """The gain in dB for a track, from its level; and what to warn of, without the clip's name."""
+    ceiling_dbtp: float = CEILING_DBTP
+    """No true peak of the track is above it, as a player decodes it."""
 
 
 @dataclass(frozen=True)
@@ -35,32 +49,45 @@ class Mixdown:
 
     channels: int
     chunks: Iterable[Samples]
-    """(n,) or (channels, n) at 48 kHz, in all round(duration * 48000) long."""
+    """(n,) or (channels, n) at 48 kHz, in all round(duration * 48000) long; anew at each iteration."""
     loudness: Loudness
-    """Of the track as it is written, where anybody asked."""
+    """Of the track as it is written."""
     foley_gain_db: float
     own_index: int | None = None
     """Stream of the clip's own sound that the track stands in for."""
     notes: tuple[str, ...] = ()
     """What to warn of, without the clip's name."""
     title: str = TITLE
+    ceiling_dbtp: float = CEILING_DBTP
+
+    def lowered(self, by_db: float) -> Mixdown:
+        """The same under one more gain."""
+        return replace(
+            self,
+            chunks=Scaled(self.chunks, -by_db),
+            loudness=self.loudness.after(-by_db),
+            foley_gain_db=round(self.foley_gain_db - by_db, 3),
+        )
 
 
 def alone(
     info: ClipInfo, sound: Iterable[Samples], sample_rate: int, loudness: Loudness | None, level: Level | None
 ) -> Mixdown:
-    """The Foley as the whole track, under ``level``'s gain; ``loudness`` is its level, if it is known."""
-    gain, note = 0.0, None
-    if level is not None:
-        loudness = loudness or measure(_again(sound), sample_rate)
-        gain, note = level(loudness)
+    """The Foley as the whole track, under ``level``'s gain; ``loudness`` is its level, if it is known.
+
+    ``sound`` must be iterable again where ``loudness`` is not known.
+    """
+    level = level or safe("the new sound")
+    loudness = loudness or measure(sound, sample_rate)
+    gain, note = level.gain(loudness)
     total = round(info.duration * SAMPLE_RATE)
     return Mixdown(
         channels=1,
-        chunks=_scaled(resampled(sound, sample_rate, SAMPLE_RATE, total), gain),
-        loudness=loudness.after(gain) if loudness else UNMEASURED,
+        chunks=Scaled(_Resampled(sound, sample_rate, total), gain),
+        loudness=loudness.after(gain),
         foley_gain_db=gain,
         notes=(note,) if note else (),
+        ceiling_dbtp=level.ceiling_dbtp,
     )
 
 
@@ -86,17 +113,19 @@ def mixed(
     if own.true_peak_dbtp is None:
         only = alone(info, sound, sample_rate, loudness, level)
         return replace(only, own_index=track.index)
-    foley = loudness or measure(_again(sound), sample_rate)
+    foley = loudness or measure(sound, sample_rate)
     foley_gain, notes = _ducked(own, foley, channels, duck_db)
     notes += _left_out(info, track)
-    plain = _Sum(info, _again(sound), sample_rate, channels, foley_gain)
+    plain = _Sum(info, sound, sample_rate, channels, foley_gain)
     together = measure(plain, SAMPLE_RATE, channels)
-    gain, note = (level or _safe)(together)
+    level = level or safe("the mix")
+    gain, note = level.gain(together)
     return Mixdown(
         channels=channels,
-        chunks=_Scaled(plain, gain),
+        chunks=Scaled(plain, gain),
         loudness=together.after(gain),
-        foley_gain_db=foley_gain + gain,
+        foley_gain_db=round(foley_gain + gain, 3),
+        ceiling_dbtp=level.ceiling_dbtp,
         own_index=track.index,
         title=MIX_TITLE,
         notes=(*notes, note) if note else notes,
@@ -141,17 +170,42 @@ def _left_out(info: ClipInfo, track: OwnTrack) -> tuple[str, ...]:
     return notes
 
 
-def _safe(together: Loudness) -> tuple[float, str | None]:
-    """The Level where none was asked for: down, if need be, so that nothing is clipped."""
-    peak = together.true_peak_dbtp
-    if peak is None or peak <= CEILING_DBTP:
-        return 0.0, None
-    gain = CEILING_DBTP - peak
-    return gain, f"the mix was lowered by {-gain:.1f} dB to keep its true peak at {CEILING_DBTP:g} dBTP"
+def safe(what: str) -> Level:
+    """The Level where none was asked for: down, if need be, so that nothing is cut."""
+
+    def gain(together: Loudness) -> tuple[float, str | None]:
+        peak = together.true_peak_dbtp
+        if peak is None or peak <= CEILING_DBTP:
+            return 0.0, None
+        lowered = math.ceil((peak - CEILING_DBTP + MARGIN_DB) / STEP_DB) * STEP_DB
+        fact = f"{what} was lowered by {lowered:.1f} dB to keep its true peak at {CEILING_DBTP:g} dBTP"
+        return -round(lowered, 3), fact
+
+    return Level(gain)
+
+
+def under_ceiling(samples: Samples, sample_rate: int) -> tuple[Samples, str | None]:
+    """A whole sound (n,), lowered where it would be cut; and what to tell of that."""
+    gain, note = safe("it").gain(measure([samples], sample_rate))
+    return (samples * np.float32(10 ** (gain / 20)) if gain else samples), note
 
 
 @dataclass(frozen=True)
-class _Scaled:
+class _Resampled:
+    """``sound`` at 48 kHz, ``total`` samples long; anew at each iteration."""
+
+    sound: Iterable[Samples]
+    sample_rate: int
+    total: int
+
+    def __iter__(self) -> Iterator[Samples]:
+        return resampled(self.sound, self.sample_rate, SAMPLE_RATE, self.total)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """``sound`` under a gain; anew at each iteration."""
+
     sound: Iterable[Samples]
     gain_db: float
 
@@ -180,6 +234,6 @@ def _reblocked(chunks: Iterable[Samples]) -> Iterator[Samples]:
         yield np.concatenate(held, axis=-1)
 
 
-def _again(sound: Iterable[Samples]) -> Iterable[Samples]:
-    assert iter(sound) is not sound, "a sound that is measured first must be iterable again"
-    return sound
+def again(sound: Iterable[Samples]) -> Iterable[Samples]:
+    """The same, kept where it comes only once."""
+    return Spool(sound) if iter(sound) is sound else sound

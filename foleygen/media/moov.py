@@ -131,11 +131,11 @@ def _shown(edits: bytes, scale: int) -> Fraction:
     return Fraction(ticks, scale)
 
 
-def _leaves(file: BinaryIO, folder: Box) -> Iterator[Box]:
+def _leaves(file: BinaryIO, folder: Box, depth: int = 0) -> Iterator[Box]:
     """The boxes of a track that are no folders; QuickTime has a second handler, of the data, after the track's."""
     for box in boxes.between(file, folder.start, folder.stop):
-        if box.kind in _PATHS:
-            yield from _leaves(file, box)
+        if box.kind in _PATHS and depth < len(_PATHS):
+            yield from _leaves(file, box, depth + 1)
         else:
             yield box
 

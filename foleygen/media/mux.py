@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
-from foleygen.facts import SAMPLE_RATE, UNMEASURED, Loudness
+from foleygen.facts import SAMPLE_RATE, Loudness
 from foleygen.media.containers import Container, container_for, created, disk_errors
 from foleygen.media.copying import StreamCopies
+from foleygen.media.encoded import settled
 from foleygen.media.fit import advice
 from foleygen.media.forms import strictness
-from foleygen.media.mixdown import Level, Mixdown, alone, mixed
+from foleygen.media.mixdown import Level, Mixdown, again, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.proof import prove
-from foleygen.media.resample import resampled
 from foleygen.media.soundtrack import Soundtrack
 from foleygen.media.source import opened, packets
 from foleygen.settings import AudioPolicy, RenderSettings
@@ -49,7 +49,10 @@ _SPOKEN = re.compile("(.+)-[a-z]{3}")
 
 @dataclass(frozen=True)
 class SideTrack:
-    """One more sound, mono chunks (n,) float32 at ``sample_rate`` Hz, on a track that players do not start with."""
+    """One more sound, mono chunks (n,) float32 at ``sample_rate`` Hz, on a track that players do not start with.
+
+    Its chunks come anew at each iteration.
+    """
 
     title: str
     chunks: Iterable[NDArray[np.float32]]
@@ -65,8 +68,8 @@ class MuxReport:
     """Samples of the new track, at 48 kHz."""
     warnings: tuple[str, ...]
     """Without the clip\'s name."""
-    loudness: Loudness = UNMEASURED
-    """Of the new track as it was written, where anything asked for it."""
+    loudness: Loudness
+    """Of the new track as a player decodes it."""
     gain_db: float = 0.0
     """What the new sound was raised by on its way into the track."""
 
@@ -89,17 +92,20 @@ def mux(
     The kind of file follows the suffix of ``output``. The new track lasts exactly round(duration * 48000) samples and
     begins with the picture; the clip's own sound follows it (``keep``), is left out (``replace``) or is part of it
     with ``sound`` at ``duck_db`` under it (``mix``). ``side`` follows the new track and is as long. ``level`` gives the
-    new track's gain from its loudness; ``loudness`` is that of ``sound``, where the caller has it. The picture is never
-    decoded; ``sound`` is consumed as the file is written, and must be iterable again for a mix or for a level without
-    ``loudness``. Raises ClipError when the output is the clip itself or cannot hold its streams, RetryableError when
-    the disk is full.
+    new track's gain from its loudness; without it the track is lowered where its true peak would be above -1 dBTP.
+    ``loudness`` is that of ``sound``, where the caller has it. The picture is never decoded; ``sound`` is iterated
+    several times, since what a lossy encoder makes of it is measured first. Raises ClipError when the output is the
+    clip itself or cannot hold its streams, RetryableError when the disk is full.
     """
     kind = container_for(output, info.path)
     _refuse_overwriting(info.path, output)
+    sound = again(sound)
     if audio == "mix":
         made = mixed(info, sound, sample_rate, duck_db, loudness, level)
     else:
         made = alone(info, sound, sample_rate, loudness, level)
+    made = settled(made, kind)
+    beside = None if side is None else settled(_beside(info, side), kind)
     with publish(output) as temporary:
         with (
             opened(info.path) as source,
@@ -113,10 +119,9 @@ def mux(
             first_sample = round((info.start - clock_start) * SAMPLE_RATE)
             track = Soundtrack(target, kind, first_sample, made.channels, made.title, notes=metadata)
             sounds = [(track, iter(made.chunks))]
-            if side is not None:
-                total = round(info.duration * SAMPLE_RATE)
-                chunks = resampled(side.chunks, side.sample_rate, SAMPLE_RATE, total)
-                sounds.append((Soundtrack(target, kind, first_sample, title=side.title, default=False), chunks))
+            if beside is not None:
+                other = Soundtrack(target, kind, first_sample, title=beside.title, default=False)
+                sounds.append((other, iter(beside.chunks)))
             copies.add_others(sounds=_kept_sounds(source, audio, made))
             copies.add_chapters()
             target.start_encoding()
@@ -125,8 +130,13 @@ def mux(
             picture = copies.picture_index
         copies.complete(temporary)
         lost = list(prove(info, temporary, picture, kind))
-    warnings = (*copies.warnings, *lost, *made.notes)
+    notes = () if beside is None else tuple(f"{beside.title}: {note}" for note in beside.notes)
+    warnings = (*copies.warnings, *lost, *made.notes, *notes)
     return MuxReport(kind.audio_codec, track.samples, warnings, made.loudness, made.foley_gain_db)
+
+
+def _beside(info: ClipInfo, side: SideTrack) -> Mixdown:
+    return replace(alone(info, again(side.chunks), side.sample_rate, None, None), title=side.title)
 
 
 def _kept_sounds(source: InputContainer, audio: AudioPolicy, made: Mixdown) -> frozenset[int]:

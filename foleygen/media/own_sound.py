@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 
 import av
 import numpy as np
@@ -41,6 +42,13 @@ def own_track(info: ClipInfo) -> OwnTrack | None:
     with opened(info.path) as container:
         stream = _stream(container)
         return OwnTrack(stream.index, _decodable(stream, info).channels) if stream is not None else None
+
+
+def channels(path: Path) -> int:
+    """How many the own sound of the file ``path`` has; 0 without any. Reads the header alone. Raises ClipError."""
+    with opened(path) as container:
+        stream = _stream(container)
+        return 0 if stream is None or stream.codec_context is None else stream.codec_context.channels
 
 
 def read(info: ClipInfo, sample_rate: int) -> Samples:

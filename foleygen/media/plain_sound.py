@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from foleygen.media.containers import Container
+from foleygen.media.forms import codec
 
 _CODECS = frozenset({"pcm_dvd", "pcm_bluray"})
 _MUXERS = frozenset({"matroska", "mov"})
@@ -22,7 +23,7 @@ _GAP_S = Fraction(1, 10)
 
 def is_plain(stream: Stream, kind: Container) -> bool:
     """The samples of ``stream`` can be written to a file of ``kind`` as they are."""
-    return isinstance(stream, AudioStream) and stream.codec_context.name in _CODECS and kind.muxer in _MUXERS
+    return stream.type == "audio" and codec(stream) in _CODECS and kind.muxer in _MUXERS
 
 
 class PlainSound:

@@ -65,15 +65,15 @@ def _headers(file: BinaryIO) -> Iterator[int]:
     head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] == b"AVI ":
         size = file.seek(0, 2)
-        yield from _in_list(file, 12, min(size, _HEADERS))
+        yield from _in_list(file, 12, min(size, _HEADERS), [b"hdrl", b"strl"])
 
 
-def _in_list(file: BinaryIO, start: int, stop: int) -> Iterator[int]:
+def _in_list(file: BinaryIO, start: int, stop: int, forms: list[bytes]) -> Iterator[int]:
     while start + 12 <= stop:
         file.seek(start)
         kind, length, form = struct.unpack("<4sI4s", file.read(12))
-        if kind == b"LIST" and form in (b"hdrl", b"strl"):
-            yield from _in_list(file, start + 12, min(start + 8 + length, stop))
+        if kind == b"LIST" and form in forms[:1]:
+            yield from _in_list(file, start + 12, min(start + 8 + length, stop), forms[1:])
         elif kind == b"strh" and length >= _SAMPLE_SIZE + 4:
             yield start + 8
         elif kind == b"LIST" and form == b"movi":

@@ -70,8 +70,16 @@ class Soundtrack:
         """Seconds on the file's clock up to which sound was given."""
         return Fraction(self._first_sample + self.samples, SAMPLE_RATE)
 
+    @property
+    def extradata(self) -> bytes | None:
+        """What a decoder of its packets must know, once some were encoded."""
+        return self._stream.codec_context.extradata
+
     def encoded(self, samples: NDArray[np.float32]) -> list[Packet[Stream]]:
-        """Packets that are complete after ``samples``, (n,) or (channels, n) float32 in [-1, 1]."""
+        """Packets that are complete after ``samples``, (n,) or (channels, n) float32.
+
+        Encoders of integers take no more than [-1, 1].
+        """
         native = self._quantised(np.atleast_2d(samples))
         frame = AudioFrame.from_ndarray(native, self._format, self._layout)
         frame.sample_rate = SAMPLE_RATE
@@ -85,10 +93,13 @@ class Soundtrack:
     def _quantised(self, samples: NDArray[np.float32]) -> _Native:
         """Rounded to the encoder's integers; what a decoder divides by 2**(bits - 1) comes back to the same ones."""
         if not self._bits:
-            return np.ascontiguousarray(np.clip(samples, np.float32(-1), np.float32(1)))
+            return np.ascontiguousarray(samples, np.float32)
         full = 2.0 ** (self._bits - 1)
         # Packed formats: the channels take turns in one row.
-        words = np.clip(np.rint(samples.T.reshape(1, -1).astype(np.float64) * full), -full, full - 1)
+        words = np.rint(samples.T.reshape(1, -1).astype(np.float64) * full)
+        assert np.abs(words).max(initial=0) <= full, "above full scale: a track is lowered before it is encoded"
+        # +1.0 itself has no word, only the one below it.
+        words = np.minimum(words, full - 1)
         if self._bits == 16:
             return words.astype(np.int16)
         # s32 holds 24 bits at its top; rounded here because libavcodec would cut.

@@ -16,10 +16,13 @@ from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
 
 _BLOCK = 1 << 16
+FLOATS = ("FLOAT", "DOUBLE")
 
 
 def write(path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, subtype: str = "PCM_24") -> int:
-    """Write mono chunks, (n,) float32 in [-1, 1], as one WAV file; return the number of samples.
+    """Write mono chunks, (n,) float32, as one WAV file; return the number of samples.
+
+    A ``subtype`` of integers holds no more than [-1, 1]: what is louder is lowered before.
 
     Raises RetryableError when the disk is full, ClipError when the folder cannot be written.
     """
@@ -29,8 +32,9 @@ def write(path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, s
             file = soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype, format="WAV")
         with file:
             for chunk in chunks:
+                assert subtype in FLOATS or np.abs(chunk).max(initial=0) <= 1, "above full scale"
                 with _disk_errors(temporary):
-                    file.write(np.clip(chunk, -1.0, 1.0))
+                    file.write(chunk)
                 samples += len(chunk)
     return samples
 

@@ -24,6 +24,8 @@ class Condition:
 
     features: Tensor
     """(N, T, feature_dim), of the pictures."""
+    told: Tensor | None = None
+    """(N, T, X) cues and words as ``CueLayout`` orders them; for models with an adapter of them."""
 
     def __len__(self) -> int:
         return len(self.features)

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from foleygen.errors import BundleError
 from foleygen.models import blank, embeddings, masking
+from foleygen.models.cues import CueAdapter
 from foleygen.models.denoiser import Modulations, Prepared
 from foleygen.models.diffusion import Condition
 from foleygen.models.masking import MaskedTokens
@@ -222,6 +223,7 @@ class MDSGen(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.sideblocks = nn.ModuleList([Block(config)])
         self.final_layer = FinalLayer(config)
+        self.cues: CueAdapter | None = None
         if not blank.is_entered():
             self._initialise()
 
@@ -243,7 +245,7 @@ class MDSGen(nn.Module):
         return Prepared(
             modulations=self.modulations,
             denoise=partial(self.denoise, biases=self.position_biases()),
-            video=self.embed_video(condition.features.to(self.pos_embed)),
+            video=self._heard(condition),
             times=embedded,
             unconditional=self.modulations(embedded) if guided else None,
         )
@@ -282,6 +284,16 @@ class MDSGen(nn.Module):
         """(N,) -> (N, 1, D); alone, the condition of a row without video."""
         embedded: Tensor = self.t_embedder(t)
         return embedded[:, None]
+
+    def _heard(self, condition: Condition) -> Tensor:
+        """What the condition says of each column, (N, M, D): the picture, and what is told beside it."""
+        video = self.embed_video(condition.features.to(self.pos_embed))
+        if condition.told is None:
+            return video
+        if self.cues is None:
+            raise ValueError("this transformer has no adapter of cues and words")
+        told: Tensor = self.cues(video, condition.told.to(self.pos_embed))
+        return told
 
     def embed_video(self, features: Tensor) -> Tensor:
         """(N, T, feature_dim) -> (N, M, D): the paper's reducer, plus each column's own features when aligned."""

@@ -66,7 +66,7 @@ def _repair(track: Track, take: TakeTrack, composer: Composer, settings: RenderS
         better = repaired(composer, samples, rate, found, events, ask)
         if better is not None:
             take.spool.seek(first * _SAMPLE_BYTES)
-            take.spool.write(np.clip(better, -1, 1).tobytes())
+            take.spool.write(np.asarray(better, np.float32).tobytes())
             track.repaired += 1
 
 
@@ -80,7 +80,7 @@ def _widen(track: Track, take: TakeTrack, composer: Composer, engine: Engine, se
     made = spool(IN_MEMORY_BYTES // len(track.takes))
     try:
         for chunk in widened(composer, own, total, cutoff, ask):
-            made.write(np.clip(chunk, -1, 1).astype(np.float32).tobytes())
+            made.write(np.asarray(chunk, np.float32).tobytes())
     except BaseException:
         made.close()
         raise
@@ -94,7 +94,7 @@ def _lay_bed(track: Track, composer: Composer, settings: RenderSettings, prompt:
     ask = Ask(key, composer.condition(words), composer.defaults, 1)
     track.bed = BedTrack(words.prompt, words.tags, composer.sample_rate, spool(IN_MEMORY_BYTES))
     for chunk in bed(composer, ask, track_samples(track.job.info, composer.sample_rate)):
-        track.bed.spool.write(np.clip(chunk, -1, 1).tobytes())
+        track.bed.spool.write(np.asarray(chunk, np.float32).tobytes())
 
 
 def _chunks(source: IO[bytes]) -> Iterator[NDArray[np.float32]]:

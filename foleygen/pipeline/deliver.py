@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from os import SEEK_END
 from pathlib import Path
@@ -13,17 +14,18 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen import __version__
 from foleygen.audio import level
 from foleygen.audio.delay import delayed
 from foleygen.audio.level import LoudnessTarget
 from foleygen.engines.foley import Engine
-from foleygen.facts import SAMPLE_RATE, Bed, Take, bed_file, take_file
+from foleygen.facts import SAMPLE_RATE, Bed, Take, bed_file, comment, take_file
 from foleygen.media import bwf, timecode, waveform
-from foleygen.media.loudness import Meter, measure
+from foleygen.media.mixdown import Level, Scaled
 from foleygen.media.mux import SideTrack, mux
 from foleygen.media.soundtrack import AMBIENCE_TITLE
+from foleygen.pipeline import stems
 from foleygen.pipeline.jobs import Report
+from foleygen.pipeline.stems import BedSound, TakeSound
 from foleygen.pipeline.tracks import Stopped, TakeTrack, Track, track_samples
 from foleygen.settings import RenderSettings
 
@@ -69,115 +71,83 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
     track.report(tell, "muxing", 0.0)
     with track.clocked("metering"):
         takes = [_measured(track, take, settings, stopped) for take in track.takes]
-        bed = _measured_bed(track, takes[0], settings, stopped)
+        bed = _measured_bed(track, takes[0].take, settings, stopped)
     with _removed_on_failure() as written:
-        if takes[0].stem is not None:
+        if takes[0].take.stem is not None:
             with track.clocked("stems"):
-                for stem in _stems(track, takes, bed, engine, settings, stopped):
+                track.warnings.extend(timecode.time_reference(track.job.info)[1])
+                for stem in stems.written(track.job.info, takes, bed, engine.bundle, settings):
                     written.append(stem)
         with track.clocked("muxing"):
-            _mux(track, takes[0], bed, engine, settings, stopped)
+            _mux(track, takes[0], bed, engine, settings)
     track.report(tell, "muxing", 1.0)
-    track.delivered, track.delivered_bed = tuple(takes), bed
+    others = tuple(one.take for one in takes[1:])
+    track.delivered = (replace(takes[0].take, gain_db=track.gain_db), *others)
+    track.delivered_bed = None if bed is None else bed.bed
 
 
-def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> Take:
-    meter = Meter(track.spool_rate)
-
-    def heard() -> Iterator[NDArray[np.float32]]:
-        for chunk in _spooled(track, take, settings, stopped):
-            meter.push(chunk)
-            yield chunk
-
-    peaks = waveform.peaks(heard(), track_samples(track.job.info, track.spool_rate))
-    loudness, target = meter.result(), loudness_target(settings)
+def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> TakeSound:
+    info, rate = track.job.info, track.spool_rate
+    samples = _spooled(track, take, settings, stopped)
+    sound, loudness = bwf.filed(samples, rate, round(info.duration * SAMPLE_RATE), settings.stems_format)
+    target = loudness_target(settings)
+    if sound.gain_db and target is None:
+        track.warnings.append(
+            f"take {take.number} was lowered by {-sound.gain_db:.1f} dB to keep its true peak at -1 dBTP"
+        )
     delayed_onsets = (onset + settings.audio_delay for onset in take.onsets)
-    return Take(
-        number=take.number,
-        loudness=loudness,
-        gain_db=level.gain_db(loudness, target)[0] if target is not None else 0.0,
-        onsets=tuple(onset for onset in delayed_onsets if 0 <= onset < track.job.info.duration),
-        peaks=peaks,
-        stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
+    return TakeSound(
+        Take(
+            number=take.number,
+            loudness=loudness,
+            file_gain_db=sound.gain_db,
+            gain_db=level.gain_db(loudness, target)[0] if target is not None else 0.0,
+            onsets=tuple(onset for onset in delayed_onsets if 0 <= onset < info.duration),
+            peaks=waveform.peaks(Scaled(samples, sound.gain_db), track_samples(info, rate)),
+            stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
+        ),
+        sound,
     )
 
 
-def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: Event) -> Bed | None:
+def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: Event) -> BedSound | None:
     """The bed with the gain that puts it ``ambience_level`` dB above the Foley's loudness, as that is in the clip."""
     if track.bed is None:
         return None
-    loudness = measure(Spooled(track.bed.spool, stopped), track.bed.sample_rate)
+    length = round(track.job.info.duration * SAMPLE_RATE)
+    spooled = Spooled(track.bed.spool, stopped)
+    sound, loudness = bwf.filed(spooled, track.bed.sample_rate, length, settings.stems_format)
     gain = 0.0
     if loudness.integrated_lufs is not None and loudness.true_peak_dbtp is not None:
         own = foley.loudness.integrated_lufs
         above = UNMEASURED_LUFS if own is None else own + foley.gain_db
         wanted = above + settings.ambience_level - loudness.integrated_lufs
-        gain = min(wanted, BED_PEAK_DBTP - loudness.true_peak_dbtp)
+        gain = level.told(min(wanted, BED_PEAK_DBTP - loudness.true_peak_dbtp))
     stem = bed_file(track.job.output) if foley.stem is not None else None
-    return Bed(track.bed.prompt, track.bed.tags, loudness, gain, stem)
+    return BedSound(Bed(track.bed.prompt, track.bed.tags, loudness, sound.gain_db, gain, stem), sound)
 
 
-def _stems(
-    track: Track, takes: list[Take], bed: Bed | None, engine: Engine, settings: RenderSettings, stopped: Event
-) -> Iterator[Path]:
-    """Write the wav file of each take, and of the bed; gives each path as soon as it is there."""
-    info, bundle = track.job.info, engine.bundle
-    reference, warnings = timecode.time_reference(info)
-    track.warnings.extend(warnings)
-    for take, grown in zip(takes, track.takes, strict=True):
-        assert take.stem is not None
-        facts = [f"foleygen {__version__}", f"model {bundle.name}", f"seed {settings.seed}", f"take {take.number}"]
-        if not bundle.commercial:
-            facts.append(f"not for commercial use ({bundle.licence})")
-        bwf.write(
-            take.stem,
-            _spooled(track, grown, settings, stopped),
-            track.spool_rate,
-            round(info.duration * SAMPLE_RATE),
-            time_reference=reference,
-            originator="foleygen",
-            description=f"Foley for {info.path.name}, take {take.number}",
-            coding_history=bwf.history(*facts),
-        )
-        yield take.stem
-    if bed is not None and bed.stem is not None and track.bed is not None:
-        bwf.write(
-            bed.stem,
-            Spooled(track.bed.spool, stopped),
-            track.bed.sample_rate,
-            round(info.duration * SAMPLE_RATE),
-            time_reference=reference,
-            originator="foleygen",
-            description=f"Ambience for {info.path.name}: {bed.prompt}",
-            coding_history=bwf.history(f"foleygen {__version__}", f"seed {settings.seed}"),
-        )
-        yield bed.stem
-
-
-def _mux(track: Track, take: Take, bed: Bed | None, engine: Engine, settings: RenderSettings, stopped: Event) -> None:
-    target = loudness_target(settings)
+def _mux(track: Track, first: TakeSound, bed: BedSound | None, engine: Engine, settings: RenderSettings) -> None:
     report = mux(
         track.job.info,
-        _spooled(track, track.takes[0], settings, stopped),
-        track.spool_rate,
+        first.sound,
+        SAMPLE_RATE,
         track.job.output,
         audio=settings.audio,
         duck_db=settings.duck,
-        loudness=take.loudness,
-        level=None if target is None else partial(level.gain_db, target=target),
-        side=None if bed is None else _side(track, bed, stopped),
-        metadata={"comment": f"sound by foleygen, model {engine.bundle.name}, seed {settings.seed}"},
+        loudness=first.take.loudness,
+        level=delivered_level(loudness_target(settings)),
+        side=None if bed is None else SideTrack(AMBIENCE_TITLE, Scaled(bed.sound, bed.bed.gain_db), SAMPLE_RATE),
+        metadata={"comment": comment(engine.bundle.name, settings.seed, first.take.number)},
     )
-    track.audio_codec = report.audio_codec
+    track.audio_codec, track.gain_db = report.audio_codec, report.gain_db
     track.loudness = report.loudness
     track.warnings.extend(report.warnings)
 
 
-def _side(track: Track, bed: Bed, stopped: Event) -> SideTrack:
-    assert track.bed is not None
-    factor = np.float32(10 ** (bed.gain_db / 20))
-    chunks = (chunk * factor for chunk in Spooled(track.bed.spool, stopped))
-    return SideTrack(AMBIENCE_TITLE, chunks, track.bed.sample_rate)
+def delivered_level(target: LoudnessTarget | None) -> Level | None:
+    """The rule that brings a finished track to ``target``."""
+    return None if target is None else Level(partial(level.gain_db, target=target), target.true_peak_dbtp)
 
 
 @contextmanager

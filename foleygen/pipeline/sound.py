@@ -199,7 +199,7 @@ class _Run:
 
 
 def joined(sounding: Sounding) -> NDArray[np.float32]:
-    """The samples in [-1, 1] that are final once this window is there; its onsets are noted."""
+    """The samples that are final once this window is there; its onsets are noted."""
     row, samples = sounding.row, sounding.samples
     if not np.isfinite(samples).all():
         fact = f"{printable(row.track.job.info.path)}: the model gave values that are not finite"
@@ -207,7 +207,7 @@ def joined(sounding: Sounding) -> NDArray[np.float32]:
     finished = row.take.stitcher.push(row.window.index, samples)
     _note_onsets(sounding)
     row.track.sounded += 1
-    return np.clip(finished, -1, 1, out=finished)  # loud windows that overlap may add up to more
+    return finished
 
 
 def keep(sounding: Sounding, tell: Report) -> None:

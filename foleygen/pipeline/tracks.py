@@ -66,6 +66,8 @@ class Track:
     """Windows that are joined to their take, over all takes."""
     shown: float = 0.0
     audio_codec: str = ""
+    gain_db: float = 0.0
+    """What the finished clip adds to its first take."""
     loudness: Loudness = UNMEASURED
     delivered: tuple[Take, ...] = ()
     """Its takes, once its output is there."""

@@ -57,7 +57,7 @@ def identity(
         "own": plain(own.chosen()) or None,
         "version": __version__,
         "takes": settings.takes,
-        "wavs": settings.stems or settings.takes > 1,
+        "wavs": settings.stems_format if settings.stems or settings.takes > 1 else None,
     }
 
 
@@ -85,11 +85,13 @@ def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str
     return _lacking(output, found, expected["takes"], expected["wavs"])
 
 
-def _lacking(output: Path, found: Sidecar, count: int, wavs: bool) -> str | None:
-    """Which of ``count`` takes, or of the wavs beside the clip, is not there; None if nothing is missing."""
+def _lacking(output: Path, found: Sidecar, count: int, wavs: str | None) -> str | None:
+    """Which of ``count`` takes, or of the ``wavs`` beside the clip, is not there; None if nothing is missing."""
     takes = found.takes
     if len(takes) < count:
         return f"it has {len(takes)} of {count} takes"
+    if wavs is not None and found.stems_format not in (None, wavs):
+        return f"its wavs are {found.stems_format}"
     for take in takes[:count] if wavs else ():
         if take.file is None:
             return f"take {take.number} has no wav"

@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from foleygen.facts import WindowFact
-from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams
+from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams, StemsFormat
 from foleygen.strict import plain
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SoundSettings:
 
 @dataclass(frozen=True)
 class BedRecord:
-    """The ambience on the clip's second sound track, as generated."""
+    """The ambience on the clip's second sound track; its levels are those of its wav, or of the one it would have."""
 
     prompt: str
     tags: tuple[str, ...]
@@ -52,8 +52,10 @@ class BedRecord:
     """Its wav, in the sidecar's folder."""
     loudness_lufs: float | None
     true_peak_dbtp: float | None
+    file_gain_db: float
+    """What the wav was lowered by to be below full scale, 0 or less."""
     gain_db: float
-    """What the finished clip adds to it."""
+    """What the finished clip adds to the wav's level."""
     model: str
     licence: str
     commercial: bool
@@ -61,7 +63,7 @@ class BedRecord:
 
 @dataclass(frozen=True)
 class TakeRecord:
-    """One version of the sound, as generated: before any gain."""
+    """One version of the sound; its levels are those of its wav, or of the wav that it would have."""
 
     number: int
     file: str | None
@@ -69,8 +71,10 @@ class TakeRecord:
     loudness_lufs: float | None
     loudness_range_lu: float | None
     true_peak_dbtp: float | None
+    file_gain_db: float
+    """What the wav was lowered by to be below full scale, 0 or less."""
     gain_db: float
-    """What the finished clip adds to it."""
+    """What the finished clip adds to the wav's level."""
     onsets_s: tuple[float, ...]
     peaks: tuple[float, ...]
 
@@ -91,6 +95,8 @@ class Sidecar:
     takes: tuple[TakeRecord, ...]
     bed: BedRecord | None
     repaired_joints: int
+    stems_format: StemsFormat | None
+    """Samples of the wavs; None where there are none."""
     picked: int
     """Number of the take that is in the finished clip."""
     bundle: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foleygen.errors import ClipError, UsageError, printable
-from foleygen.facts import MARK, bed_file, take_file
+from foleygen.facts import MARK, bed_file, comment, take_file
 from foleygen.record import markers, sidecar
 from foleygen.record.schema import Sidecar, SoundSettings
 
@@ -87,21 +87,31 @@ def pick(clip: Path, number: int) -> tuple[Path, tuple[str, ...]]:
         duck_db=settings.duck_db or 0.0,
         level=_level(settings),
         side=_ambience(finished),
-        metadata={"comment": f"sound by foleygen, model {found.model}, seed {settings.seed}, take {number}"},
+        metadata={"comment": comment(found.model, settings.seed, number)},
     )
     gain = round(report.gain_db, 3)
     takes = tuple(replace(take, gain_db=gain) if take.number == number else take for take in found.takes)
     record = replace(found, takes=takes, picked=number, audio_codec=report.audio_codec)
     sidecar.write(output, record.document())
     markers.refresh(output, record)
+    _circle(output, number, len(takes))
     return output, report.warnings
+
+
+def _circle(output: Path, number: int, count: int) -> None:
+    """Say in the wavs of the takes which of them the clip has."""
+    from foleygen.media import ixml
+
+    for each in range(1, count + 1):
+        path = take_file(output, each)
+        if path.is_file():
+            ixml.circle(path, each == number)
 
 
 def _ambience(finished: Finished) -> SideTrack | None:
     """The track with the clip's ambience, as it was. Raises ClipError where its wav is gone."""
-    import numpy as np
-
     from foleygen.media import wav
+    from foleygen.media.mixdown import Scaled
     from foleygen.media.mux import SideTrack
     from foleygen.media.soundtrack import AMBIENCE_TITLE
 
@@ -111,8 +121,8 @@ def _ambience(finished: Finished) -> SideTrack | None:
     path = bed_file(finished.output)
     if bed.file is None or not path.is_file():
         raise ClipError(f"{printable(path)}: the wav of its ambience is not there", f"{AGAIN}, with --stems or --takes")
-    recording, factor = wav.recording(path), 10 ** (bed.gain_db / 20)
-    return SideTrack(AMBIENCE_TITLE, (chunk * np.float32(factor) for chunk in recording), recording.sample_rate)
+    recording = wav.recording(path)
+    return SideTrack(AMBIENCE_TITLE, Scaled(recording, bed.gain_db), recording.sample_rate)
 
 
 def _finished(output: Path, document: Mapping[str, Any] | None) -> Finished:
@@ -177,5 +187,7 @@ def _level(settings: SoundSettings) -> Level | None:
     if settings.loudness_lufs is None or settings.true_peak_dbtp is None:
         return None
     from foleygen.audio.level import LoudnessTarget, gain_db
+    from foleygen.media.mixdown import Level
 
-    return partial(gain_db, target=LoudnessTarget(settings.loudness_lufs, settings.true_peak_dbtp))
+    target = LoudnessTarget(settings.loudness_lufs, settings.true_peak_dbtp)
+    return Level(partial(gain_db, target=target), target.true_peak_dbtp)

@@ -19,7 +19,7 @@ from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
 from foleygen.weights.files import halved, tensors
-from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
+from foleygen.weights.spec import AutoencoderSpec, BundleSpec, CueSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
 
 FRAME_RATE = Fraction(125, 4)
 """Frames per second of the small encoder: 256 in a window of 8.192 s."""
@@ -111,6 +111,8 @@ def export_transformer(
 ) -> Bundle:
     """Write a bundle with a new transformer and everything else of ``base``, its licence included.
 
+    An adapter of cues is left out: it was trained beside the old transformer.
+
     Raises BundleError when the transformer does not fit the features and latents of ``base``.
     """
     wanted = base.encoder.num_features, base.encoder.feature_dim, tuple(base.transformer["latent_shape"])
@@ -123,8 +125,8 @@ def export_transformer(
     spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
     transformer = asdict(config)
     transformer["latent_shape"] = list(config.latent_shape)
-    spec = replace(spec, name=name, transformer=transformer, sampling=sampling)
-    parts = {part: tensors(base, part) for part in base.parts}
+    spec = replace(spec, name=name, transformer=transformer, sampling=sampling, cues=None)
+    parts = {part: tensors(base, part) for part in base.parts if part != "cues"}
     parts["transformer"] = halved(_without_side_block(weights))
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
@@ -151,3 +153,16 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
     parts["vocoder"] = halved(vocoder.network.state_dict())
     licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
+
+
+def export_cues(
+    folder: Path, base: Bundle, cues: CueSpec, weights: dict[str, Tensor], *, name: str, model_card: str
+) -> Bundle:
+    """Write a bundle with an adapter of cues and everything else of ``base``, its licence included."""
+    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+    parts = {part: tensors(base, part) for part in base.parts}
+    parts["cues"] = halved(weights)
+    licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
+    return bundles.save(
+        folder, replace(spec, name=name, cues=cues), parts, licence_text=licence_text, model_card=model_card
+    )

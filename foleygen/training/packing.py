@@ -8,15 +8,18 @@ from pathlib import Path
 import yaml
 
 from foleygen.errors import UsageError
+from foleygen.models.cue_layout import SUB_STEPS
 from foleygen.strict import plain
 from foleygen.training import runs
+from foleygen.training.cues.examples import FAMILIES, MATERIALS
+from foleygen.training.cues.recipe import CuesRecipe
 from foleygen.training.encoder import listener_config
-from foleygen.training.export import Trained, export, export_transformer, export_vocoder
+from foleygen.training.export import Trained, export, export_cues, export_transformer, export_vocoder
 from foleygen.training.mdsgen import Pairs, open_pairs
 from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, VocoderRecipe, recorded
 from foleygen.training.vocoder import trained_vocoder
 from foleygen.weights.bundle import Bundle
-from foleygen.weights.spec import SamplingSpec, VocoderSpec
+from foleygen.weights.spec import CueSpec, SamplingSpec, VocoderSpec
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,21 @@ def pack_vocoder(folder: Path, base: Bundle, run: Path, name: str, card: str | N
     if card is None:
         text += f"\nEverything but the vocoder is that of {base.name}.\n"
     return export_vocoder(folder, base, trained_vocoder(run), name=name, model_card=text)
+
+
+def pack_cues(folder: Path, base: Bundle, run: Path, name: str, card: str | None = None) -> Bundle:
+    """A bundle of ``base`` with the adapter of a run, which was trained beside its transformer."""
+    recipe = recorded(run, CuesRecipe)
+    text = card or _card(name, {"cues": recipe}) + f"\nEverything but the adapter of cues is that of {base.name}.\n"
+    spec = CueSpec(
+        families=FAMILIES,
+        materials=MATERIALS,
+        sub_steps=SUB_STEPS,
+        hidden_size=recipe.hidden_size,
+        blend_size=recipe.blend_size,
+        guidance_scale=recipe.guidance_scale,
+    )
+    return export_cues(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
 
 
 def _sampling(recipe: MdsgenRecipe) -> SamplingSpec:

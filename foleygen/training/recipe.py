@@ -20,6 +20,7 @@ from foleygen.models.transformer import TransformerConfig
 from foleygen.strict import Reader, did_you_mean, plain, shown
 from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
 from foleygen.training.contrast import ContrastConfig
+from foleygen.training.cues.recipe import CuesRecipe
 from foleygen.training.discriminators import AdversaryConfig
 from foleygen.training.judges.recipes import AlignmentRecipe, TowerRecipe
 from foleygen.training.loop import LoopConfig
@@ -200,6 +201,7 @@ Recipe = (
     | TaggerRecipe
     | AlignmentRecipe
     | TowerRecipe
+    | CuesRecipe
 )
 KINDS: Mapping[str, type[Recipe]] = {
     "vae": VaeRecipe,
@@ -212,6 +214,7 @@ KINDS: Mapping[str, type[Recipe]] = {
     "tagger": TaggerRecipe,
     "alignment": AlignmentRecipe,
     "tower": TowerRecipe,
+    "cues": CuesRecipe,
 }
 Wanted = TypeVar(
     "Wanted",
@@ -225,6 +228,7 @@ Wanted = TypeVar(
     TaggerRecipe,
     AlignmentRecipe,
     TowerRecipe,
+    CuesRecipe,
 )
 
 

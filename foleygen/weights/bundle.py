@@ -19,7 +19,7 @@ from foleygen.weights.spec import BundleSpec, Part
 if TYPE_CHECKING:
     from torch import Tensor
 
-PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier")
+PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier", "cues")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,9 @@ def _check_classifier(spec: BundleSpec, parts: Mapping[str, Part], where: str) -
 def _manifest(spec: BundleSpec, parts: Mapping[str, Part]) -> dict[str, Any]:
     """What goes without saying is not said, so that bundles from before it could be said keep their hash."""
     content = {item.name: plain(getattr(spec, item.name)) for item in fields(BundleSpec)}
-    if spec.classifier is None:
-        del content["classifier"]
+    for optional in ("classifier", "cues"):
+        if content[optional] is None:
+            del content[optional]
     if spec.sampling.schedule == "linear":
         del content["sampling"]["schedule"]
     return {"format": FORMAT, **content, "parts": plain(parts)}

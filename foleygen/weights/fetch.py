@@ -15,6 +15,7 @@ from foleygen.weights import catalogue, store
 from foleygen.weights.catalogue import CatalogueFile, CatalogueModel
 from foleygen.weights.files import sha256
 from foleygen.weights.published import presets
+from foleygen.weights.published.presets import AS_USUAL, Making
 
 RECORD = "fetched.json"
 """Size and SHA-256 of every fetched file, kept beside them."""
@@ -76,6 +77,7 @@ def install(
     links: Mapping[str, str] | None = None,
     endpoint: str | None = None,
     on_file: OnFile | None = None,
+    how: Making = AS_USUAL,
 ) -> Path:
     """Fetch a preset's files (see ``fetch``), make them what is used, and return its folder among the user's models."""
     model = catalogue.model(name) if isinstance(name, str) else name
@@ -84,7 +86,7 @@ def install(
     root = store.models_root() if preset.make is None else store.downloads_root()
     paths = fetch(model, root, accept_licence=accept_licence, links=links, endpoint=endpoint, on_file=on_file)
     if preset.make is not None:
-        preset.make({item.name: item.among(paths) for item in preset.ingredients}, folder)
+        preset.made({item.name: item.among(paths) for item in preset.ingredients}, folder, how)
     return folder
 
 

@@ -40,6 +40,7 @@ def check(spec: BundleSpec, where: str) -> None:
         "transformer": spec.transformer,
         "autoencoder": spec.autoencoder.config,
         "vocoder": spec.vocoder.options,
+        "cues": {} if spec.cues is None else vars(spec.cues),
         "classifier": {} if spec.classifier is None else vars(spec.classifier),
     }
     check_numbers(settings, where)

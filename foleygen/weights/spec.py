@@ -89,6 +89,21 @@ class ClassifierSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CueSpec:
+    """The adapter of cues and words beside the transformer: its sizes, and the words that it has learnt, in order.
+
+    ``guidance_scale`` suits windows that are told something.
+    """
+
+    families: tuple[str, ...]
+    materials: tuple[str, ...]
+    sub_steps: int
+    hidden_size: int
+    blend_size: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A file that a bundle was made from."""
 
@@ -126,6 +141,8 @@ class BundleSpec:
     vocoder: VocoderSpec
     sampling: SamplingSpec
     classifier: ClassifierSpec | None = None
+    cues: CueSpec | None = None
+    """None: what sounds and when is the picture's alone."""
     sources: tuple[Source, ...] = ()
 
     @property

@@ -105,6 +105,7 @@ def _write(
     from foleygen.engines.words import understand
     from foleygen.facts import SAMPLE_RATE
     from foleygen.media import bwf
+    from foleygen.media.spool import Spool
 
     composer = load_composer(model, device, precision)
     words = understand(prompt, composer.bundle)
@@ -114,16 +115,16 @@ def _write(
     facts = [f"foleygen {__version__}", f"model {composer.bundle.name}", f"seed {seed}"]
     if not composer.bundle.commercial:
         facts.append(f"not for commercial use ({composer.bundle.licence})")
-    with open_steps("ambience", quiet) as shown:
+    with open_steps("ambience", quiet) as shown, Spool(counted(bed(composer, ask, total), rate, total, shown)) as made:
+        sound, loudness = bwf.filed(made, rate, max(1, round(seconds * SAMPLE_RATE)))
         bwf.write(
             target,
-            counted(bed(composer, ask, total), rate, total, shown),
-            rate,
-            max(1, round(seconds * SAMPLE_RATE)),
+            sound,
             time_reference=0,
             originator="foleygen",
             description=f"Ambience: {title}",
-            coding_history=bwf.history(*facts),
+            coding_history=bwf.history(*facts, *bwf.told(sound, loudness)),
+            loudness=loudness,
         )
 
 

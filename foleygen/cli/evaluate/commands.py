@@ -13,11 +13,13 @@ from foleygen.cli.app import Invocation
 from foleygen.cli.evaluate import judges as evaluate_judges
 from foleygen.cli.evaluate.ablations import ablations
 from foleygen.cli.evaluate.ambience import ambience
+from foleygen.cli.evaluate.cues import cues
 from foleygen.cli.evaluate.shared import (
     ENGINE,
     Chosen,
     counter,
     data_options,
+    found,
     note,
     open_dataset,
     open_engine,
@@ -43,6 +45,7 @@ def evaluate() -> None:
       foleygen evaluate scenes --data held-out/         sync, loudness, timbre and names, in one go
       foleygen evaluate fidelity --tower runs/tower     FID, IS and KL against true sounds
       foleygen evaluate alignment runs/alignment        is it in time, for a classifier that learnt to tell
+      foleygen evaluate cues --count 64                 are cues and words obeyed, and how loud is it
       foleygen evaluate ambience --recordings sounds/   the second engine: holes, bandwidth, tags
     """
 
@@ -258,7 +261,7 @@ def seams(
     if count // 3:
         sources["scenes without events"] = long_clips.from_scenes(engine, count // 3, rendering, True)
     if clips:
-        sources["clips"] = long_clips.from_files(_found(clips), engine, rendering, _skipped)
+        sources["clips"] = long_clips.from_files(found(clips), engine, rendering, _skipped)
     composer = load_composer(repair, settings.device) if repair is not None else None
     reports = {name: measure.evaluate(source, engine, seed, teller(name), composer) for name, source in sources.items()}
     if plot is not None and reports:
@@ -266,7 +269,7 @@ def seams(
     show(as_json, reports)
 
 
-for _command in (ablations, ambience, *evaluate_judges.COMMANDS):
+for _command in (ablations, ambience, cues, *evaluate_judges.COMMANDS):
     evaluate.add_command(_command)
 
 
@@ -274,13 +277,7 @@ def _filmed(clips: Sequence[Path], engine: Engine, seed: int, lag: float) -> Any
     from foleygen.evaluation.filmed_sound import evaluate as measure
     from foleygen.settings import RenderSettings
 
-    return measure(_found(clips), engine, RenderSettings(seed=seed), lag, on_skip=_skipped, on_clip=counter("clips"))
-
-
-def _found(clips: Sequence[Path]) -> list[Path]:
-    from foleygen.batch.discover import discover
-
-    return [clip.path for clip in discover(clips, (), None, lambda path, why: None)]
+    return measure(found(clips), engine, RenderSettings(seed=seed), lag, on_skip=_skipped, on_clip=counter("clips"))
 
 
 def _skipped(path: Path, error: FoleygenError) -> None:

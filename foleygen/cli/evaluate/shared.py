@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -98,6 +98,13 @@ def open_dataset(chosen: Chosen) -> SceneDataset:
         fold="test",
     )
     return make(folder, config, on_clip=counter("drawing"))
+
+
+def found(clips: Sequence[Path]) -> list[Path]:
+    """The clips in files and folders."""
+    from foleygen.batch.discover import discover
+
+    return [clip.path for clip in discover(clips, (), None, lambda path, why: None)]
 
 
 def note(text: str) -> None:

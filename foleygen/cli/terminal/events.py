@@ -54,6 +54,7 @@ def _done_fields(event: events.ClipDone) -> dict[str, Any]:
             {
                 "number": take.number,
                 **_level_fields(take.loudness),
+                "file_gain_db": round(take.file_gain_db, 3),
                 "gain_db": round(take.gain_db, 3),
                 "stem": None if take.stem is None else str(take.stem),
             }

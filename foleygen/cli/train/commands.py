@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from foleygen.cli.train import ambience as train_ambience
+from foleygen.cli.train import cues as train_cues
 from foleygen.cli.train import data as train_data
 from foleygen.cli.train import judges as train_judges
 from foleygen.cli.train.shared import (
@@ -189,6 +190,7 @@ def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quie
 @train.command()
 @click.option("--mdsgen", "mdsgen_run", type=PATH, metavar="RUN", help="A run of train mdsgen.")
 @click.option("--vocoder", "vocoder_run", type=PATH, metavar="RUN", help="A run of train vocoder; else Griffin-Lim.")
+@click.option("--cues", "cues_run", type=PATH, metavar="RUN", help="With --base: a run of train cues.")
 @click.option("--base", metavar="NAME|DIR", help="Take everything else from this bundle.")
 @click.option("--encoder", "encoder_run", type=PATH, metavar="RUN", help="Without --base: a run of train encoder.")
 @click.option("--vae", "vae_run", type=PATH, metavar="RUN", help="Without --base: a run of train vae.")
@@ -203,6 +205,7 @@ def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quie
 def bundle(
     mdsgen_run: Path | None,
     vocoder_run: Path | None,
+    cues_run: Path | None,
     base: str | None,
     name: str,
     card: Path | None,
@@ -215,6 +218,7 @@ def bundle(
     Examples:
       foleygen train bundle --mdsgen runs/fine --base tiny --name mine -o mine/
       foleygen train bundle --vocoder runs/vocoder --base tiny --name mine -o mine/
+      foleygen train bundle --cues runs/cues --base tiny --name mine -o mine/
       foleygen train bundle --mdsgen runs/mdsgen --encoder runs/encoder --vae runs/vae --pairs pairs/ \\
           --name mine --licence CC0-1.0 --commercial -o mine/
     """
@@ -225,8 +229,10 @@ def bundle(
     from foleygen.weights.bundle import Bundle
 
     text = text_of(card) if card else None
-    if mdsgen_run is None and (base is None or vocoder_run is None):
-        raise UsageError("--mdsgen: not given", "give it, or --vocoder and --base")
+    if mdsgen_run is None and (base is None or (vocoder_run or cues_run) is None):
+        raise UsageError("--mdsgen: not given", "give it, or --vocoder or --cues and --base")
+    if mdsgen_run is not None and cues_run is not None:
+        raise UsageError("--cues: was trained beside another transformer", "train it again beside that of --mdsgen")
     made = store.load(base, Bundle) if base is not None else None
     if made is not None and mdsgen_run is not None:
         made = packing.pack_transformer(output, made, mdsgen_run, name, text)
@@ -248,12 +254,15 @@ def bundle(
         )
     if vocoder_run is not None:
         assert made is not None
-        packing.pack_vocoder(output, made, vocoder_run, name, text)
+        made = packing.pack_vocoder(output, made, vocoder_run, name, text)
+    if cues_run is not None:
+        assert made is not None
+        packing.pack_cues(output, made, cues_run, name, text)
     write_result(str(output))
 
 
 _KEYS = {"encoder": "encoder_run", "vae": "vae_run", "pairs": "pairs_dir"}
 
 
-for _command in (*train_data.COMMANDS, *train_ambience.COMMANDS, *train_judges.COMMANDS):
+for _command in (train_cues.cues, *train_data.COMMANDS, *train_ambience.COMMANDS, *train_judges.COMMANDS):
     train.add_command(_command)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from foleygen.errors import ClipError
-from foleygen.facts import SAMPLE_RATE, take_file
+from foleygen.facts import SAMPLE_RATE, bed_file, take_file
 from foleygen.record import markers, sidecar
 from foleygen.record.schema import Sidecar
 
@@ -21,6 +22,18 @@ class Sound:
     start_s: Fraction
     gain_db: float
     """What the finished clip adds to the file's level."""
+    channels: int = 1
+    is_wav: bool = True
+    """It holds this sound alone, mono."""
+
+
+@dataclass(frozen=True)
+class Onset:
+    """When a sound begins, from the first picture."""
+
+    picture: int
+    """The one on the screen, from 0."""
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -43,13 +56,28 @@ class Shot:
     sounds: tuple[Sound, ...]
     heard: int
     """Index of the sound that is in the finished clip."""
-    onsets: tuple[tuple[int, float], ...]
-    """Of that sound: the picture on the screen, from 0, and seconds after the first picture."""
+    bed: Sound | None
+    """Its ambience, where that is a file."""
+    own: Sound | None
+    """The sound that the clip came with: its source, where that is there and the finished clip keeps its sound."""
+    onsets: tuple[Onset, ...]
+    """Of the sound that is heard."""
 
     @property
     def file_start(self) -> int:
         """What the file's own clock reads at its first picture, in pictures."""
         return self.start if self.has_clock else 0
+
+    @property
+    def picture_s(self) -> Fraction:
+        """Seconds for which its pictures last."""
+        return self.frames / self.rate
+
+    @property
+    def takes(self) -> tuple[Sound, ...]:
+        """Its sounds, the one that is heard first."""
+        heard = self.sounds[self.heard]
+        return (heard, *(sound for sound in self.sounds if sound is not heard))
 
 
 def shot(output: Path) -> Shot:
@@ -60,11 +88,11 @@ def shot(output: Path) -> Shot:
     rate = timecode.nominal_rate(found.frame_rate)
     number = None if found.timecode is None else timecode.frame_number(found.timecode, found.frame_rate)
     start = number or 0
+    clock = Fraction(round(start / rate * SAMPLE_RATE), SAMPLE_RATE)
     has_clock = _keeps_timecode(output)
-    wavs = _wavs(output, found, Fraction(round(start / rate * SAMPLE_RATE), SAMPLE_RATE))
-    own = Sound(f"take {found.picked}", output, start / rate if has_clock else Fraction(0), 0.0)
-    picked = next((index for index, sound in enumerate(wavs) if sound.label == own.label), None)
-    onsets = found.heard.onsets_s
+    wavs = _wavs(output, found, clock)
+    heard = Sound(f"take {found.picked}", output, start / rate if has_clock else Fraction(0), 0.0, is_wav=False)
+    picked = next((index for index, sound in enumerate(wavs) if sound.label == heard.label), None)
     return Shot(
         path=output,
         rate=rate,
@@ -75,9 +103,11 @@ def shot(output: Path) -> Shot:
         width=found.width,
         height=found.height,
         duration_s=Fraction(round(found.duration_s * SAMPLE_RATE), SAMPLE_RATE),
-        sounds=(own, *wavs) if picked is None else wavs,
+        sounds=(heard, *wavs) if picked is None else wavs,
         heard=picked or 0,
-        onsets=tuple((markers.picture_at(onset, rate), onset) for onset in onsets),
+        bed=_bed(output, found, clock),
+        own=_own(output, found, start / rate),
+        onsets=tuple(Onset(markers.picture_at(onset, rate), onset) for onset in found.heard.onsets_s),
     )
 
 
@@ -88,6 +118,26 @@ def _wavs(output: Path, found: Sidecar, start_s: Fraction) -> tuple[Sound, ...]:
         for take in found.takes
         if take.file is not None and take_file(output, take.number).is_file()
     )
+
+
+def _bed(output: Path, found: Sidecar, start_s: Fraction) -> Sound | None:
+    bed, path = found.bed, bed_file(output)
+    return None if bed is None or not path.is_file() else Sound("ambience", path, start_s, bed.gain_db)
+
+
+def _own(output: Path, found: Sidecar, start_s: Fraction) -> Sound | None:
+    """The source's sound; None where it was replaced, or there is none, or it cannot be read any more."""
+    from foleygen.media import own_sound
+
+    source = Path(os.path.normpath(os.path.realpath(output.parent) / Path(found.source)))
+    if found.settings.audio == "replace" or not source.is_file():
+        return None
+    try:
+        channels = own_sound.channels(source)
+    except ClipError:
+        return None
+    start = start_s if _keeps_timecode(source) else Fraction(0)
+    return Sound("production", source, start, 0.0, channels, is_wav=False) if channels else None
 
 
 def _keeps_timecode(output: Path) -> bool:

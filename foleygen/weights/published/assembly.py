@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from foleygen.weights import catalogue
 from foleygen.weights.bundle import Bundle, save
-from foleygen.weights.files import sha256
+from foleygen.weights.files import halved, sha256
 from foleygen.weights.published.cavp import _cavp_spec, convert_cavp
+from foleygen.weights.published.diff_foley import convert_classifier, convert_unet
 from foleygen.weights.published.hifigan import convert_vocoder
 from foleygen.weights.published.kl import AUDIOLDM_LATENT_SCALE, STABLE_DIFFUSION_LATENT_SCALE, convert_kl
 from foleygen.weights.published.mdsgen import convert_mdsgen
-from foleygen.weights.spec import AutoencoderSpec, BundleSpec, MelSpec, SamplingSpec, Source, VocoderSpec
+from foleygen.weights.spec import (
+    AutoencoderSpec,
+    BundleSpec,
+    ClassifierSpec,
+    MelSpec,
+    SamplingSpec,
+    Source,
+    VocoderSpec,
+)
 
 
-def import_base(cavp: Path, mdsgen: Path, audioldm: Path, destination: Path) -> Bundle:
+def import_base(cavp: Path, mdsgen: Path, audioldm: Path, destination: Path, half: bool = False) -> Bundle:
     """The released MDSGen as a bundle: CAVP, ``mdsgen_audioldm.pt``, and a folder with AudioLDM's vae/ and vocoder/.
 
     Raises BundleError with every key that is missing, extra or of another shape.
@@ -47,16 +59,20 @@ def import_base(cavp: Path, mdsgen: Path, audioldm: Path, destination: Path) -> 
         "autoencoder": autoencoder_weights,
         "vocoder": vocoder_weights,
     }
-    return save(destination, spec, parts, licence_text=model.notice(), model_card=_card(spec, model))
+    return _saved(destination, spec, parts, model, half)
 
 
-def import_paper(cavp: Path, mdsgen: Path, vae: Path, destination: Path) -> Bundle:
+def import_paper(
+    cavp: Path, mdsgen: Path, vae: Path, destination: Path, half: bool = False, classifier: Path | None = None
+) -> Bundle:
     """A transformer of the paper's geometry (any size) with CAVP, Stable Diffusion's autoencoder and Griffin-Lim.
 
-    ``vae`` is Diff-Foley's latent diffusion checkpoint, or Stable Diffusion v1's ``vae/`` folder.
+    ``vae`` is Diff-Foley's latent diffusion checkpoint, or Stable Diffusion v1's ``vae/`` folder. A ``classifier`` is
+    Diff-Foley's, which knows the same latents; the paper's own results are led by it.
     """
     transformer, transformer_weights = convert_mdsgen(mdsgen, "paper")
     geometry, autoencoder_weights = convert_kl(vae)
+    led, classifier_weights = _classifier(classifier, scale=2.0)
     model = catalogue.model("paper")
     spec = BundleSpec(
         name=model.name,
@@ -74,14 +90,92 @@ def import_paper(cavp: Path, mdsgen: Path, vae: Path, destination: Path) -> Bund
         sampling=SamplingSpec(
             prediction_type="epsilon", num_inference_steps=25, guidance_scale=5.0, guidance_power=0.01
         ),
-        sources=_sources(cavp, mdsgen, vae),
+        classifier=led,
+        sources=_sources(cavp, mdsgen, vae, *([classifier] if classifier else [])),
     )
     parts = {
         "encoder": convert_cavp(cavp),
         "transformer": transformer_weights,
         "autoencoder": autoencoder_weights,
+        **classifier_weights,
     }
+    return _saved(destination, spec, parts, model, half)
+
+
+def import_diff_foley(
+    cavp: Path,
+    ldm: Path,
+    destination: Path,
+    half: bool = False,
+    classifier: Path | None = None,
+    as_published: bool = False,
+) -> Bundle:
+    """Diff-Foley as a bundle: CAVP, ``ldm_epoch240.ckpt``, and maybe ``double_guidance_classifier.ckpt``.
+
+    ``as_published``: the mels are inverted as if they were of 22050 Hz, which the published demo does.
+    """
+    config, transformer_weights = convert_unet(ldm)
+    geometry, autoencoder_weights = convert_kl(ldm)
+    led, classifier_weights = _classifier(classifier, scale=50.0)
+    model = catalogue.model("diff-foley")
+    spec = BundleSpec(
+        name=model.name,
+        licence=model.licence,
+        commercial=model.commercial,
+        sample_rate=16000,
+        window_samples=131072,
+        mel=MelSpec(n_fft=1024, hop_length=256, num_mels=128, f_min=125.0, f_max=7600.0),
+        encoder=_cavp_spec(config),
+        transformer={"kind": "diff_foley", **config},
+        autoencoder=AutoencoderSpec(
+            kind="kl",
+            config={**geometry, "time_first": False},
+            latent_scale=STABLE_DIFFUSION_LATENT_SCALE,
+            channel="R",
+        ),
+        vocoder=VocoderSpec(kind="griffin_lim", options={"basis_rate": 22050} if as_published else {}),
+        sampling=SamplingSpec(
+            prediction_type="epsilon",
+            num_inference_steps=25,
+            guidance_scale=4.5,
+            guidance_power=0.0,
+            schedule="scaled_linear",
+        ),
+        classifier=led,
+        sources=_sources(cavp, ldm, *([classifier] if classifier else [])),
+    )
+    parts = {
+        "encoder": convert_cavp(cavp),
+        "transformer": transformer_weights,
+        "autoencoder": autoencoder_weights,
+        **classifier_weights,
+    }
+    return _saved(destination, spec, parts, model, half)
+
+
+def _classifier(path: Path | None, scale: float) -> tuple[ClassifierSpec | None, dict[str, dict[str, Tensor]]]:
+    """The section and the part of a classifier, where there is one."""
+    if path is None:
+        return None, {}
+    config, weights = convert_classifier(path)
+    return ClassifierSpec(config=config, scale=scale), {"classifier": weights}
+
+
+def _saved(
+    destination: Path,
+    spec: BundleSpec,
+    parts: Mapping[str, dict[str, Tensor]],
+    model: catalogue.CatalogueModel,
+    half: bool,
+) -> Bundle:
+    """The bundle; in half precision except for weights that are too large for it."""
+    if half:
+        parts = {name: _fitting(state) for name, state in parts.items()}
     return save(destination, spec, parts, licence_text=model.notice(), model_card=_card(spec, model))
+
+
+def _fitting(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value if value.isfinite().all() else state[name] for name, value in halved(state).items()}
 
 
 def _sources(*paths: Path) -> tuple[Source, ...]:

@@ -1,0 +1,73 @@
+"""``foleygen evaluate cues``: are cues and words obeyed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from foleygen.cli.app import Invocation
+from foleygen.cli.evaluate.shared import (
+    ENGINE,
+    Chosen,
+    counter,
+    data_options,
+    found,
+    note,
+    open_dataset,
+    open_engine,
+    show,
+)
+from foleygen.cli.options import settings_options
+
+
+@click.command()
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--at", "guidances", type=click.FloatRange(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
+)
+@click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
+@settings_options(*ENGINE)
+@click.pass_obj
+def cues(
+    invocation: Invocation,
+    /,
+    clips: tuple[Path, ...],
+    chosen: Chosen,
+    as_json: bool,
+    guidances: tuple[float, ...],
+    names: tuple[str, ...],
+    config_file: Path | None,
+    **values: Any,
+) -> None:
+    """Are cues and words obeyed, beside the right picture, another one and none, and how loud is it?
+
+    CLIPS are files or folders with sound of their own, whose onsets are the cues; without them the cues are the events
+    of scenes from seeds that no training has seen. Sounds are measured before anything limits them.
+
+    \b
+    Examples:
+      foleygen evaluate cues --count 64 --recordings sounds/
+      foleygen evaluate cues --data held-out/ --arm "picture, cues" --at 1 --at 1.5 --at 2 --at 3
+      foleygen evaluate cues filmed/ --json
+    """
+    engine, seed = open_engine(invocation, config_file, values)
+    if clips:
+        from foleygen.evaluation.cues import filmed
+
+        skipped, done = (lambda path, error: note(str(error))), counter("clips")
+        show(as_json, {
+            f"filmed clips, guidance {scale:g}" if scale is not None else "filmed clips": filmed.evaluate(
+                found(clips), engine, seed, scale, skipped, done
+            )
+            for scale in guidances or (None,)
+        })  # fmt: skip
+        return
+    from foleygen.evaluation.cues import scenes
+    from foleygen.evaluation.cues.arms import chosen_arms
+
+    arms = chosen_arms(names, guidances)
+    report = scenes.evaluate(engine, open_dataset(chosen), arms, seed, on_clip=counter("sounds"))
+    show(as_json, {"cues": report})

@@ -1,0 +1,1 @@
+"""Are cues and words obeyed, and what do they cost?"""

@@ -1,0 +1,282 @@
+"""Held-out scenes with known events, asked for in several ways: are cues and words obeyed, and how loud is it?
+
+N clips, M mels, T frames, S samples. Sounds are measured as the vocoder gives them, before anything limits them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foleygen import scenes
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.onsets import detect, match
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
+from foleygen.errors import UsageError
+from foleygen.evaluation import reconstruction
+from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, track_for
+from foleygen.evaluation.cues.level import Level, hit_levels, level_of
+from foleygen.evaluation.generated import Generated, audible_events, sync_report
+from foleygen.evaluation.report import Cell, text_table
+from foleygen.sampling.noise import WindowKey, generator
+from foleygen.training.data.dataset import ClipRecord, SceneDataset
+
+OBEYED_S = 0.030
+"""A cue counts as obeyed with an onset this near."""
+ATTACK_FRAMES = 7
+"""Mel frames after an event that its attack is taken from: 112 ms."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One sound: what it was asked for, and what came; ``levels`` of its hits in dB."""
+
+    generated: Generated
+    level: Level
+    levels: Floats
+    strengths: Floats
+
+
+@dataclass(frozen=True)
+class ArmReport:
+    """One arm over all clips. F1, precision, recall and what is obeyed are over the clips with events.
+
+    ``null_*``: the same sounds against events of other clips of the family. ``strength`` is the mean over clips of the
+    correlation of a hit's level with its strength, both in dB; ``level_error`` the median distance to the true sound's
+    loudness in LU; ``over_full_scale`` the share of windows with a sample beyond it. ``attack_l1`` is between the mean
+    spectra after the events, each less its mean.
+    """
+
+    arm: str
+    clips: int
+    events: int
+    f1_50ms: float | None
+    null_50ms: float | None
+    f1_100ms: float | None
+    null_100ms: float | None
+    precision: float | None
+    recall: float | None
+    median_error_ms: float | None
+    obeyed: float | None
+    strength: float | None
+    loudness_lufs: float | None
+    level_error: float | None
+    peak_db: float | None
+    over_full_scale: float
+    gradient: float | None
+    spectrum_l1: float
+    spectrum_l1_other: float | None
+    attack_l1: float | None
+
+
+@dataclass(frozen=True)
+class CuesReport:
+    """All arms, the true sounds first."""
+
+    arms: tuple[ArmReport, ...]
+
+    def table(self) -> str:
+        """Two tables: when, and what."""
+        timing: list[list[Cell]] = [
+            [a.arm, a.events, a.f1_50ms, a.null_50ms, a.f1_100ms, a.null_100ms, a.precision, a.recall,
+             a.median_error_ms, a.obeyed, a.strength]
+            for a in self.arms
+        ]  # fmt: skip
+        sound: list[list[Cell]] = [
+            [a.arm, a.clips, a.loudness_lufs, a.level_error, a.peak_db, a.over_full_scale, a.gradient, a.spectrum_l1,
+             a.spectrum_l1_other, a.attack_l1]
+            for a in self.arms
+        ]  # fmt: skip
+        when = ["", "events", "F1@50", "null", "F1@100", "null", "P", "R", "median ms", "obeyed", "strength"]
+        what = ["", "clips", "LUFS", "error", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
+        return f"{text_table(when, timing)}\n\n{text_table(what, sound)}"
+
+
+def evaluate(
+    engine: Engine,
+    dataset: SceneDataset,
+    arms: Sequence[Arm] = ARMS,
+    seed: int = 0,
+    batch_size: int = 8,
+    on_clip: Callable[[int, int], None] | None = None,
+) -> CuesReport:
+    """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
+
+    Raises UsageError for a bundle that cannot be told anything.
+    """
+    if engine.words is None:
+        raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
+    features = _features(engine, dataset)
+    truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
+    reports = [_report("true sounds", truth, truth, seconds)]
+    for number, arm in enumerate(arms):
+        heard: list[Heard] = []
+        for start in range(0, len(dataset.clips), batch_size):
+            rows = range(start, min(start + batch_size, len(dataset.clips)))
+            heard.extend(_made(engine, dataset, arm, features, rows, seed))
+            if on_clip is not None:
+                on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
+        reports.append(_report(arm.says, heard, truth, seconds))
+    return CuesReport(tuple(reports))
+
+
+def _features(engine: Engine, dataset: SceneDataset) -> torch.Tensor:
+    """(N, F, C)"""
+    assert dataset.frames is not None, "the dataset has no pictures"
+    frames = dataset.frames
+    with torch.inference_mode():
+        rows = [engine.encode(torch.from_numpy(np.array(frames[clip.row]))[None]).cpu() for clip in dataset.clips]
+    return torch.cat(rows).float()
+
+
+def _made(
+    engine: Engine, dataset: SceneDataset, arm: Arm, features: torch.Tensor, rows: range, seed: int
+) -> list[Heard]:
+    """The sounds of some clips in one arm."""
+    assert engine.cue_grid is not None
+    assert engine.words is not None
+    clips = dataset.clips
+    others = [other_row(clips, row, same_family=arm.words == "none") for row in rows]
+    shown = {"own": features[list(rows)], "other": features[others]}.get(arm.picture, torch.zeros(1))
+    shown = shown if arm.picture != "none" else torch.zeros_like(features[list(rows)])
+    wrong = [(clips[row].family, clips[row].material) for row in (other_word(clips, row) for row in rows)]
+    tracks = [
+        track_for(arm, clips[row], told, engine.cue_grid, engine.words) for row, told in zip(rows, wrong, strict=True)
+    ]
+    keys = [WindowKey(seed, f"scene/{clips[row].seed}", 0, 1) for row in rows]
+    mels = engine.mels(engine.latents(shown, keys, guidance=arm.guidance, tracks=tracks))
+    with torch.inference_mode():
+        sounds = engine.vocoder(mels, [generator("evaluate cues", key) for key in keys])[
+            :, : engine.bundle.window_samples
+        ]
+    return [_heard(engine, dataset, clips[row], sound) for row, sound in zip(rows, sounds.float().cpu(), strict=True)]
+
+
+def other_row(clips: Sequence[ClipRecord], row: int, same_family: bool) -> int:
+    """Another clip's picture: of the same family if there is one and words do not say which, else the next one's."""
+    order = [(row + step) % len(clips) for step in range(1, len(clips))]
+    alike = [other for other in order if same_family and clips[other].family == clips[row].family]
+    return (alike or order or [row])[0]
+
+
+def other_word(clips: Sequence[ClipRecord], row: int) -> int:
+    """A clip of another family and another material, for words that are wrong."""
+    order = [(row + step) % len(clips) for step in range(1, len(clips))]
+    mine = clips[row]
+    found = [o for o in order if clips[o].family != mine.family and clips[o].material != mine.material]
+    return (found or order or [row])[0]
+
+
+def _heard(engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch.Tensor) -> Heard:
+    mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
+    with torch.inference_mode():
+        found = mel(sound[None])[0].numpy()
+    rate = mel.config.frame_rate
+    cues = cues_of(clip)
+    return Heard(
+        Generated(
+            record=clip,
+            mel=found,
+            true_mel=dataset.mels[clip.row].astype(np.float32),
+            onsets=detect(found, rate),
+            events=audible_events(clip),
+        ),
+        level_of(sound.numpy(), engine.bundle.sample_rate),
+        hit_levels(found, [cue.time_s for cue in cues], rate),
+        20 * np.log10([cue.strength or 1.0 for cue in cues]) if cues else np.zeros(0),
+    )
+
+
+def _true_sounds(engine: Engine, dataset: SceneDataset) -> list[Heard]:
+    """The scenes' own sounds, composed again as the dataset says."""
+    from foleygen.training.data.dataset import DatasetConfig
+    from foleygen.training.data.material import recordings_in
+
+    config = DatasetConfig(**dataset.config)
+    bank = recordings_in(config.recordings, config.fold) if config.recordings else None
+    heard = []
+    for clip in dataset.clips:
+        scene = scenes.compose(
+            clip.seed, family=config.families[clip.seed % len(config.families)] if config.families else None,
+            material=config.material, duration_s=config.num_frames / config.frame_rate, style=config.style, bank=bank,
+        )  # fmt: skip
+        sound = torch.from_numpy(np.asarray(scene.sound(engine.bundle.sample_rate), np.float32))
+        heard.append(_heard(engine, dataset, clip, sound[: engine.bundle.window_samples]))
+    return heard
+
+
+def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float) -> ArmReport:
+    generated = [replace(one.generated, true_mel=true.generated.mel) for one, true in zip(heard, truth, strict=True)]
+    sync = sync_report(generated, seconds) if any(g.events.size for g in generated) else None
+    timbre = reconstruction.evaluate(
+        [g.mel for g in generated], [g.true_mel for g in generated], [g.record.family for g in generated]
+    )
+    errors = [
+        abs(one.level.lufs - true.level.lufs)
+        for one, true in zip(heard, truth, strict=True)
+        if one.level.lufs is not None and true.level.lufs is not None
+    ]
+    struck = [g for g in generated if g.events.size]
+    score, null = (sync.score, sync.other_clip) if sync else (None, None)
+    return ArmReport(
+        arm=name,
+        clips=len(heard),
+        events=score.events if score else 0,
+        f1_50ms=score.f1_50ms if score else None,
+        null_50ms=null.f1_50ms if null else None,
+        f1_100ms=score.f1_100ms if score else None,
+        null_100ms=null.f1_100ms if null else None,
+        precision=score.precision if score else None,
+        recall=score.recall if score else None,
+        median_error_ms=score.median_error_ms if score else None,
+        obeyed=_obeyed(struck),
+        strength=_strength(heard),
+        loudness_lufs=_median([one.level.lufs for one in heard if one.level.lufs is not None]),
+        level_error=_median(errors),
+        peak_db=_median([one.level.peak_db for one in heard]),
+        over_full_scale=float(np.mean([one.level.peak_db > 0 for one in heard])),
+        gradient=timbre.frequency_gradient_ratio,
+        spectrum_l1=timbre.spectrum_l1,
+        spectrum_l1_other=timbre.spectrum_l1_other_clip,
+        attack_l1=_attack(struck, seconds),
+    )
+
+
+def _obeyed(struck: Sequence[Generated]) -> float | None:
+    events = sum(g.events.size for g in struck)
+    return sum(match(g.onsets, g.events, OBEYED_S).hits for g in struck) / events if events else None
+
+
+def _strength(heard: Sequence[Heard]) -> float | None:
+    """Mean over clips with four hits and more, whose strengths differ by a dB and more."""
+    found = [
+        float(np.corrcoef(one.levels, one.strengths)[0, 1])
+        for one in heard
+        if len(one.levels) >= 4 and one.strengths.std() >= 1 and one.levels.std() > 0
+    ]
+    return float(np.mean(found)) if found else None
+
+
+def _attack(struck: Sequence[Generated], seconds: float) -> float | None:
+    apart = [np.abs(_after(g, g.mel, seconds) - _after(g, g.true_mel, seconds)).mean() for g in struck]
+    return float(np.mean(apart)) if apart else None
+
+
+def _after(generated: Generated, mel: NDArray[np.float32], seconds: float) -> Floats:
+    """The mean spectrum (M,) after the events, less its mean."""
+    rate = mel.shape[1] / seconds
+    firsts = [min(round(time * rate), mel.shape[1] - 1) for time in generated.events]
+    spectrum: Floats = np.mean([mel[:, first : first + ATTACK_FRAMES].mean(axis=1) for first in firsts], axis=0)
+    level: Floats = spectrum - spectrum.mean()
+    return level
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None

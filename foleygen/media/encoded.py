@@ -1,0 +1,95 @@
+"""A track as a player hears it: lossy encoders lift peaks, so what is delivered is measured after decoding it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from numpy.typing import NDArray
+
+from foleygen.facts import SAMPLE_RATE, Loudness
+from foleygen.media.containers import Container
+from foleygen.media.loudness import measure
+from foleygen.media.mixdown import MARGIN_DB, STEP_DB, Mixdown
+from foleygen.media.soundtrack import Soundtrack
+
+Samples = NDArray[np.float32]
+_DECODERS = {"aac": "aac", "libopus": "opus"}
+"""For the encoders that change what they get."""
+_AAC_PRIMING = 1024
+"""Samples before the first, which an edit list takes off."""
+_TRIES = 8
+
+
+def settled(made: Mixdown, kind: Container) -> Mixdown:
+    """``made``, lowered by as much as the encoder of ``kind`` would lift its true peak above the ceiling.
+
+    What is told of its level is what decoding gives.
+    """
+    if kind.audio_codec not in _DECODERS:
+        return made
+    lowered = 0.0
+    for _ in range(_TRIES):
+        heard = measure(decoded(made.chunks, kind, made.channels), SAMPLE_RATE, made.channels)
+        peak = heard.true_peak_dbtp
+        if peak is None or peak <= made.ceiling_dbtp:
+            break
+        step = round(np.ceil((peak - made.ceiling_dbtp + MARGIN_DB) / STEP_DB) * STEP_DB, 3)
+        made, lowered = made.lowered(step), lowered + step
+    return replace(_noted(made, lowered, kind), loudness=_whole(heard, made.loudness))
+
+
+def decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Iterator[Samples]:
+    """What a player gets of ``chunks`` (n,) or (channels, n) at 48 kHz: (channels, n), and at the end maybe more."""
+    early = _AAC_PRIMING if kind.audio_codec == "aac" and kind.keeps_hidden_frames else 0
+    for samples in _decoded(chunks, kind, channels):
+        yield samples[:, early:]
+        early = max(0, early - samples.shape[1])
+
+
+def _decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Iterator[Samples]:
+    with av.open(os.devnull, "w", format="null") as nowhere:
+        assert isinstance(nowhere, OutputContainer)
+        track = Soundtrack(nowhere, kind, 0, channels)
+        decoder = av.CodecContext.create(_DECODERS[kind.audio_codec], "r")
+        assert isinstance(decoder, AudioCodecContext)
+        decoder.sample_rate, decoder.layout = SAMPLE_RATE, "mono" if channels == 1 else "stereo"
+        for packets in _packets(track, chunks):
+            if decoder.extradata is None:
+                decoder.extradata = track.extradata
+            for packet in packets:
+                for frame in decoder.decode(packet):
+                    yield np.asarray(frame.to_ndarray(), np.float32)
+        for frame in decoder.decode(None):
+            yield np.asarray(frame.to_ndarray(), np.float32)
+
+
+def _packets(track: Soundtrack, chunks: Iterable[Samples]) -> Iterator[list[Packet[Stream]]]:
+    for chunk in chunks:
+        yield list(track.encoded(chunk))
+    yield list(track.flushed())
+
+
+def _noted(made: Mixdown, lowered: float, kind: Container) -> Mixdown:
+    if lowered < 0.05:
+        return made
+    codec = "AAC" if kind.audio_codec == "aac" else "Opus"
+    fact = f"{codec} lifts its true peak above {made.ceiling_dbtp:g} dBTP"
+    note = f"its track was lowered by {lowered:.1f} dB because {fact}"
+    return replace(made, notes=(*made.notes, note))
+
+
+def _whole(heard: Loudness, made: Loudness) -> Loudness:
+    """Levels as decoded; what silence or a short sound has not, it does not get from an encoder's noise."""
+    return Loudness(
+        None if made.integrated_lufs is None else heard.integrated_lufs,
+        None if made.range_lu is None else heard.range_lu,
+        None if made.true_peak_dbtp is None else heard.true_peak_dbtp,
+    )

@@ -1,0 +1,98 @@
+"""The chunks of a wav as EBU Tech 3285 and 3306 describe them: chunks before the samples, RF64 above 4 GB."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+PCM = 1
+FLOAT = 3
+_UNKNOWN = 0xFFFFFFFF
+"""A size that the ds64 chunk tells in 64 bits."""
+_HEAD = 12
+_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class WaveFormat:
+    """How the samples of one channel are kept."""
+
+    tag: int
+    bits: int
+    sample_rate: int
+
+    def chunk(self) -> bytes:
+        """``fmt ``: sixteen bytes for PCM, as the oldest readers want them; other tags say that nothing follows."""
+        block = self.bits // 8
+        fields = struct.pack("<HHIIHH", self.tag, 1, self.sample_rate, self.sample_rate * block, block, self.bits)
+        return chunk(b"fmt ", fields if self.tag == PCM else fields + struct.pack("<H", 0))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment in a file: ``sample`` from its first one, and its name."""
+
+    sample: int
+    label: str
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk, padded to whole words."""
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def head(form: WaveFormat, samples: int, chunks: Sequence[bytes]) -> bytes:
+    """Everything before the samples of a file whose other ``chunks`` come before them."""
+    size = samples * form.bits // 8
+    fact = [chunk(b"fact", struct.pack("<I", min(samples, _UNKNOWN)))] if form.tag != PCM else []
+    body = b"".join([form.chunk(), *fact, *chunks])
+    whole = 4 + len(body) + _CHUNK + size + size % 2
+    if whole < _UNKNOWN:
+        return b"RIFF" + struct.pack("<I", whole) + b"WAVE" + body + b"data" + struct.pack("<I", size)
+    large = struct.pack("<QQQI", whole + _CHUNK + 28, size, samples, 0)
+    start = b"RF64" + struct.pack("<I", _UNKNOWN) + b"WAVE" + chunk(b"ds64", large)
+    return start + body + b"data" + struct.pack("<I", _UNKNOWN)
+
+
+def cues(marks: Sequence[Mark], encoding: str = "utf-8") -> list[bytes]:
+    """``cue `` with the moments, and ``LIST adtl`` with their names; nothing where there are none."""
+    if not marks:
+        return []
+    points = b"".join(
+        struct.pack("<II4sIII", number, mark.sample, b"data", 0, 0, mark.sample)
+        for number, mark in enumerate(marks, start=1)
+    )
+    labels = b"".join(
+        chunk(b"labl", struct.pack("<I", number) + mark.label.encode(encoding, "replace") + b"\0")
+        for number, mark in enumerate(marks, start=1)
+    )
+    return [chunk(b"cue ", struct.pack("<I", len(marks)) + points), chunk(b"LIST", b"adtl" + labels)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a chunk's content is in its file."""
+
+    offset: int
+    size: int
+
+
+def places(path: Path) -> dict[bytes, Place]:
+    """The chunks of a RIFF or RF64 file up to its samples, by name, the first of each. Empty for any other file."""
+    with open(path, "rb") as file:
+        start = file.read(_HEAD)
+        if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
+            return {}
+        return dict(reversed(list(_chunks(file))))
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, Place]]:
+    while len(header := file.read(_CHUNK)) == _CHUNK:
+        name, size = struct.unpack("<4sI", header)
+        yield name, Place(file.tell(), size)
+        if name == b"data":
+            return
+        file.seek(size + size % 2, 1)

@@ -1,0 +1,1 @@
+"""The adapter of cues and words: what it learns from, and how."""

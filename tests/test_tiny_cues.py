@@ -1,0 +1,121 @@
+"""The embedded bundle obeys: what it is told is heard there, and nowhere else."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.onsets import detect, match
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
+from foleygen.evaluation.sync import NARROW_S, pooled
+from foleygen.features.cues import Cue, CueTrack, track_of, without_cues
+from foleygen.sampling.noise import WindowKey
+from foleygen.weights.store import open_bundle
+
+HITS = (
+    ("hammer", "wood"),
+    ("knock", "wood"),
+    ("drum", "skin"),
+    ("chop", "wood"),
+    ("clap", "leather"),
+    ("drop", "metal"),
+)
+STEPS = 6
+"""Fewer than the default, which takes longer and places onsets no better."""
+
+
+@cache
+def engine() -> Engine:
+    torch.set_num_threads(1)
+    return Engine.load(open_bundle("tiny"), "cpu", "fp32")
+
+
+def told(*cues: Cue, picture: bool = False) -> CueTrack:
+    grid, words = engine().cue_grid, engine().words
+    assert grid is not None
+    assert words is not None
+    return track_of(cues, grid, words, picture=picture)
+
+
+def mels(*tracks: CueTrack | None, features: torch.Tensor | None = None) -> NDArray[np.float32]:
+    """As heard, (N, M, T); row i has the noise of row i in every call."""
+    keys = [WindowKey(0, f"row {row}", 0, 1) for row in range(len(tracks))]
+    shown = torch.zeros(len(tracks), 128, 128) if features is None else features
+    sounds = engine().sounds(engine().mels(engine().latents(shown, keys, STEPS, tracks=tracks)), keys)
+    with torch.inference_mode():
+        heard: NDArray[np.float32] = MelSpectrogram(mel_config(engine().bundle).in_decibels)(sounds).numpy()
+    return heard
+
+
+def test_twelve_windows_obey_their_cues() -> None:
+    rng = np.random.default_rng(7)
+    wanted, tracks = [], []
+    for row in range(12):
+        times = np.cumsum(rng.uniform(0.35, 1.2, 9)) + 0.2
+        family, material = HITS[row % len(HITS)]
+        wanted.append(times[times < 7.8])
+        tracks.append(told(*(Cue(float(time), 0.8, family, material) for time in wanted[-1])))
+    found = [detect(mel, 62.5) for mel in mels(*tracks)]
+    score = pooled(zip(found, wanted, strict=True))
+    turned = pooled((np.sort((times + 4.1) % 8.192), true) for times, true in zip(found, wanted, strict=True))
+    assert score.f1_50ms is not None
+    assert turned.f1_50ms is not None
+    assert score.f1_50ms > 0.9
+    assert turned.f1_50ms < 0.5
+
+
+def test_the_sound_moves_when_a_cue_moves_by_40_ms() -> None:
+    here, there = (told(Cue(2.0 + by, 0.9, "hammer", "wood"), Cue(5.0, 0.9, "hammer", "wood")) for by in (0.0, 0.04))
+    first, second = (detect(mels(track)[0], 62.5) for track in (here, there))
+    moved = [float(times[np.abs(times - 2.02).argmin()]) for times in (first, second)]
+    stayed = [float(times[np.abs(times - 5.0).argmin()]) for times in (first, second)]
+    assert moved[1] - moved[0] == pytest.approx(0.04, abs=0.016)
+    assert stayed[1] == pytest.approx(stayed[0], abs=0.016)
+
+
+def test_none_here_is_silence_and_not_known_is_the_picture() -> None:
+    grid, words = engine().cue_grid, engine().words
+    assert grid is not None
+    assert words is not None
+    features = torch.randn(1, 128, 128)
+    nothing, silence, today = (
+        mels(track, features=features)[0] for track in (without_cues(grid, words), told(picture=True), None)
+    )
+    # the guidance of rows that are told something is another one, so nothing is compared at the same
+    keys = [WindowKey(0, "row 0", 0, 1)]
+    unknown = engine().latents(features, keys, STEPS, 2.0, tracks=[without_cues(grid, words)])
+    assert torch.equal(unknown, engine().latents(features, keys, STEPS, 2.0))
+    assert silence.mean() < 0.5 * today.mean()
+    assert silence.mean() < 0.5 * nothing.mean()
+
+
+def test_a_window_sounds_the_same_whatever_is_beside_it() -> None:
+    tracks = [told(Cue(1.0, 0.9, "drum", "skin")), None, told(Cue(3.0)), told()]
+    features = torch.randn(4, 128, 128)
+    keys = [WindowKey(0, f"row {row}", 0, 1) for row in range(4)]
+    together = engine().latents(features, keys, 2, tracks=tracks)
+    for row, track in enumerate(tracks):
+        alone = engine().latents(features[row : row + 1], keys[row : row + 1], 2, tracks=[track])
+        assert torch.allclose(together[row], alone[0], atol=1e-4)
+
+
+def test_a_weak_cue_is_quieter_than_a_strong_one() -> None:
+    cues = [Cue(0.6 + 0.9 * number, 1.0 if number % 2 else 0.2, "hammer", "wood") for number in range(8)]
+    heard = mels(*[told(*cues)] * 3)
+    levels = np.array([
+        [10 * np.log10(np.mean(10 ** (10 * mel[:, int(cue.time_s * 62.5) :][:, :6]))) for cue in cues] for mel in heard
+    ])  # fmt: skip
+    assert levels[:, 1::2].mean() - levels[:, ::2].mean() > 2
+
+
+def test_hits_fall_within_30_ms_of_their_cues() -> None:
+    times = np.array([0.7, 1.9, 2.6, 4.4, 6.0])
+    found = detect(mels(told(*(Cue(float(time), 0.9, "knock", "wood") for time in times)))[0], 62.5)
+    assert match(found, times, 0.030).hits >= 4
+    assert match(found, times, NARROW_S).hits >= 4
