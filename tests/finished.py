@@ -112,5 +112,6 @@ def _take(  # type: ignore[no-untyped-def]
     take = Take(number, loudness, filed.gain_db, gain, onsets, drawn, wav)
     if wav is not None:
         sounds = [stems.TakeSound(take, filed)]
-        list(stems.written(info, sounds, None, bundle.load(weights), settings.render_settings(1)))
+        ((_, sha256),) = stems.written(info, sounds, None, bundle.load(weights), settings.render_settings(1))
+        return replace(take, stem_sha256=sha256)
     return take

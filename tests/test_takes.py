@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
+from foleygen import regular
 from foleygen.cli import app
 from foleygen.cli.takes import BLOCKS, PLAIN_BLOCKS, waveform
 from foleygen.errors import ClipError, ExitCode, UsageError
@@ -125,7 +126,7 @@ def test_only_the_finished_clip_its_sidecar_and_its_markers_change(made: Made) -
     assert changed == {"shot.foley.mov", "shot.foley.json", "shot.foley.markers.csv"}
     assert b"0.200000" in after["shot.foley.markers.csv"]
     old, new = (json.loads(files["shot.foley.json"]) for files in (before, after))
-    assert {key for key in old if old[key] != new[key]} <= {"picked", "output_bytes"}
+    assert {key for key in old if old[key] != new[key]} <= {"picked", "output_bytes", "output_sha256"}
 
 
 def test_loudness_is_that_of_the_run_for_the_take_that_is_picked(tmp_path: Path, random_bundle: Path) -> None:
@@ -246,15 +247,22 @@ def change_output(made: Made) -> None:
 def swap_output(made: Made) -> None:
     """Another clip in its place, and a sidecar that says it is right."""
     write_clip(made.output, 50, size=(48, 64))
-    rewrite(made, output_bytes=made.output.stat().st_size)
+    found = regular.seal(made.output)
+    rewrite(made, output_bytes=found.bytes, output_sha256=found.sha256)
 
 
 def aim_at_source(made: Made) -> None:
     """A sidecar that calls the source the finished clip."""
     document = json.loads(sidecar.path_for(made.output).read_bytes())
-    size = made.source.stat().st_size
+    found = regular.seal(made.source)
     named = [{**take, "file": f"shot.t{take['number']:02d}.wav"} for take in document["takes"]]
-    changed = {**document, "output": "shot.mov", "output_bytes": size, "takes": named}
+    changed = {
+        **document,
+        "output": "shot.mov",
+        "output_bytes": found.bytes,
+        "output_sha256": found.sha256,
+        "takes": named,
+    }
     sidecar.path_for(made.output).write_text(json.dumps(changed))
     for number in (1, 2, 3):
         shutil.copy(take_file(made.output, number), take_file(made.source, number))

@@ -63,6 +63,8 @@ class ClipPlanned:
     clip: Path
     output: Path
     reason: str | None
+    overwrites: tuple[Path, ...] = ()
+    """Files that would be replaced."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ClipSkipped:
     clip: Path
     output: Path
     reason: str
+    is_kept: bool = False
+    """It would have been made again, but its editor has picked, edited or locked it."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,8 @@ class Report:
     done: list[Path] = field(default_factory=list)
     planned: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
+    kept: list[ClipSkipped] = field(default_factory=list)
+    """Those of the skipped that their editors have picked, edited or locked."""
     failed: list[ClipFailed] = field(default_factory=list)
     clip_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -133,6 +139,7 @@ class Report:
             self.clip_seconds += event.duration
         elif isinstance(event, ClipSkipped):
             self.skipped.append(event.output)
+            self.kept += [event] if event.is_kept else []
         elif isinstance(event, ClipPlanned):
             self.planned.append(event.output)
         elif isinstance(event, ClipFailed):

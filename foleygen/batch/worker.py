@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foleygen.batch.events import (
     ClipDone,
@@ -24,8 +25,10 @@ from foleygen.batch.events import (
     Opened,
 )
 from foleygen.batch.plan import Planned
-from foleygen.errors import ClipError, FoleygenError
-from foleygen.record import failures, fit, markers, sidecar
+from foleygen.batch.remade import remade
+from foleygen.batch.standing import Standing, not_ours, standing
+from foleygen.errors import FoleygenError
+from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import Settings
 
@@ -102,6 +105,7 @@ class Worker:
         self._engine: Engine | None = None
         self._composer: Composer | None = None
         self._at_work: dict[Path, Planned] = {}
+        self._stale: dict[Path, tuple[Path, ...]] = {}
 
     def work(self, planned: Iterable[Planned], listen: Listener) -> None:
         """Bring every clip to its end, which is one of events.ENDS.
@@ -172,39 +176,42 @@ class Worker:
             raise item.problem
         info = probe(item.clip.path, self._settings.max_pixels)
         identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience, item.clip.own)
-        reason = self._reason_to_redo(item.output, identity)
-        if reason is None and item.output.exists():
-            tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
+        found = standing(item.output, identity, self._settings)
+        if found.stays is not None:
+            self._add_markers(item.output, found)
+            tell(ClipSkipped(item.clip.path, item.output, found.stays, found.is_kept))
             return None
-        reason = reason or failures.reason(item.output)
+        reason = found.reason or failures.reason(item.output)
         if self._settings.dry_run:
-            tell(ClipPlanned(item.clip.path, item.output, reason))
+            tell(ClipPlanned(item.clip.path, item.output, reason, found.overwrites))
+            return None
+        if found.ready is not None:
+            tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
+            tell(remade(item, *found.ready, self._settings))
             return None
         self._at_work[item.output] = item
+        self._stale[item.output] = found.stale
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
         return info
 
-    def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
-        """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
-        if not output.exists():
-            return None
-        if self._settings.overwrite:
-            return "--overwrite was given"
-        found = fit.judge(output, identity)
-        if not found.is_own:
-            raise ClipError(
-                f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
-            )
-        return found.reason
+    def _add_markers(self, output: Path, found: Standing) -> None:
+        """The markers that a finished clip lacks, from its sidecar."""
+        if self._settings.markers and not (found.is_kept or self._settings.dry_run):
+            path = markers.path_for(output)
+            if not os.path.lexists(path):
+                markers.of_record(output, sidecar.load(output))
+            elif claims.stranger([path], None, output) is not None:
+                raise not_ours(path)
 
     def _finish(self, outcome: Outcome, tell: Listener) -> None:
         job = outcome.job
-        item = self._at_work.pop(job.output)
+        item, stale = self._at_work.pop(job.output), self._stale.pop(job.output)
         error = outcome.error
         if error is None:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                written = sidecar.write(job.output, record.document())
+                written = sidecar.write(job.output, record.document(), outcome.seal)
+                claims.clear(stale, record)
                 if self._settings.markers == "csv":
                     markers.of_record(job.output, record)
             except Exception as unwritten:

@@ -36,8 +36,8 @@ class BedSound:
 
 def written(
     info: ClipInfo, takes: list[TakeSound], bed: BedSound | None, bundle: Bundle, settings: RenderSettings
-) -> Iterator[Path]:
-    """Write the wav of each take, and of the bed; gives each path as soon as it is there."""
+) -> Iterator[tuple[Path, str]]:
+    """Write the wav of each take, and of the bed; each path as soon as it is there, with the SHA-256 of its samples."""
     made = [f"foleygen {__version__}", f"model {bundle.name}", f"seed {settings.seed}"]
     licence = [] if bundle.commercial else [f"not for commercial use ({bundle.licence})"]
     for one in takes:
@@ -46,14 +46,12 @@ def written(
         facts = [*made, f"take {take.number}", *licence]
         note = f"Foley for {info.path.name}, take {take.number}"
         slate = _slate(info, settings, facts, "Foley", take.number, take.number == settings.take)
-        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take))
-        yield take.stem
+        yield take.stem, _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take))
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
         note = f"Ambience for {info.path.name}: {bed.bed.prompt}"
         slate = _slate(info, settings, [*facts, bed.bed.prompt], "Ambience", settings.take, True)
-        _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, ())
-        yield bed.bed.stem
+        yield bed.bed.stem, _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, ())
 
 
 def _write(
@@ -65,9 +63,9 @@ def _write(
     facts: list[str],
     slate: Slate,
     marks: tuple[Mark, ...],
-) -> None:
+) -> str:
     reference, _ = timecode.time_reference(info)
-    bwf.write(
+    return bwf.write(
         path,
         sound,
         time_reference=reference,

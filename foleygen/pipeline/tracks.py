@@ -16,6 +16,7 @@ from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
+from foleygen.regular import Seal
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
 
@@ -69,6 +70,10 @@ class Track:
     gain_db: float = 0.0
     """What the finished clip adds to its first take."""
     loudness: Loudness = UNMEASURED
+    seal: Seal | None = None
+    """Of its output, as it was written."""
+    stems_sha256: dict[str, str] = field(default_factory=dict)
+    """Of the samples of its wavs, by their names."""
     delivered: tuple[Take, ...] = ()
     """Its takes, once its output is there."""
     bed: BedTrack | None = None
@@ -150,6 +155,7 @@ class Track:
             window_facts=tuple(facts),
             bed=self.delivered_bed,
             repaired_joints=self.repaired,
+            seal=self.seal,
         )
 
     def close(self) -> None:

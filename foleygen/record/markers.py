@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from foleygen import atomic
+from foleygen import atomic, regular
 from foleygen.facts import SAMPLE_RATE
 from foleygen.record import sidecar
 from foleygen.record.schema import Sidecar
 
 COLUMNS = ("index", "seconds", "timecode", "samples")
+_LINE = 1024
 
 
 def path_for(output: Path) -> Path:
@@ -36,9 +37,16 @@ def write(output: Path, onsets_s: Sequence[float], frame_rate: Fraction, timecod
     return path
 
 
+def is_ours(path: Path) -> bool:
+    """Whether ``path`` begins as the markers that ``write`` publishes. Raises OSError."""
+    with regular.opened(path) as file:
+        return file.readline(_LINE).rstrip() == ",".join(COLUMNS).encode()
+
+
 def refresh(output: Path, record: Sidecar) -> None:
     """Bring the markers of ``output``, if it has any, to the take that is in it now."""
-    if path_for(output).exists():
+    path = path_for(output)
+    if path.is_file() and is_ours(path):
         of_record(output, record)
 
 
