@@ -365,7 +365,7 @@ def test_a_timeline_and_markers_on_request(tmp_path: Path, random_bundle: Path, 
     assert "b.foley" not in text
     assert (tmp_path / "clips" / "a.foley.markers.csv").is_file()
     with pytest.raises(UsageError):
-        go(tmp_path / "clips", random_bundle, timeline=tmp_path / "cut.edl")
+        go(tmp_path / "clips", random_bundle, timeline=tmp_path / "cut.xyz")
 
 
 def test_a_rerun_skips_what_matches(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
@@ -376,6 +376,29 @@ def test_a_rerun_skips_what_matches(tmp_path: Path, random_bundle: Path, make_cl
     assert (found.exit_code, found.done) == (ExitCode.OK, [])
     assert [event.output.name for event in heard.of(events.ClipSkipped)] == ["a.foley.mp4"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_a_clip_that_was_not_touched_is_not_read_again(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4")
+    go(tmp_path, random_bundle)
+    read: list[Path] = []
+    from foleygen.media import probe
+
+    def watched(path: Path, *rest: Any) -> Any:
+        read.append(path)
+        return probing(path, *rest)
+
+    probing = probe.probe
+    monkeypatch.setattr(probe, "probe", watched)
+    assert [len(go(tmp_path, random_bundle)[0].skipped), read] == [1, []]
+    os.utime(clip, (1, 1))
+    assert [len(go(tmp_path, random_bundle)[0].skipped), read] == [1, [clip]]
+    make_clip(clip, shade=90)
+    found, heard = go(tmp_path, random_bundle)
+    assert len(found.done) == 1
+    assert heard.of(events.ClipStarted)[0].reason == "the picture is another one"
 
 
 def change_seed(folder: Path, make_clip: MakeClip) -> dict[str, Any]:

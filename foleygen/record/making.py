@@ -30,6 +30,7 @@ def record_of(
         warnings += (f"the ambience's weights are for non-commercial use only ({ambience.licence})",)
     return Sidecar(
         source=_relative(source, outcome.job.output.parent),
+        source_stamp=info.stamp,
         content_id=info.content_id,
         duration_s=outcome.duration,
         frame_rate=info.average_rate,

@@ -85,6 +85,8 @@ class Sidecar:
 
     source: str
     """The clip, relative to the sidecar's folder."""
+    source_stamp: str | None
+    """Of the clip when it was read (see ``facts.stamp``): while it is the same, nobody reads the clip again."""
     content_id: str
     duration_s: float
     frame_rate: Fraction
