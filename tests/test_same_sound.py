@@ -1,8 +1,8 @@
 """The shipped weights make the sound that they made: both ways to join windows, two takes, and a bed under them.
 
-What is stored is a fingerprint and not a checksum of the samples: the level in seven octaves of every quarter of a second, in
-steps of 0.1 dB. Processors round sums in different orders, so the last bits of a sound differ from machine to machine;
-its levels do not, by more than TOLERANCE_DB. Another seed, another take or another way of work differs by far more.
+What is stored is a fingerprint and not a checksum of the samples: the level in seven octaves of every quarter of a
+second, in steps of 0.1 dB. Processors round sums in different orders, so the last bits of a sound differ from machine
+to machine; its levels do not, by more than TOLERANCE_DB. Another seed, take or way of work differs by far more.
 
 ``python tests/test_same_sound.py`` writes the fingerprints anew, for a change that is meant to change the sound.
 """
