@@ -98,10 +98,9 @@ def bench(
 
             measured, show = bench_headline.measure(settings, rounds), bench_headline.show
         elif folder is not None:
-            from foleygen.cli.bench import batch as bench_batch
+            from foleygen.cli.bench import batch
 
-            measured = bench_batch.measure(settings, folder, scratch, _drawn)
-            show = bench_batch.show
+            measured, show = batch.measure(settings, folder, scratch, _drawn), batch.show
         elif checkout is not None:
             from foleygen.cli.bench import against
 
