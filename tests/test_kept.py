@@ -154,6 +154,24 @@ def test_hap_keeps_its_alpha(tmp_path: Path) -> None:
     assert_shown_alike(clip, tmp_path / "out.mov")
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mov"])
+def test_palettes_are_kept(tmp_path: Path, suffix: str) -> None:
+    clip = tmp_path / f"a{suffix}"
+    palette = np.stack([np.full(256, 255), *np.random.default_rng(0).integers(0, 255, (3, 256))], axis=1)
+    with av.open(str(clip), "w") as target:
+        video = target.add_stream("rawvideo", rate=25, width=64, height=48)
+        video.pix_fmt = "pal8"
+        for number in range(5):
+            indices = (np.arange(64 * 48) + number).reshape(48, 64) % 256
+            frame = VideoFrame.from_ndarray((indices.astype(np.uint8), palette.astype(np.uint8)), format="pal8")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            target.mux(video.encode(frame))
+        target.mux(video.encode(None))
+    assert shown(clip)[1] == "pal8"
+    silent(clip, tmp_path / f"out{suffix}")
+    assert_shown_alike(clip, tmp_path / f"out{suffix}")
+
+
 @pytest.mark.parametrize("profile", ["proxy", "4444"])
 def test_prores_comes_back_from_matroska_as_what_it_was(tmp_path: Path, profile: str) -> None:
     pixels = "yuva444p10le" if profile == "4444" else "yuv422p10le"
@@ -462,6 +480,17 @@ def test_sound_that_nobody_can_decode_is_left_out_by_name(tmp_path: Path) -> Non
     clip.write_bytes(clip.read_bytes().replace(b"sowt", b"apac"))
     (warning,) = silent(clip, tmp_path / "out.mov").warnings
     assert warning == "left out, since .mov cannot be given them: sound (apac)"
+
+
+@pytest.mark.parametrize("audio", ["keep", "replace"])
+def test_sound_without_decoder_in_avi_has_no_name(tmp_path: Path, audio: str) -> None:
+    clip = make(tmp_path / "a.avi", "mjpeg", "yuvj420p", sound=("pcm_s16le", 48000, "mono"))
+    content = bytearray(clip.read_bytes())
+    place = content.index(b"strf", content.index(b"auds")) + 8
+    content[place : place + 2] = b"\x99\x99"
+    clip.write_bytes(content)
+    told = silent(clip, tmp_path / "out.avi", audio=audio).warnings
+    assert told == (("left out, since .avi cannot be given them: sound (unknown codec)",) if audio == "keep" else ())
 
 
 def test_boxes_that_no_muxer_writes_are_taken_over(tmp_path: Path) -> None:

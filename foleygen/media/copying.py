@@ -185,7 +185,8 @@ class StreamCopies:
         if self._kind.muxer in ("matroska", "webm"):
             self._shapes[copy.index + 1] = shape
         elif not self._kind.keeps_pixel_aspect and abs((coded or 0) - shape) * stream.codec_context.width > 1:
-            self._warn(f"{self._kind.suffix} cannot say that its pixels are {shape} times as wide as high")
+            told = "square" if shape == 1 else f"{shape} times as wide as high"
+            self._warn(f"{self._kind.suffix} cannot say that its pixels are {told}")
 
     def _leave_out(self, stream: Stream) -> None:
         """A track that no file could be given, or that is not the clip's picture; else refused with a way out."""
@@ -201,7 +202,7 @@ class StreamCopies:
     def _add_data(self, stream: Stream) -> None:
         """Copy what cameras record beside the picture, where the muxer can say what it is."""
         header = self._headers.get(stream.id)
-        if self._kind.muxer == "mpegts" and stream.name in _DATA_STREAMS:
+        if self._kind.muxer == "mpegts" and _name_of(stream) in _DATA_STREAMS:
             copy: Stream = self._target.add_stream_from_template(stream)
         elif self._kind.keeps_timecode and header is not None and header.is_recorded:
             copy = forms.added_data(self._target)
@@ -221,7 +222,7 @@ class StreamCopies:
     def _described(self, stream: Stream) -> str:
         """A track in a list, such as ``sound (apac)``."""
         header = self._headers.get(stream.id)
-        code = header.code.strip() if header is not None else stream.name or forms.codec(stream)
+        code = header.code.strip() if header is not None else _name_of(stream) or forms.codec(stream)
         return f"{_KINDS.get(stream.type, stream.type)} ({printable(code)})"
 
     def _rate(self, stream: Stream) -> Fraction | None:
@@ -243,7 +244,7 @@ class StreamCopies:
         header = self._headers.get(stream.id)
         if header is not None:
             return header.code == "tmcd" or (header.code == "text" and bool(self._source.chapters()))
-        return "timecode" in stream.metadata or (bool(self._source.chapters()) and stream.name == "bin_data")
+        return "timecode" in stream.metadata or (bool(self._source.chapters()) and _name_of(stream) == "bin_data")
 
     def _refusal(self, fact: str, remedy: str) -> ClipError:
         where = advice(self._source, self._info, self._kind)
@@ -251,6 +252,12 @@ class StreamCopies:
 
     def _warn(self, fact: str) -> None:
         self.warnings.append(fact)
+
+
+def _name_of(stream: Stream) -> str | None:
+    """Name of what a stream of data holds; streams of sound have none where there is no decoder for them."""
+    found: str | None = getattr(stream, "name", None)
+    return found
 
 
 def _kept(stream: Stream) -> dict[str, str]:
