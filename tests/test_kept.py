@@ -511,6 +511,20 @@ def test_boxes_that_no_muxer_writes_are_taken_over(tmp_path: Path) -> None:
     assert unknown not in (tmp_path / "out.mp4").read_bytes(), "another kind of file has its own boxes"
 
 
+def test_boxes_beside_the_description_are_taken_over(tmp_path: Path) -> None:
+    """Pictures all around were told in RDF, in a box of its own right in the track."""
+    name = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
+    told = b"<rdf:SphericalVideo><GSpherical:Spherical>true</GSpherical:Spherical></rdf:SphericalVideo>"
+    beside = struct.pack(">I4s", 8 + len(name) + len(told), b"uuid") + name + told
+    clip = write_clip(tmp_path / "a.mp4", 5)
+    found = graft.cut(clip, 1, whole=False)
+    assert found is not None
+    assert graft.set_in(clip, {1: graft.Graft(found.description, beside=beside)})
+    silent(clip, tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_bytes().count(beside) == 1
+    assert_shown_alike(clip, tmp_path / "out.mp4")
+
+
 def test_grafts_need_a_movie_at_the_end(tmp_path: Path) -> None:
     first = write_clip(tmp_path / "a.mov", 5, index_first=True)
     found = graft.cut(first, 1, whole=True)
