@@ -172,7 +172,8 @@ class StreamCopies:
         """Remember the clip's own description of a picture, where the new file is of just the same kind."""
         header, brand = self._headers.get(stream.id), self._source.metadata.get("major_brand", "qt").strip()
         is_same_kind = (brand == "qt") == (self._kind.muxer == "mov") and self._kind.keeps_timecode
-        if header is not None and header.entries == 1 and is_same_kind:
+        is_picture = header is not None and header.handler == "vide" and header.entries == 1
+        if is_picture and is_same_kind:
             found = graft.cut(self._info.path, stream.id, whole=False)
             if found is not None:
                 self._grafts[copy.index + 1] = found

@@ -38,7 +38,7 @@ def suffix_for(clip: Path, max_pixels: int = MAX_PIXELS) -> str:
     try:
         with opened(clip, max_pixels) as source:
             picture = picture_stream(source, clip)
-            return _best(source, picture, clip, max_pixels) or (own if is_written(clip) else FALLBACK)
+            return _best(source, picture, clip) or (own if is_written(clip) else FALLBACK)
     except ClipError:
         return own if is_written(clip) else FALLBACK
 
@@ -65,9 +65,9 @@ def _is_doubtful(clip: Path, own: str) -> bool:
     return own in _DOUBTFUL
 
 
-def _best(source: InputContainer, picture: Stream, clip: Path, max_pixels: int) -> str | None:
+def _best(source: InputContainer, picture: Stream, clip: Path) -> str | None:
     """The first kind that holds the picture and every sound, else the first that holds the picture."""
-    fitting = [kind for kind in _kinds(source, clip) if comes_back(clip, picture.index, kind, max_pixels)]
+    fitting = [kind for kind in _kinds(source, clip) if _holds(kind, source, picture, picture)]
     for kind in fitting:
         if all(_holds(kind, source, picture, sound) for sound in source.streams.audio):
             return kind.suffix
