@@ -179,12 +179,14 @@ class StreamCopies:
                 self._grafts[copy.index + 1] = found
 
     def _note_shape(self, stream: VideoStream, copy: Stream) -> None:
-        """Remember pixels that are not square, or of which the codec says something else than the file."""
+        """Remember what shape pixels have, or warn where it is told neither by the file nor by the codec."""
         shape, coded = forms.shape(stream), stream.codec_context.sample_aspect_ratio
-        if shape is None or (shape == 1 and coded in (None, 0, 1)):
+        if shape is None:
             return
         if self._kind.muxer in ("matroska", "webm"):
             self._shapes[copy.index + 1] = shape
+        elif shape == 1 and coded in (None, 0, 1):
+            return
         elif not self._kind.keeps_pixel_aspect and abs((coded or 0) - shape) * stream.codec_context.width > 1:
             told = "square" if shape == 1 else f"{shape} times as wide as high"
             self._warn(f"{self._kind.suffix} cannot say that its pixels are {told}")
