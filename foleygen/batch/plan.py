@@ -82,7 +82,7 @@ def output_suffix(clip: Path, settings: Settings) -> str:
         return f".{settings.container}"
     from foleygen.media.fit import suffix_for
 
-    return suffix_for(clip)
+    return suffix_for(clip, settings.max_pixels)
 
 
 def _planned(clip: Clip, settings: Settings) -> Planned:
