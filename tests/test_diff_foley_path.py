@@ -87,6 +87,13 @@ def test_the_bundle_is_the_published_model(model: Path) -> None:
     assert "Diff-Foley" in (model / "README.md").read_text()
 
 
+def test_it_is_shown_with_its_classifier(model: Path, command: Command) -> None:
+    code, out, _ = command("models", "show", model)
+    assert code == ExitCode.OK
+    assert "guides with 50" in out
+    assert "commercial use allowed" in out
+
+
 def test_other_ways_to_make_it(files: Path, model: Path, tmp_path: Path, command: Command) -> None:
     bare = tmp_path / "bare"
     words = ["models", "import", "diff-foley", "--cavp", files / "cavp_epoch66.ckpt"]
