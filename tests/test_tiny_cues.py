@@ -20,13 +20,6 @@ from foleygen.weights import store
 from foleygen.weights.bundle import Bundle
 
 HITS = (("hammer", "wood"), ("knock", "wood"), ("drum", "skin"), ("chop", "wood"), ("clap", "wood"), ("drop", "metal"))
-    ("hammer", "wood"),
-    ("knock", "wood"),
-    ("drum", "skin"),
-    ("chop", "wood"),
-    ("clap", "leather"),
-    ("drop", "metal"),
-)
 STEPS = 6
 """Fewer than the default, which takes longer and places onsets no better."""
 
