@@ -216,8 +216,10 @@ class Worker:
                 written = sidecar.write(job.output, record.document())
                 if self._settings.markers == "csv":
                     markers.of_record(job.output, record)
-            except FoleygenError as unwritten:
-                error = unwritten
+            except Exception as unwritten:
+                from foleygen.engines.device import explained
+
+                error = explained(unwritten, job.output)
         tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from foleygen import __version__, atomic
+from foleygen import __version__, atomic, regular
 from foleygen.errors import FoleygenError
 from foleygen.facts import MARK, stamp
 from foleygen.record import sidecar
@@ -41,7 +41,10 @@ def reason(output: Path) -> str | None:
 
 
 def write(clip: Path, output: Path, error: FoleygenError) -> None:
-    """Record why ``clip`` has no ``output``; where the folder cannot be written there is none, and the report tells."""
+    """Record why ``clip`` has no ``output``, in a folder that may be new.
+
+    Where that cannot be written there is no record, and the report tells.
+    """
     document = {
         "schema": SCHEMA,
         "output": output.name,
@@ -52,10 +55,13 @@ def write(clip: Path, output: Path, error: FoleygenError) -> None:
         "message": error.message,
         "remedy": error.remedy,
     }
-    if not output.parent.is_dir():
-        return
+    if output.parent == clip.parent and not output.parent.is_dir():
+        return  # the clip's own folder, which was misspelt
+    path = path_for(output)
+    if os.path.lexists(path) and _load(path) is None:
+        return  # it is nobody's record
     try:
-        with atomic.publish(path_for(output)) as temporary:
+        with atomic.publish(path) as temporary:
             temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     except (FoleygenError, OSError) as unwritten:
         log.debug("%s: no record of its failure: %s", output, unwritten)
@@ -73,18 +79,16 @@ def _found(output: Path) -> tuple[Path, dict[str, Any] | None]:
     """Where the record of ``output`` is or goes, and what it says."""
     short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
     full = output.with_name(output.name + SUFFIX)
-    path = full if os.path.exists(full) else short
+    path = full if os.path.lexists(full) else short
     document = _load(path)
-    if document is None or document.get("output") == output.name:
+    if document is not None and document.get("output") == output.name:
         return path, document
-    return full, None
+    return (full if os.path.lexists(path) else path), None
 
 
 def _load(path: Path) -> dict[str, Any] | None:
     try:
-        if path.stat().st_size > sidecar.MAX_BYTES:
-            return None
-        document = json.loads(path.read_bytes())
+        document = json.loads(regular.read(path, sidecar.MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
