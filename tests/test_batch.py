@@ -133,6 +133,17 @@ def test_the_default_name_keeps_stem_and_suffix(stem: str, suffix: str) -> None:
     assert output_name("{stem}.foley", clip, Settings()) == f"{stem}.foley{suffix}"
 
 
+def test_names_of_the_universal_category_system_have_four_parts() -> None:
+    template = "{catid}_{stem}-{take}_{creator}_{source}"
+    settings = Settings(creator="A-B_C", source="REEL_1")
+    name = output_name(template, Path("shot_010-b__x.mov"), settings)
+    assert name == "FOLYMisc_shot 010 b x-1_A B C_REEL 1.mov"
+    assert len(name.split("_")) == 4
+    assert output_name("{stem}", Path("shot_010-b.mov"), settings) == "shot_010-b.mov", "as it is without a category"
+    with pytest.raises(UsageError, match="holds a path"):
+        output_name(template, Path("shot.mov"), Settings(creator="../me"))
+
+
 @rules(deadline=None)  # the first example imports the containers
 @given(st.sets(st.tuples(STEMS, SUFFIXES), min_size=1, max_size=8))
 def test_clips_of_one_folder_never_collide_by_default(names: set[tuple[str, str]]) -> None:

@@ -35,7 +35,7 @@ OTHERS: dict[str, Any] = {
     "ambience_level": -3.0,
 }
 """A value that is not the default for each setting that decides the sound."""
-NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "cat_id"}
+NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "cat_id", "handles"}
 
 
 def write(path: Path, text: str) -> Path:

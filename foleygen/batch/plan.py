@@ -67,6 +67,8 @@ def output_name(template: str, clip: Path, settings: Settings) -> str:
         stem = template.format_map(values)
     except (ValueError, LookupError) as error:
         raise UsageError(f"--name: {template!r} does not fit its fields ({error})", "correct the format") from error
+    if any(mark in stem for mark in ("/", os.sep, "\0")):
+        raise UsageError(f"--name: {template!r} holds a path for {clip.name!r}", "give --creator and --source no slash")
     if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
         raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
     return stem + output_suffix(clip, settings)

@@ -221,13 +221,14 @@ def _note_onsets(sounding: Sounding) -> None:
     """Add the onsets of a window up to where its neighbours take over, each of them once."""
     row = sounding.row
     windows, window, rate = row.track.windows, row.window, row.track.sample_rate
-    begin, end = 0.0, float(row.track.job.info.duration)
+    handle_s = float(row.track.handle_s)
+    begin, end = -handle_s, float(row.track.job.info.duration) + handle_s
     if window.index > 0:
-        begin = joint(windows[window.index - 1], window) / rate - onsets.PEAK_RADIUS_S / 2
+        begin = joint(windows[window.index - 1], window) / rate - handle_s - onsets.PEAK_RADIUS_S / 2
     if window.index + 1 < len(windows):
-        end = joint(window, windows[window.index + 1]) / rate + onsets.PEAK_RADIUS_S / 2
+        end = joint(window, windows[window.index + 1]) / rate - handle_s + onsets.PEAK_RADIUS_S / 2
     heard = row.take.onsets
-    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + window.start / rate:
+    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + float(row.track.start_s(window)):
         # Two windows that hear one event near their middle place it a little differently.
         if begin <= time_s < end and (not heard or time_s - heard[-1] >= onsets.PEAK_RADIUS_S):
             heard.append(float(time_s))

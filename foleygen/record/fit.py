@@ -128,6 +128,7 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
         "loudness_lufs": None if level is None else level.lufs,
         "true_peak_dbtp": None if level is None else level.true_peak_dbtp,
         "ambience_level_db": settings.ambience_level if settings.ambience is not None else None,
+        "handles": settings.handles if settings.has_wavs else 0.0,
         "composer": None if ambience is None else ambience.hash,
     }
     return SoundSettings(**{**named, **resolved})

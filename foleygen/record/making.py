@@ -41,6 +41,7 @@ def record_of(
         takes=tuple(take_record(take) for take in outcome.takes),
         bed=_bed_record(outcome.bed, ambience) if outcome.bed is not None and ambience is not None else None,
         repaired_joints=outcome.repaired_joints,
+        handle_pictures=outcome.handle_pictures,
         stems_format=settings.stems_format if any(take.stem for take in outcome.takes) else None,
         picked=1,
         bundle=bundle.hash,
