@@ -29,8 +29,8 @@ class Format:
     """Who writes it, for people."""
     suffixes: tuple[str, ...]
     """Of files that may be of this kind."""
-    recognises: Callable[[bytes], bool]
-    """Whether the first bytes of such a file are of this kind."""
+    recognises: Callable[[str], bool]
+    """Whether such a file that begins with that text is of this kind."""
     read: Callable[[CueFile], list[Marker]]
     write: Writer | None = None
     suffix: str = ""
@@ -95,7 +95,7 @@ def beside(clip: Path, folder: Path | None = None) -> Path | None:
     return found[0] if found else None
 
 
-def _format(file: CueFile, head: bytes) -> Format:
+def _format(file: CueFile, head: str) -> Format:
     """By the suffix and, where several kinds share it, by what the file begins with."""
     suffix = file.path.suffix.lower()
     kinds = [kind for kind in FORMATS.values() if suffix in kind.suffixes]

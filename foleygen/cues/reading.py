@@ -39,9 +39,10 @@ class CueFile:
         """How messages name a place in it."""
         return f"{printable(self.path)}: {place}"
 
-    def head(self) -> bytes:
-        """The first HEAD_BYTES. Raises UsageError for what is no file that can be read."""
-        return self._read(HEAD_BYTES)
+    def head(self) -> str:
+        """The first HEAD_BYTES as text, whatever they are. Raises UsageError for what is no file that can be read."""
+        found = self._read(HEAD_BYTES)
+        return found.decode(_encoding(found), "replace")
 
     def data(self) -> bytes:
         """All of it. Raises UsageError, for one larger than MAX_BYTES too."""
@@ -54,7 +55,7 @@ class CueFile:
         """All of it as text: UTF-8, or UTF-16 that says so. Raises UsageError."""
         found = self.data()
         try:
-            text = found.decode("utf-16" if found.startswith(_MARKS) else "utf-8-sig")
+            text = found.decode(_encoding(found))
         except UnicodeDecodeError as error:
             raise self.error("is not text in UTF-8", "save it again as UTF-8") from error
         if "\0" in text:
@@ -78,6 +79,10 @@ class CueFile:
             raise self.error(f"cannot be read ({error.strerror})", "check the path and its permissions") from error
         except ValueError as error:
             raise self.error("is no path", "check the path") from error
+
+
+def _encoding(content: bytes) -> str:
+    return "utf-16" if content.startswith(_MARKS) else "utf-8-sig"
 
 
 def number(text: str) -> Fraction | None:

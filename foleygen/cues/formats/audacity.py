@@ -15,9 +15,9 @@ _RANGE = "\\"
 """Opens a line with the frequencies of the label above it."""
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Two numbers and a tab."""
-    first = next((line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()), "")
+    first = next((line for line in head.splitlines() if line.strip()), "")
     fields = first.split("\t")
     return len(fields) >= 2 and all(number(field.replace(",", ".")) is not None for field in fields[:2])
 

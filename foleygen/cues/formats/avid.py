@@ -14,9 +14,9 @@ COLOUR = "green"
 _COMMENT = 4
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """A timecode after the first tab."""
-    first = next((line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()), "")
+    first = next((line for line in head.splitlines() if line.strip()), "")
     fields = first.split("\t")
     return len(fields) > _COMMENT and is_label(fields[1])
 

@@ -21,9 +21,9 @@ _MOST_RATE = 1000
 _MOST_DIGITS = 10
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Its root."""
-    return b"<xmeml" in head
+    return "<xmeml" in head
 
 
 def read(file: CueFile) -> list[Marker]:

@@ -23,9 +23,9 @@ _TIMELINE = ("gap", "sequence", "title")
 Parents = tuple[ET.Element, ...]
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Its root."""
-    return b"<fcpxml" in head
+    return "<fcpxml" in head
 
 
 def read(file: CueFile) -> list[Marker]:

@@ -42,7 +42,7 @@ _NOTE = re.compile(r"([A-Ga-g])(#|b)?(-?[0-9])")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Any ``.mid``."""
     return True
 

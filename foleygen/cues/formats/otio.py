@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_RATE = 1000
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Any ``.otio``."""
     return True
 

@@ -24,9 +24,9 @@ _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?(?:([0-9]{1,4}):)?([0-9]{1,9}\.[0-9]{1,1
 _REGION = "R"
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Its header, with or without a colour."""
-    return head.decode("utf-8-sig", "replace").replace('"', "").lower().startswith(_HEAD)
+    return head.replace('"', "").lower().startswith(_HEAD)
 
 
 def read(file: CueFile) -> list[Marker]:

@@ -25,7 +25,7 @@ _COUNTS = "FCM: NON-DROP FRAME"
 _RECORD_IN = 2
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Any ``.edl``."""
     return True
 

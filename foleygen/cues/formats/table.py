@@ -34,7 +34,7 @@ _DELIMITERS = (",", ";", "\t")
 Row = Mapping[str, str]
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Any ``.csv`` that is no other program's."""
     return True
 

@@ -39,7 +39,7 @@ class _Found:
     """Identifier -> samples."""
 
 
-def recognises(head: bytes) -> bool:
+def recognises(head: str) -> bool:
     """Any ``.wav``."""
     return True
 
