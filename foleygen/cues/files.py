@@ -35,6 +35,8 @@ class Format:
     write: Writer | None = None
     suffix: str = ""
     """Of what is written beside a finished clip."""
+    of_many: bool = False
+    """Whether one file may have the markers of several clips."""
 
 
 FORMATS: Mapping[str, Format] = {
@@ -47,9 +49,9 @@ FORMATS: Mapping[str, Format] = {
     ),
     "midi": Format("MIDI", (".mid", ".midi"), midi.recognises, midi.read, midi.write, ".markers.mid"),
     "wav": Format("cue points", (".wav",), wav.recognises, wav.read),
-    "otio": Format("OpenTimelineIO", (".otio",), otio.recognises, otio.read),
-    "fcpxml": Format("Final Cut Pro", (".fcpxml", ".xml"), fcpxml.recognises, fcpxml.read),
-    "fcp7": Format("Final Cut Pro 7, Premiere", (".xml",), fcp7.recognises, fcp7.read),
+    "otio": Format("OpenTimelineIO", (".otio",), otio.recognises, otio.read, of_many=True),
+    "fcpxml": Format("Final Cut Pro", (".fcpxml", ".xml"), fcpxml.recognises, fcpxml.read, of_many=True),
+    "fcp7": Format("Final Cut Pro 7, Premiere", (".xml",), fcp7.recognises, fcp7.read, of_many=True),
 }
 WRITTEN = tuple(name for name, kind in FORMATS.items() if kind.write is not None)
 """What markers can be written as."""
@@ -64,6 +66,11 @@ def read(path: Path, clip: str = "", sounds: Mapping[int, str] | None = None) ->
     file = CueFile(path, clip, sounds or {})
     head = file.head()
     return Markers(path, tuple(_format(file, head).read(file)))
+
+
+def speaks_of_many(path: Path) -> bool:
+    """Whether one file of this kind may have the markers of several clips."""
+    return any(path.suffix.lower() in kind.suffixes for kind in FORMATS.values() if kind.of_many)
 
 
 def written(name: str, sheet: CueSheet, clock: ClipClock) -> bytes:

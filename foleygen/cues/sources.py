@@ -10,11 +10,15 @@ from urllib.parse import unquote, urlsplit
 
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import CueFile
-from foleygen.errors import printable
+from foleygen.errors import UsageError, printable
 
 _MARK = ".foley."
 """In the names of what foleygen made for a clip: its cues are the clip's."""
 _MOST_NAMES = 3
+
+
+class OtherClipError(UsageError):
+    """A timeline whose markers are on other clips only."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ def of_clip(file: CueFile, placed: Sequence[Placed]) -> list[Marker]:
     if own:
         return own
     if on_clips:
-        fact = f"has no markers on {printable(file.clip)}, only on {_names(on_clips)}"
-        raise file.error(fact, "put the markers on the clip, and export them again")
+        fact = f"{printable(file.path)}: has no markers on {printable(file.clip)}, only on {_names(on_clips)}"
+        raise OtherClipError(fact, "put the markers on the clip, and export them again")
     if not placed:
         raise file.error("has no markers", "put markers on the clip, and export them again")
     if len({one.source for one in placed}) > 1:
