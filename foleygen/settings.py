@@ -6,6 +6,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from foleygen.facts import CueSheet
+
 MAX_SEED = 2**63 - 1
 MAX_PIXELS = 2**28
 """Pixels of one picture (16384 x 16384) above which libavutil itself stops."""
@@ -71,6 +73,13 @@ class ClipSettings:
     It goes with the clip from ``batch.discover.Clip`` to ``pipeline.jobs.Job``, through other processes and machines,
     and is part of what makes a finished clip fit: its fields are plain frozen values with a default.
     """
+
+    cues: CueSheet | None = None
+    """When it sounds; None: nobody said, and the picture decides."""
+    sound: str | None = None
+    """Words for what sounds, where a cue has none of its own."""
+    picture: bool = True
+    """False: cues and words alone decide, and nothing is decoded."""
 
     def chosen(self) -> dict[str, Any]:
         """The fields that are not at their defaults."""

@@ -19,10 +19,11 @@ from wavinfo import WavInfoReader
 
 from foleygen.cues import files, text, words
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import Cue, CueSheet, Stretch, sheet
+from foleygen.cues.cue import filled, sheet
 from foleygen.cues.formats import midi, table, wav
 from foleygen.cues.marker import resolved
 from foleygen.errors import ExitCode, FoleygenError, UsageError
+from foleygen.facts import Cue, CueSheet, Stretch
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
@@ -567,7 +568,7 @@ def test_timecode_is_quoted() -> None:
 
 def test_what_the_picture_may_add_to_is_no_file() -> None:
     with pytest.raises(UsageError, match="use --fill"):
-        table.write(sheet([Cue(1.0)]).filled(), clock())
+        table.write(filled(sheet([Cue(1.0)])), clock())
 
 
 # At fault

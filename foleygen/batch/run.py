@@ -12,7 +12,7 @@ from pathlib import Path
 from foleygen.batch import summary
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import ClipDone, ClipFailed, ClipSkipped, Event, Finished, Listener, Opened, Report, Started
-from foleygen.batch.plan import Planned, plan
+from foleygen.batch.plan import Planned, plan, spotted
 from foleygen.batch.shard import Shard, deal, fingerprint, in_order, parse, timed
 from foleygen.errors import FoleygenError
 from foleygen.record import failures
@@ -89,6 +89,9 @@ def choose(clips: Sequence[Clip], settings: Settings) -> Choice:
         planned = deal(timed(whole, settings.max_pixels) if by_seconds else whole, own, by_seconds)
     if settings.retry_failed:
         planned = [item for item in planned if failures.read(item.output) is not None]
+    planned, remarks = spotted(planned, settings)
+    for remark in remarks:
+        log.warning("%s", remark)
     if own is None:
         return Choice(planned, len(whole))
     return Choice(planned, len(whole), own, _summary_folder(whole, settings), fingerprint(whole))

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,11 @@ from foleygen.batch.events import (
     Opened,
 )
 from foleygen.batch.plan import Planned
+from foleygen.cues.spotting import NOTHING
 from foleygen.errors import ClipError, FoleygenError
 from foleygen.record import failures, fit, markers, sidecar
 from foleygen.record.making import record_of
-from foleygen.settings import Settings
+from foleygen.settings import ClipSettings, Settings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -122,11 +124,9 @@ class Worker:
 
     def _jobs(self, planned: Iterable[Planned], tell: Listener) -> Iterator[Job]:
         """The clips that need work, probed one by one as they are asked for; the others end here."""
-        from foleygen.pipeline import Job
-
         for item in planned:
             try:
-                info = self._probed(item, tell)
+                job = self._job(item, tell)
             except FoleygenError as error:
                 tell(failed(item.clip.path, item.output, error))
             except Exception as error:
@@ -135,8 +135,8 @@ class Worker:
                 log.debug("%s", item.clip.path, exc_info=True)
                 tell(failed(item.clip.path, item.output, explained(error, item.clip.path)))
             else:
-                if info is not None:
-                    yield Job(info, item.output, item.clip.own)
+                if job is not None:
+                    yield job
 
     def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
         from foleygen.pipeline import render
@@ -164,14 +164,16 @@ class Worker:
             tell(Loading(done=True))
         return self._engine
 
-    def _probed(self, item: Planned, tell: Listener) -> ClipInfo | None:
-        """The clip's facts if it needs work; None if it is done or would be."""
+    def _job(self, item: Planned, tell: Listener) -> Job | None:
+        """The clip if it needs work; None if it is done or would be."""
         from foleygen.media.probe import probe
+        from foleygen.pipeline import Job
 
         if item.problem is not None:
             raise item.problem
         info = probe(item.clip.path, self._settings.max_pixels)
-        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience, item.clip.own)
+        own, notes = self._own(item, info)
+        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience, own)
         reason = self._reason_to_redo(item.output, identity)
         if reason is None and item.output.exists():
             tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
@@ -182,7 +184,16 @@ class Worker:
             return None
         self._at_work[item.output] = item
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
-        return info
+        return Job(replace(info, warnings=info.warnings + notes), item.output, own)
+
+    def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
+        """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
+        if item.spotting == NOTHING:
+            return item.clip.own, ()
+        from foleygen.cues.clock import ClipClock
+
+        clock = ClipClock(item.clip.path.name, info.average_rate, info.duration, info.timecode)
+        return item.spotting.settled(clock)
 
     def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
         """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
@@ -205,8 +216,8 @@ class Worker:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
                 written = sidecar.write(job.output, record.document())
-                if self._settings.markers == "csv":
-                    markers.of_record(job.output, record)
+                for form in self._settings.markers or ():
+                    markers.of_record(job.output, record, form)
             except FoleygenError as unwritten:
                 error = unwritten
         tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))

@@ -93,7 +93,7 @@ def _beside(config_file: Path, name: str, value: object) -> object:
         return config_file.absolute().parent / value
     if kind == "model" and isinstance(value, str) and os.sep in value:
         return str(config_file.absolute().parent / os.path.expanduser(value))
-    if isinstance(value, str) and _FILES.get(kind, lambda text: False)(value):
+    if isinstance(value, str) and kind in _FILES and _FILES[kind](value):
         return str(config_file.absolute().parent / value)
     return value
 

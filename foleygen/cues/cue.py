@@ -1,16 +1,13 @@
-"""The cues of one clip: the moments at which something is heard, and the stretches of which they say everything.
-
-No sheet at all means that nobody said anything, and the picture decides. A sheet without cues means that nothing is
-heard where it is known.
-"""
+"""Cues in any order -> the sheet of one clip: sorted, each once, with a digest of what decides the sound."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import replace
+
+from foleygen.facts import Cue, CueSheet, Stretch
 
 SAME_S = 0.010
 """Cues of one sound nearer than this are one: nobody hits twice so fast, but pads and detectors report it."""
@@ -18,68 +15,6 @@ MAX_CUES = 100_000
 DIGITS = 6
 """Decimals of a second that count."""
 _UNITS: int = 10**6
-
-
-@dataclass(frozen=True)
-class Cue:
-    """One moment at which something is heard."""
-
-    seconds: float
-    """After the clip's first picture."""
-    strength: float | None = None
-    """0 to 1, barely audible to as hard as it gets; None: not said."""
-    confidence: float | None = None
-    """0 to 1: how sure whoever found it was; None: somebody said so."""
-    sound: str | None = None
-    """Words for it (see ``words.understand``); None: the picture decides."""
-    name: str = ""
-    """Whatever else the marker says, for people."""
-
-
-@dataclass(frozen=True, order=True)
-class Stretch:
-    """From the one to the other, seconds after the first picture."""
-
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
-class CueSheet:
-    """All that was said of one clip. Made by ``sheet``, so in order and without doubles."""
-
-    cues: tuple[Cue, ...] = ()
-    known: tuple[Stretch, ...] | None = None
-    """Where the cues are all there is; elsewhere the picture decides. None: everywhere. (): only around each cue."""
-    source: str = ""
-    """Name of the file, for people."""
-    notes: tuple[str, ...] = field(default=(), compare=False)
-    """What was done to the file's markers, one sentence each."""
-
-    def is_known(self, seconds: float) -> bool:
-        """Whether the cues alone decide at ``seconds``."""
-        if self.known is None:
-            return True
-        return any(stretch.start_s <= seconds < stretch.end_s for stretch in self.known)
-
-    def between(self, start_s: float, end_s: float) -> tuple[Cue, ...]:
-        """The cues in [start_s, end_s), in order."""
-        return tuple(cue for cue in self.cues if start_s <= cue.seconds < end_s)
-
-    def filled(self) -> CueSheet:
-        """The same cues, but the picture may add to them everywhere."""
-        return replace(self, known=())
-
-    def moved(self, seconds: float) -> CueSheet:
-        """Everything later by ``seconds``; times may be negative afterwards."""
-        known = self.known and tuple(Stretch(one.start_s + seconds, one.end_s + seconds) for one in self.known)
-        return replace(self, cues=tuple(replace(c, seconds=c.seconds + seconds) for c in self.cues), known=known)
-
-    def digest(self) -> str:
-        """SHA-256 (hex) over what decides the sound: times, strengths, sounds and stretches."""
-        cues = [[_micro(cue.seconds), _rounded(cue.strength), cue.sound] for cue in self.cues]
-        known = None if self.known is None else [[_micro(one.start_s), _micro(one.end_s)] for one in self.known]
-        return hashlib.sha256(json.dumps([cues, known], ensure_ascii=False).encode()).hexdigest()
 
 
 def sheet(cues: Iterable[Cue], known: Iterable[Stretch] | None = None, source: str = "") -> CueSheet:
@@ -92,15 +27,26 @@ def sheet(cues: Iterable[Cue], known: Iterable[Stretch] | None = None, source: s
             kept.append(cue)
         else:
             kept[double] = _joined(kept[double], cue)
-    doubles = len(ordered) - len(kept)
-    notes = (f"{doubles} of {len(ordered)} cues fall within 10 ms of another one of their sound and count as it",)
-    return CueSheet(tuple(kept), None if known is None else _union(known), source, notes if doubles else ())
+    stretches = None if known is None else _union(known)
+    return CueSheet(tuple(kept), stretches, source, _digest(kept, stretches))
 
 
-def closest_s(cues: Iterable[Cue]) -> float | None:
-    """Least time between two neighbours; None with fewer than two."""
-    times = [cue.seconds for cue in cues]
-    return min((after - before for before, after in pairwise(times)), default=None)
+def filled(found: CueSheet) -> CueSheet:
+    """The same cues, but the picture may add to them everywhere."""
+    return sheet(found.cues, (), found.source)
+
+
+def moved(found: CueSheet, seconds: float) -> CueSheet:
+    """Everything later by ``seconds``; times may be negative afterwards."""
+    known = found.known and [Stretch(one.start_s + seconds, one.end_s + seconds) for one in found.known]
+    return sheet([replace(cue, seconds=cue.seconds + seconds) for cue in found.cues], known, found.source)
+
+
+def _digest(cues: Iterable[Cue], known: Iterable[Stretch] | None) -> str:
+    """SHA-256 (hex) over what decides the sound."""
+    told = [[_micro(cue.seconds), _rounded(cue.strength), cue.sound] for cue in cues]
+    where = None if known is None else [[_micro(one.start_s), _micro(one.end_s)] for one in known]
+    return hashlib.sha256(json.dumps([told, where], ensure_ascii=False).encode()).hexdigest()
 
 
 def _order(cue: Cue) -> tuple[float, str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from foleygen import atomic
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
 from foleygen.cues.formats import audacity, avid, fcp7, fcpxml, midi, otio, reaper, resolve, table, wav
 from foleygen.cues.marker import Marker, Markers
 from foleygen.cues.reading import CueFile
 from foleygen.errors import UsageError, printable
+from foleygen.facts import CueSheet
 from foleygen.strict import did_you_mean
 
 Writer = Callable[[CueSheet, ClipClock], bytes]

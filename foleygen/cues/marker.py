@@ -9,8 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import Cue, CueSheet, Stretch, sheet
+from foleygen.cues.cue import sheet
 from foleygen.errors import ClipError, printable
+from foleygen.facts import Cue, CueSheet, Stretch
 
 Time = Fraction | str
 """Seconds after the first picture, or the timecode of a picture."""

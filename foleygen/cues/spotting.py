@@ -5,46 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 from foleygen.cues import files, text, words
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
+from foleygen.cues.cue import filled
 from foleygen.cues.formats import midi
 from foleygen.cues.marker import Markers, resolved
 from foleygen.cues.sources import OtherClipError
 from foleygen.errors import ClipError, UsageError, printable
-from foleygen.settings import is_list
+from foleygen.settings import ClipSettings, is_list
 from foleygen.strict import Reader
 
 AUTO = "auto"
 """The cues beside a clip, where there are any."""
 _MOST_NAMES = 3
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a model is told of one clip beside its picture."""
-
-    sheet: CueSheet | None = None
-    """None: nothing was said of when, and the picture decides."""
-    sound: str | None = None
-    """Words for all of the clip that has none of its own."""
-    picture: bool = True
-    """False: cues and words alone decide, and nothing is decoded."""
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the picture decides alone, as without any cues and words."""
-        return self.sheet is None and self.sound is None and self.picture
-
-    def digest(self) -> str | None:
-        """SHA-256 (hex) over what decides the sound; None where nothing is told."""
-        if self.is_nothing:
-            return None
-        own = "" if self.sheet is None else self.sheet.digest()
-        return sha256("\n".join([own, self.sound or "", str(self.picture)]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -59,13 +34,19 @@ class Spotting:
     sound: str | None = None
     picture: bool = True
 
-    def told(self, clock: ClipClock) -> Told:
-        """What the model is told of the clip with that ``clock``. Raises ClipError for times that are none of it."""
+    def settled(self, clock: ClipClock) -> tuple[ClipSettings, tuple[str, ...]]:
+        """What is set for the clip with that ``clock``, and what to warn of. Raises ClipError for times beyond it."""
         if self.markers is None and self.sound is None and not self.picture:
             fact = f"{printable(clock.name)}: has neither cues nor words, and its picture is not to be used"
             raise ClipError(fact, "give it cues with --cues or words with --sound")
-        sheet = None if self.markers is None else resolved(self.markers, clock, self.start)
-        return Told(sheet.filled() if sheet is not None and self.fill else sheet, self.sound, self.picture)
+        if self.markers is None:
+            return ClipSettings(None, self.sound, self.picture), ()
+        found = resolved(self.markers, clock, self.start)
+        given = sum(not marker.is_stretch for marker in self.markers.markers)
+        doubles = given - len(found.cues)
+        each = f"{doubles} of its {given} cues fall within 10 ms of another one of the same sound and count as it"
+        notes = (f"{found.source}: {each}",) if doubles else ()
+        return ClipSettings(filled(found) if self.fill else found, self.sound, self.picture), notes
 
 
 NOTHING = Spotting()
@@ -152,15 +133,15 @@ class Spotter:
         return self._words[name]
 
 
-def check_learnt(told: Told, known: Collection[str], clip: str) -> None:
-    """Raises UsageError for words in ``told`` that a model does not know; ``known`` are its families and materials."""
-    cues = () if told.sheet is None else told.sheet.cues
-    for sound in dict.fromkeys([told.sound, *(cue.sound for cue in cues)]):
+def check_learnt(own: ClipSettings, known: Collection[str], clip: str) -> None:
+    """Raises ClipError for words in ``own`` that a model does not know; ``known`` are its families and materials."""
+    cues = () if own.cues is None else own.cues.cues
+    for sound in dict.fromkeys([own.sound, *(cue.sound for cue in cues)]):
         if sound is not None:
             try:
                 words.understand(sound, known)
             except UsageError as error:
-                raise UsageError(f"{printable(clip)}: {error.message}", error.remedy) from error
+                raise ClipError(f"{printable(clip)}: {error.message}", error.remedy) from error
 
 
 def _listed(path: Path) -> Mapping[str, str]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 
 from foleygen.cues import words
-from foleygen.cues.cue import Cue, CueSheet
 from foleygen.cues.marker import Marker, Time
 from foleygen.cues.reading import CueFile
 from foleygen.errors import UsageError, printable
+from foleygen.facts import Cue, CueSheet
 
 KNOWN = "known"
 """The name of a stretch."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from foleygen.cues import text
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import CueFile, number
+from foleygen.facts import CueSheet
 
 _RANGE = "\\"
 """Opens a line with the frequencies of the label above it."""

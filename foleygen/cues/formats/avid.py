@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from foleygen.cues import text
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import CueFile, is_label
+from foleygen.facts import CueSheet
 
 USER = "foleygen"
 TRACK = "V1"

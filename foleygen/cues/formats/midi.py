@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen.cues import text
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import CueFile
 from foleygen.errors import SetupError, UsageError, printable
+from foleygen.facts import CueSheet
 from foleygen.strict import Reader
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from fractions import Fraction
 
 from foleygen.cues import text
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
 from foleygen.cues.marker import Marker, Time
 from foleygen.cues.reading import CueFile, is_label
 from foleygen.errors import printable
+from foleygen.facts import CueSheet
 
 COLUMNS = ("#", "Name", "Start", "End", "Length")
 _HEAD = "#,name,start"

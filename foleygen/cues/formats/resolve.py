@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from foleygen.cues import text
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import CueSheet
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import LABEL, CueFile
 from foleygen.errors import UsageError
+from foleygen.facts import CueSheet
 
 COLOUR = "ResolveColorGreen"
 TITLE = "foleygen"

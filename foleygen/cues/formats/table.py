@@ -14,11 +14,10 @@ from fractions import Fraction
 
 from foleygen.cues import text
 from foleygen.cues.clock import ClipClock
-from foleygen.cues.cue import Cue, CueSheet, Stretch
 from foleygen.cues.marker import Marker, Time
 from foleygen.cues.reading import CueFile, is_label, number
 from foleygen.errors import UsageError, printable
-from foleygen.facts import SAMPLE_RATE
+from foleygen.facts import SAMPLE_RATE, Cue, CueSheet, Stretch
 from foleygen.strict import did_you_mean
 
 COLUMNS = ("seconds", "timecode", "strength", "confidence", "sound")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from foleygen.cues import text
-from foleygen.cues.cue import MAX_CUES, CueSheet
+from foleygen.cues.cue import MAX_CUES
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import CueFile
+from foleygen.facts import CueSheet
 
 _POINT = struct.Struct("<II4sIII")
 _LENGTH = struct.Struct("<II4sHHHH")
