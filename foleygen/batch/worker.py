@@ -192,8 +192,7 @@ class Worker:
             return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
-        clock = ClipClock(item.clip.path.name, info.average_rate, info.duration, info.timecode)
-        return item.spotting.settled(clock)
+        return item.spotting.settled(ClipClock.of(info))
 
     def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
         """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from foleygen.errors import ClipError, printable
 from foleygen.media import timecode
+
+if TYPE_CHECKING:
+    from foleygen.media.probe import ClipInfo
 
 _HOUR_S = 3600
 _EPSILON_S = Fraction(1, 10**6)
@@ -25,6 +29,11 @@ class ClipClock:
     duration_s: Fraction
     timecode: str | None = None
     """Label of the first picture; None, or one that cannot be at this rate: counted from zero."""
+
+    @classmethod
+    def of(cls, info: ClipInfo) -> ClipClock:
+        """The clock of a clip that was probed."""
+        return cls(info.path.name, info.average_rate, info.duration, info.timecode)
 
     @property
     def rate(self) -> Fraction:
