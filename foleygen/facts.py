@@ -39,10 +39,17 @@ UNMEASURED = Loudness()
 class Obedience:
     """How a sound keeps to its cues; seconds after the first picture."""
 
+    given: int = 0
+    """How many cues there are."""
     missed: tuple[float, ...] = ()
     """Cues at which nothing begins."""
     extra: tuple[float, ...] = ()
     """Sounds that begin where nobody asked for one, and the cues were to be all there is."""
+
+    @property
+    def kept(self) -> int:
+        """Cues at which something begins."""
+        return self.given - len(self.missed)
 
     @property
     def faults(self) -> int:

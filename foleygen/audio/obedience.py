@@ -18,12 +18,13 @@ def judged(cues: Sequence[float], onsets: Sequence[float], is_known: Callable[[f
     with it.
     """
     if not len(cues):
-        return Obedience((), tuple(onset for onset in onsets if is_known(onset)))
+        return Obedience(0, (), tuple(onset for onset in onsets if is_known(onset)))
     found = match(onsets, cues, OBEYED_S)
     obeyed = [cues[index] for index in found.true_index]
     paired = set(found.found_index.tolist())
     missed = (cue for index, cue in enumerate(cues) if index not in set(found.true_index.tolist()))
     return Obedience(
+        len(cues),
         tuple(cue for cue in missed if all(abs(cue - other) > PEAK_RADIUS_S for other in obeyed)),
         tuple(onset for index, onset in enumerate(onsets) if index not in paired and is_known(onset)),
     )

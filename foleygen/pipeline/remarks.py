@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from foleygen.audio.obedience import judged
-from foleygen.errors import printable
 from foleygen.facts import Obedience, Take
 from foleygen.pipeline.jobs import Job
 from foleygen.settings import ClipSettings
@@ -24,19 +23,18 @@ def obedience(own: ClipSettings, onsets: Sequence[float]) -> Obedience | None:
 
 def remarks(job: Job, heard: Take) -> Iterator[str]:
     """Sentences on the take that is in the finished clip; none where all is well."""
-    name, sheet, kept = printable(job.info.path), job.own.cues, heard.obedience
-    if sheet is not None and kept is not None and kept.faults:
-        total = len(sheet.cues)
-        parts = [f"{total - len(kept.missed)} of {total} cues are kept"]
-        parts += [f"nothing begins at {_times(kept.missed)}"] if kept.missed else []
-        parts += [f"something that nobody asked for begins at {_times(kept.extra)}"] if kept.extra else []
-        yield f"{name}: {', '.join(parts)}; move those cues, or try another --seed"
+    found = heard.obedience
+    if found is not None and found.faults:
+        parts = [f"{found.kept} of {found.given} cues are kept"]
+        parts += [f"nothing begins at {_times(found.missed)}"] if found.missed else []
+        parts += [f"something that nobody asked for begins at {_times(found.extra)}"] if found.extra else []
+        yield f"{', '.join(parts)}; move those cues, or try another --seed"
         return
     level = heard.loudness.integrated_lufs
     if level is None and heard.loudness.true_peak_dbtp is not None:
         return  # too short to be measured
     if level is None or level <= QUIET_LUFS:
-        yield f"{name}: {_silence(job, level)}"
+        yield _silence(job, level)
 
 
 def _silence(job: Job, level: float | None) -> str:

@@ -114,6 +114,8 @@ def summary(report: Report) -> list[str]:
     if report.done:
         pace = real_time(report.clip_seconds, report.wall_seconds)
         text += f"; {clock_time(report.clip_seconds)} of sound in {clock_time(report.wall_seconds)} ({pace})"
+    if report.cues_given:
+        text += f"; {report.cues_kept} of {report.cues_given} cues kept"
     if report.elsewhere:
         text += f"; {report.total} of {report.total + report.elsewhere} clips were this run's"
     lines = [f"interrupted: {text}" if report.interrupted else text]
