@@ -59,7 +59,7 @@ def test_a_clip_that_is_skipped_is_read_once(
     go(tmp_path, random_bundle)
     assert len(go(tmp_path, random_bundle).skipped) == 2
     assert len(parsed) == 2
-    assert len(go(tmp_path, random_bundle, markers="csv", seed=1, dry_run=True).planned) == 2
+    assert len(go(tmp_path, random_bundle, markers=("csv",), seed=1, dry_run=True).planned) == 2
     assert len(parsed) == 4
 
 

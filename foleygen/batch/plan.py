@@ -31,11 +31,16 @@ class Planned:
     """What was said of it, before anybody has seen it."""
 
 
-def spotted(planned: Sequence[Planned], settings: Settings) -> tuple[list[Planned], list[str]]:
-    """The same with what ``settings`` and files say of each clip, and remarks on that. Raises UsageError."""
-    spotter = Spotter(
+def spotter_of(settings: Settings) -> Spotter:
+    """Who finds what is said of each clip."""
+    return Spotter(
         settings.cues, settings.sound, settings.fill, settings.picture, settings.midi_map, settings.cues_start
     )
+
+
+def spotted(planned: Sequence[Planned], settings: Settings) -> tuple[list[Planned], list[str]]:
+    """The same with what ``settings`` and files say of each clip, and remarks on that. Raises UsageError."""
+    spotter = spotter_of(settings)
     several = len(planned) > 1
     found = [replace(item, spotting=spotter.of(item.clip.path, item.clip.mirror, others=several)) for item in planned]
     return found, spotter.remarks()

@@ -25,11 +25,11 @@ from foleygen.batch.events import (
     Opened,
 )
 from foleygen.batch.plan import Planned
-from foleygen.cues.spotting import NOTHING
-from foleygen.errors import ClipError, FoleygenError
+from foleygen.cues.spotting import NOTHING, check_learnt
+from foleygen.errors import BundleError, ClipError, FoleygenError
 from foleygen.record import failures, fit, markers, sidecar
 from foleygen.record.making import record_of
-from foleygen.settings import ClipSettings, Settings
+from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -73,6 +73,24 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     return found
 
 
+def check_sound(settings: Settings, bundle: Bundle) -> None:
+    """Raises UsageError for words in ``--sound`` that the bundle has not learnt."""
+    if settings.sound is not None and not is_list(settings.sound) and bundle.cues is not None:
+        from foleygen.cues.words import understand
+
+        understand(settings.sound, {*bundle.cues.families, *bundle.cues.materials})
+
+
+def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
+    """Raises BundleError for a bundle that cannot be told anything, ClipError for words that it has not learnt."""
+    if own == AS_THE_RUN:
+        return
+    if bundle.cues is None:
+        fact = f"{clip}: the model {bundle.name} cannot be told when or what sounds"
+        raise BundleError(fact, "use --model tiny, or --cues none and no --sound")
+    check_learnt(own, {*bundle.cues.families, *bundle.cues.materials}, clip.name)
+
+
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
     """The bundle on its device."""
     from foleygen.pipeline import Engine
@@ -101,6 +119,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._ambience = load_ambience(settings)
+        check_sound(settings, bundle)
         self._engine: Engine | None = None
         self._composer: Composer | None = None
         self._at_work: dict[Path, Planned] = {}
@@ -192,7 +211,9 @@ class Worker:
             return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
-        return item.spotting.settled(ClipClock.of(info))
+        own, notes = item.spotting.settled(ClipClock.of(info))
+        check_told(own, self._bundle, item.clip.path)
+        return own, notes
 
     def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
         """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""

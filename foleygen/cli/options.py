@@ -17,6 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ENGINE = ("model", "steps", "guidance", "classifier_guidance", "seed", "overlap", "device", "precision")
 """What decides a sound and how fast it is made."""
+SPOTTING = ("cues", "cues_start", "fill", "sound", "picture", "midi_map")
+"""What is said of when and what."""
 TALK = ("quiet", "verbose")
 
 

@@ -69,11 +69,14 @@ def time_axis(start_s: float, seconds: float, width: int) -> str:
     return "".join(axis)
 
 
-def preview_rows(motion: Array, samples: Array, mel: Array, start_s: float, seconds: float, width: int) -> list[str]:
-    """The whole drawing: motion of the shot, waveform and spectrogram above a time axis, labels at the left."""
+def preview_rows(
+    motion: Array, samples: Array, mel: Array, start_s: float, seconds: float, width: int, cues: Sequence[float] = ()
+) -> list[str]:
+    """The whole drawing: motion of the shot, cues (s from the start), waveform and spectrogram above a time axis."""
     inner = max(10, width - LABEL_WIDTH)
     groups = [
         ("motion", bar_rows(_to_unit(pooled(motion, inner)), 3)),
+        *([("cues", [_marks(cues, seconds, inner)])] if cues else []),
         ("waveform", waveform_rows(samples, inner, 6)),
         ("mel", mel_rows(mel, inner, 8)),
         ("", [time_axis(start_s, seconds, inner)]),
@@ -84,16 +87,21 @@ def preview_rows(motion: Array, samples: Array, mel: Array, start_s: float, seco
 def spotting_rows(motion: Array, cues: Sequence[float], seconds: float, width: int) -> list[str]:
     """The motion of a clip (n,) with a mark under it at each of ``cues`` (s), above a time axis."""
     inner = max(10, width - LABEL_WIDTH)
-    marks = [" "] * inner
-    for cue in cues:
-        marks[min(inner - 1, int(cue / seconds * inner))] = "▲"
     return _labelled(
         [
             ("motion", bar_rows(_to_unit(pooled(motion, inner)), 3)),
-            ("cues", ["".join(marks)]),
+            ("cues", [_marks(cues, seconds, inner)]),
             ("", [time_axis(0.0, seconds, inner)]),
         ]
     )
+
+
+def _marks(cues: Sequence[float], seconds: float, width: int) -> str:
+    """A line with a mark at each of ``cues``."""
+    marks = [" "] * width
+    for cue in cues:
+        marks[min(width - 1, int(cue / seconds * width))] = "▲"
+    return "".join(marks)
 
 
 def _labelled(groups: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
