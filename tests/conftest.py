@@ -125,6 +125,9 @@ def save_random_bundle(folder: Path, commercial: bool, seed: int = 0, conditioni
             "autoencoder": PatchAutoencoder(autoencoder),
             "transformer": MDSGen(transformer),
         }
+        if conditioning == "aligned":  # which begins deaf to its conditions
+            for parameter in models["transformer"].parameters():
+                torch.nn.init.normal_(parameter, std=0.1)
     spec = BundleSpec(
         name=folder.name,
         licence="CC0-1.0" if commercial else "CC-BY-NC-4.0",

@@ -30,6 +30,13 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something about the batch that is good to know; no warning."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Loading:
     """A worker puts its models on the device; ``done`` when they are there."""
 
@@ -180,6 +187,7 @@ class Finished:
 
 Event = (
     Started
+    | Remark
     | Opened
     | Loading
     | ClipStarted

@@ -70,7 +70,7 @@ def _counted(context: click.Context, parameter: click.Parameter, value: int) -> 
 
 
 def _type(rule: Spec) -> click.ParamType[Any]:
-    if rule.choices:
+    if rule.choices and rule.kind != "names":
         return click.Choice(rule.choices)
     if rule.kind == "path":
         return click.Path(path_type=Path)

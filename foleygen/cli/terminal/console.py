@@ -64,6 +64,8 @@ class Console:
             for warning in event.warnings:
                 self._talk(f"warning: {printable(event.clip)}: {warning}")
             self._view.result(event.output)
+        elif isinstance(event, events.Remark):
+            self._talk(printable(event.text))
         elif isinstance(event, events.ClipPlanned):
             self._talk(f"would do: {printable(event.output)}{_because(event.reason)}", level=0)
             self._view.result(event.output)

@@ -27,7 +27,7 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]] | None:
         return "progress", {"clip": str(event.clip), "stage": event.stage, "done": round(event.done, 4)}
     if isinstance(event, events.Finished):
         return "summary", _summary_fields(event.report)
-    if isinstance(event, events.Opened | events.Loading):
+    if isinstance(event, events.Opened | events.Loading | events.Remark):
         return None
     base = {"clip": str(event.clip), "output": str(event.output)}
     if isinstance(event, events.ClipStarted):
