@@ -74,11 +74,12 @@ def save_told_bundle(folder: Path) -> None:
     from foleygen.models.cues import CueAdapter, CueAdapterConfig
     from foleygen.scenes import catalogue
     from foleygen.training.export import export_cues
+    from foleygen.weights.bundle import Bundle
     from foleygen.weights.spec import CueSpec
-    from foleygen.weights.store import open_bundle
+    from foleygen.weights.store import load
 
     save_random_bundle(folder.with_name("untold"), commercial=True, conditioning="aligned")
-    base = open_bundle(str(folder.with_name("untold")))
+    base = load(folder.with_name("untold"), Bundle)
     materials = tuple(name for name in catalogue.MATERIALS if name != catalogue.HELD_OUT_MATERIAL)
     families = catalogue.TRAINING_FAMILIES
     sizes = {"sub_steps": 4, "hidden_size": 16, "blend_size": 8}
