@@ -104,7 +104,8 @@ def _explained(error: OSError, destination: Path) -> Exception:
         return ClipError(f"{printable(destination)}: a folder is in its place", "move it")
     if error.errno in (errno.ENOENT, errno.ESTALE) and _is_gone(error, destination):
         return ClipError(
-            f"{printable(destination)}: it, or its folder, was removed while it was written", "run the same command again"
+            f"{printable(destination)}: it, or its folder, was removed while it was written",
+            "run the same command again",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
         return ClipError(

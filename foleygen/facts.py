@@ -37,6 +37,27 @@ UNMEASURED = Loudness()
 
 
 @dataclass(frozen=True)
+class Obedience:
+    """How a sound keeps to its cues; seconds after the first picture."""
+
+    given: int = 0
+    """How many cues there are."""
+    missed: tuple[float, ...] = ()
+    """Cues at which nothing begins."""
+    extra: tuple[float, ...] = ()
+    """Sounds that begin where nobody asked for one, and the cues were to be all there is."""
+
+    @property
+    def kept(self) -> int:
+        """Cues at which something begins."""
+        return self.given - len(self.missed)
+
+    @property
+    def faults(self) -> int:
+        return len(self.missed) + len(self.extra)
+
+
+@dataclass(frozen=True)
 class Take:
     """One version of a clip's sound."""
 
@@ -53,6 +74,8 @@ class Take:
     """Largest magnitudes (0..1) of 64 stretches of equal length."""
     stem: Path | None
     """Its wav file."""
+    obedience: Obedience | None = None
+    """None: it had no cues."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +102,57 @@ class WindowFact:
     start_s: float
     seconds: float
     seed: int
+
+
+@dataclass(frozen=True)
+class Cue:
+    """One moment at which something is to be heard."""
+
+    seconds: float
+    """After the clip's first picture."""
+    strength: float | None = None
+    """0 to 1, barely audible to as hard as it gets; None: not said."""
+    confidence: float | None = None
+    """0 to 1: how sure whoever found it was; None: somebody said so."""
+    sound: str | None = None
+    """Words for it (see ``cues.words.understand``); None: left to the clip's words, or to the picture."""
+    name: str = ""
+    """Whatever else the marker says, for people."""
+
+
+@dataclass(frozen=True, order=True)
+class Stretch:
+    """From the one to the other, seconds after the first picture."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class CueSheet:
+    """All that was said of when a clip sounds. ``cues.cue.sheet`` makes it, in order and without doubles.
+
+    No sheet at all means that nobody said anything, and the picture decides. A sheet without cues means that nothing
+    is heard where it is known.
+    """
+
+    cues: tuple[Cue, ...] = ()
+    known: tuple[Stretch, ...] | None = None
+    """Where the cues are all there is; elsewhere the picture decides. None: everywhere. (): only around each cue."""
+    source: str = ""
+    """Name of the file, for people."""
+    digest: str = ""
+    """SHA-256 (hex) over what decides the sound: times, strengths, sounds and stretches."""
+
+    def is_known(self, seconds: float) -> bool:
+        """Whether the cues alone decide at ``seconds``."""
+        if self.known is None:
+            return True
+        return any(stretch.start_s <= seconds < stretch.end_s for stretch in self.known)
+
+    def between(self, start_s: float, end_s: float) -> tuple[Cue, ...]:
+        """The cues in [start_s, end_s), in order."""
+        return tuple(cue for cue in self.cues if start_s <= cue.seconds < end_s)
 
 
 def take_file(output: Path, number: int) -> Path:

@@ -369,7 +369,7 @@ def test_a_timeline_and_markers_on_request(tmp_path: Path, random_bundle: Path, 
     touch(tmp_path / "clips" / "b.mp4", b"this is text")
     make_clip(tmp_path / "clips" / "c.mp4", shade=40)
     timeline = tmp_path / "cut.fcpxml"
-    found, _ = go(tmp_path / "clips", random_bundle, timeline=timeline, markers="csv")
+    found, _ = go(tmp_path / "clips", random_bundle, timeline=timeline, markers=("csv",))
     assert found.timeline == timeline
     text = timeline.read_text(encoding="utf-8")
     assert text.index("a.foley.mp4") < text.index("c.foley.mp4")

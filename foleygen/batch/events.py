@@ -30,6 +30,13 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something about the batch that is good to know; no warning."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Loading:
     """A worker puts its models on the device; ``done`` when they are there."""
 
@@ -114,6 +121,9 @@ class Report:
     planned: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     failed: list[ClipFailed] = field(default_factory=list)
+    cues_given: int = 0
+    cues_kept: int = 0
+    """Cues at which something begins in the finished clips."""
     clip_seconds: float = 0.0
     wall_seconds: float = 0.0
     non_commercial: str | None = None
@@ -131,6 +141,10 @@ class Report:
         elif isinstance(event, ClipDone):
             self.done.append(event.output)
             self.clip_seconds += event.duration
+            kept = event.takes[0].obedience if event.takes else None
+            if kept is not None:
+                self.cues_given += kept.given
+                self.cues_kept += kept.kept
         elif isinstance(event, ClipSkipped):
             self.skipped.append(event.output)
         elif isinstance(event, ClipPlanned):
@@ -173,6 +187,7 @@ class Finished:
 
 Event = (
     Started
+    | Remark
     | Opened
     | Loading
     | ClipStarted

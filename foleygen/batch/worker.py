@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +25,11 @@ from foleygen.batch.events import (
     Opened,
 )
 from foleygen.batch.plan import Planned
-from foleygen.errors import ClipError, FoleygenError
+from foleygen.cues.spotting import NOTHING, check_learnt
+from foleygen.errors import BundleError, ClipError, FoleygenError
 from foleygen.record import failures, fit, markers, sidecar
 from foleygen.record.making import record_of
-from foleygen.settings import Settings
+from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -71,6 +73,24 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     return found
 
 
+def check_sound(settings: Settings, bundle: Bundle) -> None:
+    """Raises UsageError for words in ``--sound`` that the bundle has not learnt."""
+    if settings.sound is not None and not is_list(settings.sound) and bundle.cues is not None:
+        from foleygen.cues.words import understand
+
+        understand(settings.sound, {*bundle.cues.families, *bundle.cues.materials})
+
+
+def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
+    """Raises BundleError for a bundle that cannot be told anything, ClipError for words that it has not learnt."""
+    if own == AS_THE_RUN:
+        return
+    if bundle.cues is None:
+        fact = f"{clip}: the model {bundle.name} cannot be told when or what sounds"
+        raise BundleError(fact, "use --model tiny, or --cues none and no --sound")
+    check_learnt(own, {*bundle.cues.families, *bundle.cues.materials}, clip.name)
+
+
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
     """The bundle on its device."""
     from foleygen.pipeline import Engine
@@ -99,6 +119,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._ambience = load_ambience(settings)
+        check_sound(settings, bundle)
         self._engine: Engine | None = None
         self._composer: Composer | None = None
         self._at_work: dict[Path, Planned] = {}
@@ -122,11 +143,9 @@ class Worker:
 
     def _jobs(self, planned: Iterable[Planned], tell: Listener) -> Iterator[Job]:
         """The clips that need work, probed one by one as they are asked for; the others end here."""
-        from foleygen.pipeline import Job
-
         for item in planned:
             try:
-                info = self._probed(item, tell)
+                job = self._job(item, tell)
             except FoleygenError as error:
                 tell(failed(item.clip.path, item.output, error))
             except Exception as error:
@@ -135,8 +154,8 @@ class Worker:
                 log.debug("%s", item.clip.path, exc_info=True)
                 tell(failed(item.clip.path, item.output, explained(error, item.clip.path)))
             else:
-                if info is not None:
-                    yield Job(info, item.output, item.clip.own)
+                if job is not None:
+                    yield job
 
     def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
         from foleygen.pipeline import render
@@ -164,17 +183,22 @@ class Worker:
             tell(Loading(done=True))
         return self._engine
 
-    def _probed(self, item: Planned, tell: Listener) -> ClipInfo | None:
-        """The clip's facts if it needs work; None if it is done or would be."""
+    def _job(self, item: Planned, tell: Listener) -> Job | None:
+        """The clip if it needs work; None if it is done or would be."""
         from foleygen.media.probe import probe
+        from foleygen.pipeline import Job
 
         if item.problem is not None:
             raise item.problem
-        found = self._finished(item)
+        # Cues are said in the clip's own clock, which is known when it has been read.
+        found = self._finished(item, item.clip.own) if item.spotting == NOTHING else None
         if found is not None and found.stays(item.clip.path):
             self._skip(item, tell)
             return None
         info = probe(item.clip.path, self._settings.max_pixels)
+        own, notes = self._own(item, info)
+        if item.spotting != NOTHING:
+            found = self._finished(item, own)
         reason = self._reason_to_redo(item.output, info.content_id, found)
         if reason is None and found is not None:
             self._skip(item, tell)
@@ -185,13 +209,23 @@ class Worker:
             return None
         self._at_work[item.output] = item
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
-        return info
+        return Job(replace(info, warnings=info.warnings + notes), item.output, own)
 
-    def _finished(self, item: Planned) -> fit.Fit | None:
+    def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
+        """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
+        if item.spotting == NOTHING:
+            return item.clip.own, ()
+        from foleygen.cues.clock import ClipClock
+
+        own, notes = item.spotting.settled(ClipClock.of(info))
+        check_told(own, self._bundle, item.clip.path)
+        return own, notes
+
+    def _finished(self, item: Planned, own: ClipSettings) -> fit.Fit | None:
         """What the finished clip is to this run; None where there is none, or it is lost anyway."""
         if self._settings.overwrite or not item.output.exists():
             return None
-        return fit.judge(item.output, fit.identity(self._settings, self._bundle, self._ambience, item.clip.own))
+        return fit.judge(item.output, fit.identity(self._settings, self._bundle, self._ambience, own))
 
     def _reason_to_redo(self, output: Path, content_id: str, found: fit.Fit | None) -> str | None:
         """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
@@ -214,8 +248,8 @@ class Worker:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
                 written = sidecar.write(job.output, record.document())
-                if self._settings.markers == "csv":
-                    markers.of_record(job.output, record)
+                for form in self._settings.markers or ():
+                    markers.of_record(job.output, record, form)
             except Exception as unwritten:
                 from foleygen.engines.device import explained
 

@@ -26,6 +26,7 @@ from foleygen.media.mux import SideTrack, mux
 from foleygen.media.soundtrack import AMBIENCE_TITLE
 from foleygen.pipeline import stems
 from foleygen.pipeline.jobs import Report
+from foleygen.pipeline.remarks import obedience, remarks
 from foleygen.pipeline.stems import BedSound, TakeSound
 from foleygen.pipeline.tracks import Stopped, TakeTrack, Track
 from foleygen.settings import RenderSettings
@@ -73,6 +74,7 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
     with track.clocked("metering"):
         takes = [_measured(track, take, settings, stopped) for take in track.takes]
         bed = _measured_bed(track, takes[0].take, settings, stopped)
+    track.warnings.extend(remarks(track.job, takes[0].take))
     with _removed_on_failure() as written:
         if takes[0].take.stem is not None:
             with track.clocked("stems"):
@@ -100,15 +102,17 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
             f"take {take.number} was lowered by {-sound.gain_db:.1f} dB to keep its true peak at -1 dBTP"
         )
     delayed_onsets = (onset + settings.audio_delay for onset in take.onsets)
+    onsets = tuple(onset for onset in delayed_onsets if 0 <= onset < info.duration)
     return TakeSound(
         Take(
             number=take.number,
             loudness=loudness,
             file_gain_db=sound.gain_db,
             gain_db=level.gain_db(own, target)[0] if target is not None else 0.0,
-            onsets=tuple(onset for onset in delayed_onsets if 0 <= onset < info.duration),
+            onsets=onsets,
             peaks=waveform.peaks(Scaled(samples, sound.gain_db), track.samples(rate)),
             stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
+            obedience=obedience(track.job.own, onsets),
         ),
         sound,
         heard,

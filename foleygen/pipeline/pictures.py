@@ -66,6 +66,9 @@ def views(
     """
     info = track.job.info
     track.plan(choose_windows(info, engine, settings), settings)
+    if not track.job.own.picture:
+        yield from _unseen(track, engine)
+        return
     if len(track.windows) == 1 or not settings.cuts:
         yield from _views(track, engine, cache)
         return
@@ -75,6 +78,13 @@ def views(
         return
     track.replan(choose_windows(info, engine, settings, cuts), settings)
     yield from _views(track, engine, cache)
+
+
+def _unseen(track: Track, engine: Engine) -> Iterator[View]:
+    """The windows of a clip whose picture has no say: nothing is decoded."""
+    shape = (engine.bundle.encoder.num_features, engine.bundle.encoder.feature_dim)
+    for window in track.windows:
+        yield View(track, window, "", features=np.zeros(shape, np.float32))
 
 
 def _views(track: Track, engine: Engine, cache: FeatureCache | None) -> Generator[View, None, None]:

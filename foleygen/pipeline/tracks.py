@@ -61,6 +61,8 @@ class Track:
     takes: list[TakeTrack] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     """Of the noise of each window, in the first take."""
+    redone: dict[int, int] = field(default_factory=dict)
+    """The same of windows, by index, that were made again because they did not keep to their cues."""
     started: float = field(default_factory=time.monotonic)
     cached: int = 0
     seen: int = 0
@@ -157,7 +159,8 @@ class Track:
         rate = self.sample_rate
         # A track that failed may still be planned again by the thread that reads it.
         planned = zip(self.windows, self.seeds, strict=True) if self.failed is None else ()
-        facts = (WindowFact(float(self.start_s(window)), window.length / rate, seed) for window, seed in planned)
+        seeds = ((window, self.redone.get(window.index, seed)) for window, seed in planned)
+        facts = (WindowFact(float(self.start_s(window)), window.length / rate, seed) for window, seed in seeds)
         return Outcome(
             job=self.job,
             seconds=time.monotonic() - self.started,
@@ -199,9 +202,9 @@ def handle_pictures(info: ClipInfo, settings: RenderSettings) -> int:
     return ceil(Fraction(settings.handles).limit_denominator(10**6) * nominal_rate(info.average_rate))
 
 
-def window_key(track: Track, window: Window, take: TakeTrack, settings: RenderSettings) -> WindowKey:
-    """What the noise of one window of one take depends on."""
-    return WindowKey(settings.seed, track.job.info.content_id, window.start, take.number)
+def window_key(track: Track, window: Window, take: TakeTrack, settings: RenderSettings, attempt: int = 0) -> WindowKey:
+    """What the noise of one window of one take depends on; a window that is made again has another ``attempt``."""
+    return WindowKey(settings.seed, track.job.info.content_id, window.start, take.number).again(attempt)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def identity(
     return {
         "bundle": bundle.hash,
         "settings": plain(sound_settings(settings, bundle, ambience)),
-        "own": plain(own.chosen()) or None,
+        "own": _decisive(plain(own.chosen())),
         "version": __version__,
         "takes": settings.takes,
         "wavs": settings.stems_format if settings.stems or settings.takes > 1 else None,
@@ -86,8 +86,11 @@ def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str
     if document.get("schema") != SCHEMA:
         return "its sidecar has another schema"
     for key, reason in IDENTITY.items():
-        if key in expected and document.get(key) != expected[key]:
-            return _detail(document.get(key), expected[key], reason)
+        if key not in expected:
+            continue
+        old = _decisive(document.get(key)) if key == "own" else document.get(key)
+        if old != expected[key]:
+            return _told(old, expected[key], reason)
     if document.get("output_bytes") != output.stat().st_size:
         return "it changed since it was made"
     try:
@@ -132,6 +135,22 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
         "composer": None if ambience is None else ambience.hash,
     }
     return SoundSettings(**{**named, **resolved})
+
+
+def _decisive(own: object) -> object:
+    """What of a clip's own settings decides its sound: of its cues that is their digest, and not who wrote them."""
+    if not isinstance(own, Mapping) or not isinstance(own.get("cues"), Mapping):
+        return own or None
+    return {**own, "cues": own["cues"].get("digest")}
+
+
+def _told(old: object, new: object, reason: str) -> str:
+    """As ``_detail``, but a digest tells nobody how its cues have changed."""
+    before, after = ({**one} if isinstance(one, Mapping) else {} for one in (old, new))
+    changed = before.pop("cues", None) != after.pop("cues", None)
+    if changed and before == after:
+        return "its cues are other ones"
+    return _detail(before, after, reason) if changed else _detail(old, new, reason)
 
 
 def _detail(old: object, new: object, reason: str) -> str:

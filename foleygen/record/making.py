@@ -72,6 +72,8 @@ def take_record(take: Take) -> TakeRecord:
         gain_db=round(take.gain_db, 3),
         onsets_s=tuple(round(onset, 5) for onset in take.onsets),
         peaks=tuple(round(peak, 4) for peak in take.peaks),
+        missed_s=() if take.obedience is None else take.obedience.missed,
+        extra_s=() if take.obedience is None else tuple(round(onset, 5) for onset in take.obedience.extra),
     )
 
 

@@ -1,61 +1,58 @@
-"""``NAME.foley.markers.csv`` beside a finished clip: when its sounds begin. The columns are in docs/editors.md."""
+"""``NAME.foley.markers.*`` beside a finished clip: when its sounds begin, as the editor's program takes it.
+
+The forms are those that cues are read from (``cues.files``); docs/editors.md has them.
+"""
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from foleygen import atomic
-from foleygen.facts import SAMPLE_RATE
+from foleygen.audio.obedience import OBEYED_S
+from foleygen.cues import files
+from foleygen.cues.clock import ClipClock
+from foleygen.cues.cue import sheet
+from foleygen.facts import Cue
 from foleygen.record import sidecar
 from foleygen.record.schema import Sidecar
 
-COLUMNS = ("index", "seconds", "timecode", "samples")
+MISSED = "missed"
+"""Opens the name of a marker where a sound was asked for and none begins."""
 
 
-def path_for(output: Path) -> Path:
+def path_for(output: Path, form: str = "csv") -> Path:
     """Where the markers of ``output`` are or go, beside its sidecar and named alike."""
-    return sidecar.path_for(output).with_suffix(".markers.csv")
+    return sidecar.path_for(output).with_suffix(files.FORMATS[form].suffix)
 
 
-def write(output: Path, onsets_s: Sequence[float], frame_rate: Fraction, timecode: str | None) -> Path:
-    """Publish the onsets of the finished ``output``, in seconds after its first picture, as CSV (RFC 4180).
-
-    The timecode is that of the picture on the screen, counted from the clip's own start ``timecode``, or from zero.
-    """
-    path = path_for(output)
-    with atomic.publish(path) as temporary, open(temporary, "w", encoding="ascii", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for index, onset in enumerate(onsets_s, start=1):
-            time = label(onset, frame_rate, timecode)
-            table.writerow([index, f"{onset:.6f}", time, round(onset * SAMPLE_RATE)])
+def of_record(output: Path, record: Sidecar, form: str = "csv") -> Path:
+    """Publish what the sidecar of ``output`` says of its sounds; the path. Raises UsageError, SetupError."""
+    path = path_for(output, form)
+    clock = ClipClock(output.name, record.frame_rate, Fraction(record.duration_s), record.timecode)
+    files.publish(path, files.written(form, sheet(_cues(record, form)), clock))
     return path
 
 
 def refresh(output: Path, record: Sidecar) -> None:
-    """Bring the markers of ``output``, if it has any, to the take that is in it now."""
-    if path_for(output).exists():
-        of_record(output, record)
-
-
-def of_record(output: Path, record: Sidecar) -> Path:
-    """``write`` what the sidecar of ``output`` says."""
-    return write(output, record.heard.onsets_s, record.frame_rate, record.timecode)
+    """Bring the markers of ``output``, those that it has, to the take that is in it now."""
+    for form in files.WRITTEN:
+        if path_for(output, form).exists():
+            of_record(output, record, form)
 
 
 def picture_at(seconds: float, frame_rate: Fraction) -> int:
     """Number of the picture, from 0, on the screen ``seconds`` after the first one appeared."""
-    return math.floor(Fraction(seconds).limit_denominator(10**6) * frame_rate)
+    return ClipClock("", frame_rate, Fraction(0)).picture_at(seconds)
 
 
-def label(seconds: float, frame_rate: Fraction, timecode: str | None) -> str:
-    """Timecode of the picture on the screen ``seconds`` into a clip that starts at ``timecode``."""
-    from foleygen.media import timecode as smpte
-
-    start = None if timecode is None else smpte.frame_number(timecode, frame_rate)
-    drop_frame = start is not None and timecode is not None and smpte.is_drop_frame(timecode)
-    return smpte.label((start or 0) + picture_at(seconds, smpte.nominal_rate(frame_rate)), frame_rate, drop_frame)
+def _cues(record: Sidecar, form: str) -> Iterator[Cue]:
+    """The sounds of the take that is heard, with what was asked for; the table has those that are there alone."""
+    told = () if record.own.cues is None else record.own.cues.cues
+    for onset in record.heard.onsets_s:
+        cue = min(told, key=lambda one: abs(one.seconds - onset), default=Cue(-1.0))
+        asked = cue if abs(cue.seconds - onset) <= OBEYED_S else Cue(onset)
+        yield Cue(onset, asked.strength, None, asked.sound or record.own.sound, asked.name)
+    for time in record.heard.missed_s if form != "csv" else ():
+        sound = next((cue.sound for cue in told if cue.seconds == time), None)
+        yield Cue(time, name=f"{MISSED}: {sound}" if sound else MISSED)

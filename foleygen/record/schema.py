@@ -79,6 +79,10 @@ class TakeRecord:
     """What the finished clip adds to the wav's level."""
     onsets_s: tuple[float, ...]
     peaks: tuple[float, ...]
+    missed_s: tuple[float, ...] = ()
+    """Cues at which nothing begins."""
+    extra_s: tuple[float, ...] = ()
+    """Sounds that begin where its cues ask for none."""
 
 
 @dataclass(frozen=True)
