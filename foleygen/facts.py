@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,27 @@ UNMEASURED = Loudness()
 
 
 @dataclass(frozen=True)
+class Obedience:
+    """How a sound keeps to its cues; seconds after the first picture."""
+
+    given: int = 0
+    """How many cues there are."""
+    missed: tuple[float, ...] = ()
+    """Cues at which nothing begins."""
+    extra: tuple[float, ...] = ()
+    """Sounds that begin where nobody asked for one, and the cues were to be all there is."""
+
+    @property
+    def kept(self) -> int:
+        """Cues at which something begins."""
+        return self.given - len(self.missed)
+
+    @property
+    def faults(self) -> int:
+        return len(self.missed) + len(self.extra)
+
+
+@dataclass(frozen=True)
 class Take:
     """One version of a clip's sound."""
 
@@ -54,6 +76,8 @@ class Take:
     """Its wav file."""
     stem_sha256: str | None = None
     """Of the samples in its wav as they were written, in hex."""
+    obedience: Obedience | None = None
+    """None: it had no cues."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,57 @@ class WindowFact:
     seed: int
 
 
+@dataclass(frozen=True)
+class Cue:
+    """One moment at which something is to be heard."""
+
+    seconds: float
+    """After the clip's first picture."""
+    strength: float | None = None
+    """0 to 1, barely audible to as hard as it gets; None: not said."""
+    confidence: float | None = None
+    """0 to 1: how sure whoever found it was; None: somebody said so."""
+    sound: str | None = None
+    """Words for it (see ``cues.words.understand``); None: left to the clip's words, or to the picture."""
+    name: str = ""
+    """Whatever else the marker says, for people."""
+
+
+@dataclass(frozen=True, order=True)
+class Stretch:
+    """From the one to the other, seconds after the first picture."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class CueSheet:
+    """All that was said of when a clip sounds. ``cues.cue.sheet`` makes it, in order and without doubles.
+
+    No sheet at all means that nobody said anything, and the picture decides. A sheet without cues means that nothing
+    is heard where it is known.
+    """
+
+    cues: tuple[Cue, ...] = ()
+    known: tuple[Stretch, ...] | None = None
+    """Where the cues are all there is; elsewhere the picture decides. None: everywhere. (): only around each cue."""
+    source: str = ""
+    """Name of the file, for people."""
+    digest: str = ""
+    """SHA-256 (hex) over what decides the sound: times, strengths, sounds and stretches."""
+
+    def is_known(self, seconds: float) -> bool:
+        """Whether the cues alone decide at ``seconds``."""
+        if self.known is None:
+            return True
+        return any(stretch.start_s <= seconds < stretch.end_s for stretch in self.known)
+
+    def between(self, start_s: float, end_s: float) -> tuple[Cue, ...]:
+        """The cues in [start_s, end_s), in order."""
+        return tuple(cue for cue in self.cues if start_s <= cue.seconds < end_s)
+
+
 def take_file(output: Path, number: int) -> Path:
     """Where the wav of a take of ``output`` is or goes."""
     return output.with_name(f"{output.stem}.t{number:02d}.wav")
@@ -100,3 +175,15 @@ def own_file(output: Path, channel: int) -> Path:
 def comment(model: str, seed: int, take: int) -> str:
     """What a finished clip says of the new sound in it."""
     return f"sound by foleygen, model {model}, seed {seed}" + (f", take {take}" if take > 1 else "")
+
+
+def stamp(path: Path) -> str | None:
+    """Tells one version of a file from another without reading it: a hash of its size and the time of its change.
+
+    None where there is no such file.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()

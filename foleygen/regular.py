@@ -8,9 +8,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+from foleygen.facts import stamp
 
 _BLOCK = 1 << 20
 
@@ -44,6 +46,8 @@ class Seal:
 
     bytes: int
     sha256: str
+    stamp: str | None = field(default=None, compare=False)
+    """Of its size and time of change (``facts.stamp``), while nobody has copied or touched it."""
 
 
 def seal(path: Path, offset: int = 0, size: int | None = None) -> Seal:
@@ -54,4 +58,4 @@ def seal(path: Path, offset: int = 0, size: int | None = None) -> Seal:
         while block := file.read(_BLOCK if size is None else min(_BLOCK, size - count)):
             digest.update(block)
             count += len(block)
-    return Seal(count, digest.hexdigest())
+    return Seal(count, digest.hexdigest(), stamp(path))

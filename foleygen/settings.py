@@ -6,6 +6,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from foleygen.facts import CueSheet
+
 MAX_SEED = 2**63 - 1
 MAX_PIXELS = 2**28
 """Pixels of one picture (16384 x 16384) above which libavutil itself stops."""
@@ -15,8 +17,12 @@ Bandwidth = Literal["native", "full"]
 StemsFormat = Literal["pcm24", "float32"]
 TimelinePaths = Literal["absolute", "relative", "url"]
 AafMedia = Literal["link", "embed"]
-Kind = Literal["text", "path", "model", "whole", "number", "switch", "loudness", "decibel"]
+Kind = Literal[
+    "text", "path", "model", "whole", "number", "switch", "loudness", "decibel", "names", "cues", "words", "timecode"
+]
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MARKERS = ("csv", "resolve", "avid", "reaper", "audacity", "midi")
+"""The forms that markers are written in."""
 LOUDNESS_PRESETS = ("ebu", "atsc", "podcast", "streaming")
 
 
@@ -40,6 +46,8 @@ class RenderSettings:
     stems: bool = False
     """Write a wav file per take also where there is only one."""
     stems_format: StemsFormat = "pcm24"
+    handles: float = 0.0
+    """Seconds that each wav has before and after the picture; nothing without wavs."""
     creator: str = "FOLEYGEN"
     """Who made the sounds, in the wavs."""
     source: str = "NONE"
@@ -67,6 +75,13 @@ class ClipSettings:
     It goes with the clip from ``batch.discover.Clip`` to ``pipeline.jobs.Job``, through other processes and machines,
     and is part of what makes a finished clip fit: its fields are plain frozen values with a default.
     """
+
+    cues: CueSheet | None = None
+    """When it sounds; None: nobody said, and the picture decides."""
+    sound: str | None = None
+    """Words for what sounds, where a cue has none of its own."""
+    picture: bool = True
+    """False: cues and words alone decide, and nothing is decoded."""
 
     def chosen(self) -> dict[str, Any]:
         """The fields that are not at their defaults."""
@@ -109,23 +124,30 @@ _DELAY = "Seconds by which the new sound follows the picture; filmed blows want 
 _AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
 _BALANCE = "What --shard deals evenly: clips, or their seconds."
 _CLASSIFIER = "How strongly a model's classifier steers the sound to be in time; 0: not at all."
+_CUES = "When it sounds: a file of cues, a folder of NAME.cues.*, auto for those beside each clip, or none."
+_CUES_START = "Timecode that the cues' clock reads at the first picture, if not the clip's own."
 _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
 _DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
+_FILL = "Let the picture add to the cues that were given."
 _FROM_FILE = "Read more inputs from this list, one path per line; - is stdin."
 _LOUDNESS = "Bring each finished clip to off, ebu, atsc, podcast, streaming or a number of LUFS."
-_MARKERS = "Write the times of the sounds beside each finished clip."
+_MARKERS = "Write the times of the sounds beside each finished clip, in one form or several (csv,resolve)."
 _MAX_FAILURES = "Stop the batch after this many failed clips."
 _MAX_PIXELS = "Refuse clips whose pictures have more pixels than this."
+_MIDI_MAP = "What the notes of MIDI cues stand for: YAML with a line NOTE: SOUND for each."
+_PICTURE = "Let the picture have a say; without it cues and words alone decide, and nothing is decoded."
 _RAY = "Work on the Ray cluster at ADDRESS; auto finds one, or starts it for the batch."
 _RETRY = "Work only on the clips that failed in an earlier run."
 _SEAMS = "How a long clip's windows are joined: faded, made together and faded, or faded and composed anew."
 _SHARD = "Work on the I-th of N equal parts of the clips."
+_SOUND = "What sounds: words such as 'glass bottle', or a YAML file with a line NAME: WORDS for each clip."
 _STEMS = "Write each take as a 48 kHz broadcast wav beside the clip."
 _STEMS_FORMAT = "Samples of the wavs: 24 bits, lowered as a whole where they would be too loud, or 32-bit float."
 _TAKES = "Versions of each clip; the first is in it, all are beside it as wav files."
 _TIMELINE = "Write all clips in order as an .aaf, .edl, .fcpxml, .otio or .xml timeline."
 _TIMELINE_PATHS = "How a timeline names its files: with their whole path, from its own folder, or as URLs."
 _AAF = "Whether an .aaf timeline refers to its wavs or has them in it."
+_HANDLES = "Seconds of sound that each wav has before and after the shot, heard from its first and last picture."
 _CREATOR = "Who makes the sounds, in file names and wavs; letters and digits."
 _SOURCE = "What the sounds are made for, in file names and wavs; letters and digits."
 _TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
@@ -188,6 +210,9 @@ class Settings:
         default=RenderSettings.stems_format,
         metadata=_spec("text", _STEMS_FORMAT, choices=("pcm24", "float32")),
     )
+    handles: float = field(
+        default=RenderSettings.handles, metadata=_spec("number", _HANDLES, minimum=0, maximum=60, metavar="S")
+    )
     loudness: str | None = field(
         default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")
     )
@@ -195,12 +220,22 @@ class Settings:
         default=RenderSettings.true_peak,
         metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
     )
+    cues: str | None = field(default="auto", metadata=_spec("cues", _CUES, auto="none", metavar="PATH|auto|none"))
+    cues_start: str | None = field(
+        default=None, metadata=_spec("timecode", _CUES_START, auto="clip", metavar="HH:MM:SS:FF")
+    )
+    fill: bool = field(default=False, metadata=_spec("switch", _FILL))
+    sound: str | None = field(default=None, metadata=_spec("words", _SOUND, auto="", metavar="TEXT|FILE"))
+    picture: bool = field(default=True, metadata=_spec("switch", _PICTURE))
+    midi_map: Path | None = field(default=None, metadata=_spec("path", _MIDI_MAP, auto="", metavar="FILE"))
     timeline: Path | None = field(default=None, metadata=_spec("path", _TIMELINE, auto="", metavar="FILE"))
     timeline_paths: TimelinePaths = field(
         default="absolute", metadata=_spec("text", _TIMELINE_PATHS, choices=("absolute", "relative", "url"))
     )
     aaf: AafMedia = field(default="link", metadata=_spec("text", _AAF, choices=("link", "embed")))
-    markers: str | None = field(default=None, metadata=_spec("text", _MARKERS, choices=("none", "csv"), auto="none"))
+    markers: tuple[str, ...] | None = field(
+        default=None, metadata=_spec("names", _MARKERS, choices=MARKERS, auto="none", metavar="FORM[,FORM]...")
+    )
     seams: Seams = field(
         default=RenderSettings.seams, metadata=_spec("text", _SEAMS, choices=("crossfade", "joint", "repair"))
     )
@@ -254,6 +289,11 @@ class Settings:
         """The pipeline's part of these settings, with ``batch_size`` resolved."""
         named = {item.name for item in fields(RenderSettings)} & specs().keys()
         return RenderSettings(**{**{name: getattr(self, name) for name in named}, "batch_size": batch_size})
+
+
+def is_list(words: str) -> bool:
+    """Whether ``--sound`` names a file with the words of each clip, and is not words itself."""
+    return words.lower().endswith((".yaml", ".yml"))
 
 
 def spec(setting: Field[Any]) -> Spec:

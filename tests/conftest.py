@@ -59,7 +59,43 @@ def random_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def save_random_bundle(folder: Path, commercial: bool, seed: int = 0) -> None:
+@pytest.fixture(scope="session")
+def told_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As ``random_bundle``, and it can be told when and what, all but the sounds that are kept out of training."""
+    folder = tmp_path_factory.mktemp("bundles") / "told"
+    save_told_bundle(folder)
+    return folder
+
+
+def save_told_bundle(folder: Path) -> None:
+    """Write a small bundle of random weights with an adapter of cues."""
+    import torch
+
+    from foleygen.models.cues import CueAdapter, CueAdapterConfig
+    from foleygen.scenes import catalogue
+    from foleygen.training.export import export_cues
+    from foleygen.weights.bundle import Bundle
+    from foleygen.weights.spec import CueSpec
+    from foleygen.weights.store import load
+
+    save_random_bundle(folder.with_name("untold"), commercial=True, conditioning="aligned")
+    base = load(folder.with_name("untold"), Bundle)
+    materials = tuple(name for name in catalogue.MATERIALS if name != catalogue.HELD_OUT_MATERIAL)
+    families = catalogue.TRAINING_FAMILIES
+    sizes = {"sub_steps": 4, "hidden_size": 16, "blend_size": 8}
+    config = CueAdapterConfig(
+        families=len(families), materials=len(materials), condition_size=24, columns=4, frames_per_column=4, **sizes
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        adapter = CueAdapter(config)
+        for parameter in adapter.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+    spec = CueSpec(families=families, materials=materials, guidance_scale=1.5, **sizes)
+    export_cues(folder, base, spec, adapter.state_dict(), name="told", model_card="Random cues.\n")
+
+
+def save_random_bundle(folder: Path, commercial: bool, seed: int = 0, conditioning: str = "reducer") -> None:
     """Write a bundle with the default classes of the tiny preset, at a size that runs in no time."""
     import torch
 
@@ -81,6 +117,7 @@ def save_random_bundle(folder: Path, commercial: bool, seed: int = 0) -> None:
         feature_dim=16,
         num_features=FRAMES // 2,
         learn_sigma=False,
+        conditioning=conditioning,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -89,6 +126,9 @@ def save_random_bundle(folder: Path, commercial: bool, seed: int = 0) -> None:
             "autoencoder": PatchAutoencoder(autoencoder),
             "transformer": MDSGen(transformer),
         }
+        if conditioning == "aligned":  # which begins deaf to its conditions
+            for parameter in models["transformer"].parameters():
+                torch.nn.init.normal_(parameter, std=0.1)
     spec = BundleSpec(
         name=folder.name,
         licence="CC0-1.0" if commercial else "CC-BY-NC-4.0",

@@ -8,21 +8,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from finished import finish
-from own_settings import Spoken
 
 from foleygen.batch import events, isolate, run
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import Event
 from foleygen.batch.plan import Planned, plan
 from foleygen.batch.shard import Shard, deal, timed
+from foleygen.cues.cue import sheet
+from foleygen.facts import Cue
 from foleygen.farm.actor import ClipActor
-from foleygen.record import schema, sidecar, takes
+from foleygen.record import sidecar, takes
 from foleygen.settings import AS_THE_RUN, ClipSettings, Settings
 
 MakeClip = Callable[..., Path]
-RAIN = Spoken("rain", (0.5, 1.0))
+CUES = sheet([Cue(0.25, 0.5, None, "door"), Cue(0.4)], source="a.cues.csv")
+RAIN = ClipSettings(CUES, "rain")
+KEPT = {
+    "cues": {
+        "cues": [
+            {"seconds": 0.25, "strength": 0.5, "confidence": None, "sound": "door", "name": ""},
+            {"seconds": 0.4, "strength": None, "confidence": None, "sound": None, "name": ""},
+        ],
+        "known": None,
+        "source": "a.cues.csv",
+        "digest": CUES.digest,
+    },
+    "sound": "rain",
+}
 
 
 def go(clip: Clip, bundle: Path, work: run.Work | None = None) -> list[Event]:
@@ -39,65 +52,68 @@ def own_of(output: Path) -> object:
     return json.loads(sidecar.path_for(output).read_bytes()).get("own")
 
 
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sidecars may hold the settings of these tests."""
-    monkeypatch.setattr(schema, "ClipSettings", Spoken)
-
-
 def test_only_what_is_set_counts() -> None:
     assert ClipSettings() == AS_THE_RUN
-    assert AS_THE_RUN.chosen() == {} == Spoken().chosen()
-    assert Spoken("rain").chosen() == {"words": "rain"}
-    assert len({RAIN, Spoken("rain", (0.5, 1.0)), Spoken()}) == 2
+    assert AS_THE_RUN.chosen() == {}
+    assert ClipSettings(sound="rain").chosen() == {"sound": "rain"}
+    assert len({RAIN, ClipSettings(CUES, "rain"), ClipSettings()}) == 2
     assert pickle.loads(pickle.dumps(RAIN)) == RAIN
 
 
 def test_it_stays_with_the_clip_while_clips_are_planned_and_dealt(make_clip: MakeClip, tmp_path: Path) -> None:
-    clips = [Clip(make_clip(tmp_path / f"{name}.mp4"), own=Spoken(name)) for name in "abc"]
+    clips = [Clip(make_clip(tmp_path / f"{name}.mp4"), own=ClipSettings(sound=name)) for name in "abc"]
     planned = timed(plan(clips, Settings()))
     dealt = [item for index in (1, 2) for item in deal(planned, Shard(index, 2), by_seconds=True)]
-    assert {item.clip.path.stem: item.clip.own for item in dealt} == {name: Spoken(name) for name in "abc"}
+    assert {item.clip.path.stem: item.clip.own for item in dealt} == {name: ClipSettings(sound=name) for name in "abc"}
 
 
-@pytest.mark.usefixtures("known")
 def test_it_reaches_the_sidecar_and_decides_what_is_done_again(
-    tmp_path: Path, random_bundle: Path, make_clip: MakeClip
+    tmp_path: Path, told_bundle: Path, make_clip: MakeClip
 ) -> None:
     path, output = make_clip(tmp_path / "a.mp4"), tmp_path / "a.foley.mp4"
-    assert len(of(go(Clip(path, own=RAIN), random_bundle), events.ClipDone)) == 1
-    assert own_of(output) == {"words": "rain", "lines": [0.5, 1.0]}
-    assert len(of(go(Clip(path, own=RAIN), random_bundle), events.ClipSkipped)) == 1
-    (started,) = of(go(Clip(path, own=Spoken("hail")), random_bundle), events.ClipStarted)
-    assert started.reason == "its own settings are other ones (words rain -> hail, lines [0.5, 1.0] -> None)"
-    (started,) = of(go(Clip(path), random_bundle), events.ClipStarted)
-    assert started.reason == "its own settings are other ones (words hail -> None)"
+    assert len(of(go(Clip(path, own=RAIN), told_bundle), events.ClipDone)) == 1
+    assert own_of(output) == KEPT
+    assert len(of(go(Clip(path, own=RAIN), told_bundle), events.ClipSkipped)) == 1
+    (started,) = of(go(Clip(path, own=ClipSettings(CUES, "wind")), told_bundle), events.ClipStarted)
+    assert started.reason == "its own settings are other ones (sound rain -> wind)"
+    (started,) = of(go(Clip(path, own=ClipSettings(sheet([Cue(0.3)]), "wind")), told_bundle), events.ClipStarted)
+    assert started.reason == "its cues are other ones"
+    (started,) = of(go(Clip(path), told_bundle), events.ClipStarted)
+    assert started.reason == "its own settings are other ones (sound wind -> None)"
     assert own_of(output) is None
-    assert len(of(go(Clip(path), random_bundle), events.ClipSkipped)) == 1
+    assert len(of(go(Clip(path), told_bundle), events.ClipSkipped)) == 1
 
 
-def test_it_crosses_to_the_worker_process(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+def test_who_wrote_the_cues_and_how_sure_they_were_changes_nothing(
+    tmp_path: Path, told_bundle: Path, make_clip: MakeClip
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4")
+    go(Clip(clip, own=ClipSettings(CUES)), told_bundle)
+    renamed = sheet([Cue(0.4, None, 0.3, None, "x"), Cue(0.25, 0.5, 0.9, "door")], source="b.edl")
+    assert len(of(go(Clip(clip, own=ClipSettings(renamed)), told_bundle), events.ClipSkipped)) == 1
+
+
+def test_it_crosses_to_the_worker_process(tmp_path: Path, told_bundle: Path, make_clip: MakeClip) -> None:
     clip = Clip(make_clip(tmp_path / "a.mp4"), own=RAIN)
-    assert len(of(go(clip, random_bundle, isolate.work), events.ClipDone)) == 1
-    assert own_of(tmp_path / "a.foley.mp4") == {"words": "rain", "lines": [0.5, 1.0]}
+    assert len(of(go(clip, told_bundle, isolate.work), events.ClipDone)) == 1
+    assert own_of(tmp_path / "a.foley.mp4") == KEPT
 
 
-def test_it_crosses_to_an_actor(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
+def test_it_crosses_to_an_actor(tmp_path: Path, told_bundle: Path, make_clip: MakeClip) -> None:
     item = Planned(Clip(make_clip(tmp_path / "a.mp4"), own=RAIN), tmp_path / "a.foley.mp4")
-    settings = pickle.loads(pickle.dumps(Settings(model=str(random_bundle), device="cpu")))
+    settings = pickle.loads(pickle.dumps(Settings(model=str(told_bundle), device="cpu")))
     told = list(ClipActor(settings, 30).work(pickle.loads(pickle.dumps(item))))
     assert isinstance(told[-1], events.ClipDone)
-    assert own_of(item.output) == {"words": "rain", "lines": [0.5, 1.0]}
+    assert own_of(item.output) == KEPT
 
 
-@pytest.mark.usefixtures("known")
 def test_another_take_keeps_it(tmp_path: Path, random_bundle: Path) -> None:
     made = finish(tmp_path, random_bundle, takes=2)
     path = sidecar.path_for(made.output)
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), "own": {"words": "rain"}}))
-    assert sidecar.load(made.output).own == Spoken("rain")
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "own": KEPT}))
+    assert sidecar.load(made.output).own == RAIN
     takes.pick(made.output, 2)
-    assert own_of(made.output) == {"words": "rain"}
+    assert own_of(made.output) == KEPT
     assert sidecar.load(made.output).picked == 2
 
 

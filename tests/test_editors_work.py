@@ -131,7 +131,7 @@ def test_takes_of_an_old_seed_go_and_edited_ones_stay(made: Made, random_bundle:
     [
         ("a.foley.t01.wav", {"takes": 2}),
         ("a.foley.t02.wav", {"stems": True, "takes": 2}),
-        ("a.foley.markers.csv", {"markers": "csv"}),
+        ("a.foley.markers.csv", {"markers": ("csv",)}),
         ("a.foley.mp4", {}),
     ],
 )
@@ -246,7 +246,7 @@ def test_what_the_delivery_decides_needs_no_engine(
 
 
 def test_markers_are_added_to_what_is_done(made: Made, random_bundle: Path) -> None:
-    report, _ = do([Clip(made.source)], random_bundle, takes=2, markers="csv")
+    report, _ = do([Clip(made.source)], random_bundle, takes=2, markers=("csv",))
     assert report.skipped == [made.output]
     assert "0.100000" in markers.path_for(made.output).read_text()
 

@@ -1,83 +1,105 @@
-"""Markers as CSV: what a spreadsheet or a script reads back."""
+"""Markers beside a finished clip: what a spreadsheet, a script or an editing program reads back."""
 
 from __future__ import annotations
 
 import csv
 import io
-from fractions import Fraction
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from finished import finish
-from hypothesis import given
-from hypothesis import strategies as st
+from finished import Made, finish
 
-from foleygen.media import timecode
+from foleygen.cues import files
+from foleygen.cues.clock import ClipClock
+from foleygen.cues.cue import sheet
+from foleygen.cues.marker import resolved
+from foleygen.facts import Cue
+from foleygen.media.probe import probe
 from foleygen.record import markers, sidecar
+from foleygen.record.schema import Sidecar
+from foleygen.settings import MARKERS, ClipSettings
 
-RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 50, Fraction(60000, 1001), 60]
+TOLD = sheet([Cue(0.11, 0.5, None, "door", "left"), Cue(1.1), Cue(1.5, sound="glass")])
+
+
+@pytest.fixture
+def made(tmp_path: Path, random_bundle: Path) -> Made:
+    return finish(tmp_path, random_bundle, takes=1)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_bytes().decode("ascii"), newline="")))
 
 
-def test_the_columns(tmp_path: Path) -> None:
-    written = markers.write(tmp_path / "a.foley.mov", [0.0, 0.5, 61.04], Fraction(25), "01:00:00:00")
-    assert written.name == "a.foley.markers.csv"
+def told(made: Made) -> Sidecar:
+    """Its record, as if it had been made from cues, one of which it does not keep."""
+    found = sidecar.load(made.output)
+    take = replace(found.takes[0], missed_s=(1.5,))
+    return replace(found, own=ClipSettings(TOLD, "rain"), takes=(take,))
+
+
+def read(path: Path, made: Made) -> list[Cue]:
+    return list(resolved(files.read(path, made.source.name), ClipClock.of(probe(made.source))).cues)
+
+
+def test_the_forms_are_those_that_cues_are_read_from() -> None:
+    assert set(MARKERS) == set(files.WRITTEN)
+
+
+def test_the_columns(made: Made) -> None:
+    written = markers.of_record(made.output, sidecar.load(made.output))
+    assert written.name == "shot.foley.markers.csv"
     assert rows(written) == [
-        {"index": "1", "seconds": "0.000000", "timecode": "01:00:00:00", "samples": "0"},
-        {"index": "2", "seconds": "0.500000", "timecode": "01:00:00:12", "samples": "24000"},
-        {"index": "3", "seconds": "61.040000", "timecode": "01:01:01:01", "samples": "2929920"},
+        {"index": "1", "seconds": "0.100000", "timecode": "01:00:00:02", "samples": "4800"},
+        {"index": "2", "seconds": "1.100000", "timecode": "01:00:01:02", "samples": "52800"},
     ]
-    assert written.read_bytes().count(b"\r\n") == written.read_bytes().count(b"\n") == 4
-    assert not list(tmp_path.glob(".part-*"))
+    assert written.read_bytes().count(b"\r\n") == written.read_bytes().count(b"\n") == 3
+    assert b',"01:00:00:02",' in written.read_bytes()
+    assert not list(made.output.parent.glob(".part-*"))
 
 
-def test_no_onset_is_a_table_without_rows(tmp_path: Path) -> None:
-    assert markers.write(tmp_path / "a.foley.mov", [], Fraction(25), None).read_bytes() == (
-        b"index,seconds,timecode,samples\r\n"
-    )
+def test_no_onset_is_a_table_without_rows(made: Made) -> None:
+    found = sidecar.load(made.output)
+    silent = replace(found, takes=(replace(found.takes[0], onsets_s=()),))
+    assert markers.of_record(made.output, silent).read_bytes() == b"index,seconds,timecode,samples\r\n"
 
 
-@pytest.mark.parametrize("start", [None, "not a timecode", "01:00:00:99"])
-def test_a_clip_without_a_clock_counts_from_zero(start: str | None) -> None:
-    assert markers.label(1.0, Fraction(25), start) == "00:00:01:00"
+@pytest.mark.parametrize("form", MARKERS)
+def test_every_form_is_read_back(made: Made, form: str) -> None:
+    written = markers.of_record(made.output, sidecar.load(made.output), form)
+    assert [cue.seconds for cue in read(written, made)] == pytest.approx([0.1, 1.1], abs=0.04)
+    assert markers.path_for(made.output, form) == written
 
 
-def test_dropped_labels_are_written_as_such() -> None:
-    rate = Fraction(30000, 1001)
-    assert markers.label(60.06, rate, "00:00:00;00") == "00:01:00;02"
-    assert markers.label(60.06, rate, "00:00:00:00") == "00:01:00:00"
+@pytest.mark.parametrize("form", sorted({*MARKERS} - {"csv"}))
+def test_words_strengths_and_what_is_missing_go_with_the_markers(made: Made, form: str) -> None:
+    first, second, missed = read(markers.of_record(made.output, told(made), form), made)
+    assert (first.sound, first.strength, first.name) == ("door", 0.5, "left")
+    assert (second.sound, second.strength) == ("rain", None)
+    assert (missed.sound, missed.name) == (None, "missed: glass")
+    assert missed.seconds == pytest.approx(1.5, abs=0.04)
 
 
-def test_a_measured_rate_counts_as_the_exact_one() -> None:
-    """Over an hour, a rate that is 0.01 % off would be nine pictures away."""
-    measured = Fraction(24000, 1001) * Fraction(10001, 10000)
-    assert markers.label(3600.0, measured, None) == markers.label(3600.0, Fraction(24000, 1001), None)
+def test_names_are_a_forms_own() -> None:
+    assert len({files.FORMATS[form].suffix for form in MARKERS}) == len(MARKERS)
 
 
-@given(
-    rate=st.sampled_from(RATES),
-    number=st.integers(0, 60 * 60 * 2),
-    into=st.floats(0, 0.999),
-    start=st.sampled_from(["00:00:00:00", "09:59:59:10", "23:59:58:00"]),
-)
-def test_the_timecode_is_that_of_the_picture_on_the_screen(
-    rate: Fraction, number: int, into: float, start: str
-) -> None:
-    seconds = float((number + Fraction(into)) / rate)
-    first = timecode.frame_number(start, Fraction(rate))
-    assert first is not None
-    found = timecode.frame_number(markers.label(seconds, Fraction(rate), start), Fraction(rate))
-    nominal = round(rate)
-    assert found == (first + number) % (nominal * 86400)
-
-
-def test_it_follows_the_sidecar(tmp_path: Path, random_bundle: Path) -> None:
-    made = finish(tmp_path, random_bundle, takes=1)
+def test_they_follow_the_take_that_is_heard(tmp_path: Path, random_bundle: Path) -> None:
+    made = finish(tmp_path, random_bundle, takes=2)
     record = sidecar.load(made.output)
     markers.refresh(made.output, record)
-    assert not markers.path_for(made.output).exists(), "only markers that are there are brought up to date"
-    markers.of_record(made.output, record)
-    assert [row["timecode"] for row in rows(markers.path_for(made.output))] == ["01:00:00:02", "01:00:01:02"]
+    assert not any(markers.path_for(made.output, form).exists() for form in MARKERS), "only those that are there"
+    for form in ("csv", "audacity"):
+        markers.of_record(made.output, record, form)
+    markers.refresh(made.output, replace(record, picked=2))
+    for form in ("csv", "audacity"):
+        path = markers.path_for(made.output, form)
+        assert [cue.seconds for cue in read(path, made)] == pytest.approx([0.2, 1.2])
+    assert not markers.path_for(made.output, "midi").exists()
+
+
+def test_the_sidecar_may_be_another_containers(made: Made) -> None:
+    sidecar.path_for(made.output).write_text(json.dumps({"output": "shot.foley.mkv"}))
+    assert markers.path_for(made.output).name == "shot.foley.mov.markers.csv"

@@ -44,7 +44,7 @@ def test_a_clip_that_is_made_is_not_read_again(
     tmp_path: Path, random_bundle: Path, make_clip: MakeClip, parsed: list[dict[str, Any]]
 ) -> None:
     make_clip(tmp_path / "a.mp4")
-    assert len(go(tmp_path, random_bundle, markers="csv").done) == 1
+    assert len(go(tmp_path, random_bundle, markers=("csv",)).done) == 1
     assert parsed == []
     told = sidecar.load(tmp_path / "a.foley.mp4")
     written = markers.path_for(tmp_path / "a.foley.mp4").read_bytes()
@@ -59,7 +59,7 @@ def test_a_clip_that_is_skipped_is_read_once(
     go(tmp_path, random_bundle)
     assert len(go(tmp_path, random_bundle).skipped) == 2
     assert len(parsed) == 2
-    assert len(go(tmp_path, random_bundle, markers="csv", seed=1, dry_run=True).planned) == 2
+    assert len(go(tmp_path, random_bundle, markers=("csv",), seed=1, dry_run=True).planned) == 2
     assert len(parsed) == 4
 
 

@@ -30,6 +30,13 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something about the batch that is good to know; no warning."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Loading:
     """A worker puts its models on the device; ``done`` when they are there."""
 
@@ -120,6 +127,9 @@ class Report:
     kept: list[ClipSkipped] = field(default_factory=list)
     """Those of the skipped that their editors have picked, edited or locked."""
     failed: list[ClipFailed] = field(default_factory=list)
+    cues_given: int = 0
+    cues_kept: int = 0
+    """Cues at which something begins in the finished clips."""
     clip_seconds: float = 0.0
     wall_seconds: float = 0.0
     non_commercial: str | None = None
@@ -137,6 +147,10 @@ class Report:
         elif isinstance(event, ClipDone):
             self.done.append(event.output)
             self.clip_seconds += event.duration
+            kept = event.takes[0].obedience if event.takes else None
+            if kept is not None:
+                self.cues_given += kept.given
+                self.cues_kept += kept.kept
         elif isinstance(event, ClipSkipped):
             self.skipped.append(event.output)
             self.kept += [event] if event.is_kept else []
@@ -180,6 +194,7 @@ class Finished:
 
 Event = (
     Started
+    | Remark
     | Opened
     | Loading
     | ClipStarted

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
 
 from foleygen.batch.discover import Clip
+from foleygen.cues.spotting import NOTHING, Spotter, Spotting
 from foleygen.errors import ClipError, UsageError
 from foleygen.facts import MARK
 from foleygen.settings import RenderSettings, Settings
@@ -27,6 +28,23 @@ class Planned:
     clip: Clip
     output: Path
     problem: ClipError | None = None
+    spotting: Spotting = NOTHING
+    """What was said of it, before anybody has seen it."""
+
+
+def spotter_of(settings: Settings) -> Spotter:
+    """Who finds what is said of each clip."""
+    return Spotter(
+        settings.cues, settings.sound, settings.fill, settings.picture, settings.midi_map, settings.cues_start
+    )
+
+
+def spotted(planned: Sequence[Planned], settings: Settings) -> tuple[list[Planned], list[str]]:
+    """The same with what ``settings`` and files say of each clip, and remarks on that. Raises UsageError."""
+    spotter = spotter_of(settings)
+    several = len(planned) > 1
+    found = [replace(item, spotting=spotter.of(item.clip.path, item.clip.mirror, others=several)) for item in planned]
+    return found, spotter.remarks()
 
 
 def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
@@ -98,7 +116,7 @@ def output_suffix(clip: Path, settings: Settings) -> str:
         return f".{settings.container}"
     from foleygen.media.fit import suffix_for
 
-    return suffix_for(clip)
+    return suffix_for(clip, settings.max_pixels)
 
 
 def _planned(clip: Clip, settings: Settings) -> Planned:

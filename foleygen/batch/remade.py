@@ -21,8 +21,8 @@ def remade(item: Planned, finished: Finished, sound: SoundSettings, settings: Se
     """Write the clip from the take that ``finished`` has; the event that it is done. Raises ClipError."""
     began = time.monotonic()
     made = remake(finished, finished.sidecar.picked, sound, item.output)
-    if settings.markers:
-        markers.of_record(item.output, made.sidecar)
+    for form in settings.markers or ():
+        markers.of_record(item.output, made.sidecar, form)
     seconds, record = time.monotonic() - began, made.sidecar
     return ClipDone(
         clip=item.clip.path,

@@ -6,13 +6,24 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foleygen.batch import summary
 from foleygen.batch.discover import Clip
-from foleygen.batch.events import ClipDone, ClipFailed, ClipSkipped, Event, Finished, Listener, Opened, Report, Started
-from foleygen.batch.plan import Planned, plan
+from foleygen.batch.events import (
+    ClipDone,
+    ClipFailed,
+    ClipSkipped,
+    Event,
+    Finished,
+    Listener,
+    Opened,
+    Remark,
+    Report,
+    Started,
+)
+from foleygen.batch.plan import Planned, plan, spotted
 from foleygen.batch.shard import Shard, deal, fingerprint, in_order, parse, timed
 from foleygen.errors import FoleygenError
 from foleygen.record import failures
@@ -41,6 +52,8 @@ def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work 
         timeline.check(settings.timeline, settings.has_wavs)
     if choice.shard is not None and not settings.dry_run:
         summary.forget(choice.folder, choice.shard, settings.overwrite)
+    for remark in choice.remarks:
+        listen(Remark(remark))
     batch = _Batch(settings, report, listen)
     began = time.monotonic()
     try:
@@ -70,6 +83,8 @@ class Choice:
 
     planned: list[Planned]
     found: int
+    remarks: list[str] = field(default_factory=list)
+    """What there is to say of it."""
     shard: Shard | None = None
     folder: Path = Path()
     """Where the shard's summary goes."""
@@ -89,9 +104,10 @@ def choose(clips: Sequence[Clip], settings: Settings) -> Choice:
         planned = deal(timed(whole, settings.max_pixels) if by_seconds else whole, own, by_seconds)
     if settings.retry_failed:
         planned = [item for item in planned if failures.read(item.output) is not None]
+    planned, remarks = spotted(planned, settings)
     if own is None:
-        return Choice(planned, len(whole))
-    return Choice(planned, len(whole), own, _summary_folder(whole, settings), fingerprint(whole))
+        return Choice(planned, len(whole), remarks)
+    return Choice(planned, len(whole), remarks, own, _summary_folder(whole, settings), fingerprint(whole))
 
 
 def _summary_folder(whole: Sequence[Planned], settings: Settings) -> Path:

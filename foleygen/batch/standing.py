@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foleygen.errors import ClipError, printable
-from foleygen.record import claims, fit, remaking, sidecar
+from foleygen.record import claims, fit, remaking
 from foleygen.record.finding import Finished
 from foleygen.record.schema import SoundSettings
 from foleygen.settings import Settings
@@ -32,13 +32,24 @@ class Standing:
     """What it is remade from without the models, and how."""
 
 
-def standing(output: Path, identity: Mapping[str, Any], settings: Settings) -> Standing:
-    """What a run that makes ``identity`` (see ``fit.identity``) finds. Raises ClipError for a stranger's file."""
-    document = sidecar.read(output)
-    reason = _reason(output, document, identity, settings)
+DONE = Standing(stays="done already, with the same settings")
+
+
+def standing(
+    output: Path, document: Mapping[str, Any] | None, identity: Mapping[str, Any], content_id: str, settings: Settings
+) -> Standing:
+    """What a run that makes ``identity`` (see ``fit.identity``) for a picture finds; its sidecar says ``document``.
+
+    Raises ClipError for a stranger's file.
+    """
+    reason = _reason(output, document, identity, content_id, settings)
     if reason is None and output.exists():
-        return Standing(stays="done already, with the same settings")
-    ready = None if settings.overwrite or claims.is_locked(document) else remaking.ready(output, document, identity)
+        return DONE
+    ready = (
+        None
+        if settings.overwrite or claims.is_locked(document)
+        else remaking.ready(output, document, identity, content_id)
+    )
     kept = claims.held(output, document) if output.exists() else None
     if kept is not None and ready is None and (claims.is_locked(document) or not settings.overwrite):
         how = "'foleygen unlock' frees it" if claims.is_locked(document) else "--overwrite makes it again"
@@ -52,7 +63,7 @@ def standing(output: Path, identity: Mapping[str, Any], settings: Settings) -> S
 
 
 def _reason(
-    output: Path, document: Mapping[str, Any] | None, identity: Mapping[str, Any], settings: Settings
+    output: Path, document: Mapping[str, Any] | None, identity: Mapping[str, Any], content_id: str, settings: Settings
 ) -> str | None:
     """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
     if not output.exists():
@@ -62,7 +73,7 @@ def _reason(
     found = fit.fit_of(output, document, identity)
     if not found.is_own or not output.is_file():
         raise not_ours(output)
-    return found.reason
+    return found.reason_for(content_id)
 
 
 def not_ours(path: Path) -> ClipError:

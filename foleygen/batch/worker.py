@@ -6,11 +6,12 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foleygen.batch.events import (
     ClipDone,
@@ -26,11 +27,12 @@ from foleygen.batch.events import (
 )
 from foleygen.batch.plan import Planned
 from foleygen.batch.remade import remade
-from foleygen.batch.standing import Standing, not_ours, standing
-from foleygen.errors import FoleygenError
+from foleygen.batch.standing import DONE, Standing, standing
+from foleygen.cues.spotting import NOTHING, check_learnt
+from foleygen.errors import BundleError, FoleygenError
 from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
-from foleygen.settings import Settings
+from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -74,6 +76,24 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     return found
 
 
+def check_sound(settings: Settings, bundle: Bundle) -> None:
+    """Raises UsageError for words in ``--sound`` that the bundle has not learnt."""
+    if settings.sound is not None and not is_list(settings.sound) and bundle.cues is not None:
+        from foleygen.cues.words import understand
+
+        understand(settings.sound, {*bundle.cues.families, *bundle.cues.materials})
+
+
+def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
+    """Raises BundleError for a bundle that cannot be told anything, ClipError for words that it has not learnt."""
+    if own == AS_THE_RUN:
+        return
+    if bundle.cues is None:
+        fact = f"{clip}: the model {bundle.name} cannot be told when or what sounds"
+        raise BundleError(fact, "use --model tiny, or --cues none and no --sound")
+    check_learnt(own, {*bundle.cues.families, *bundle.cues.materials}, clip.name)
+
+
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
     """The bundle on its device."""
     from foleygen.pipeline import Engine
@@ -102,6 +122,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._ambience = load_ambience(settings)
+        check_sound(settings, bundle)
         self._engine: Engine | None = None
         self._composer: Composer | None = None
         self._at_work: dict[Path, Planned] = {}
@@ -126,11 +147,9 @@ class Worker:
 
     def _jobs(self, planned: Iterable[Planned], tell: Listener) -> Iterator[Job]:
         """The clips that need work, probed one by one as they are asked for; the others end here."""
-        from foleygen.pipeline import Job
-
         for item in planned:
             try:
-                info = self._probed(item, tell)
+                job = self._job(item, tell)
             except FoleygenError as error:
                 tell(failed(item.clip.path, item.output, error))
             except Exception as error:
@@ -139,8 +158,8 @@ class Worker:
                 log.debug("%s", item.clip.path, exc_info=True)
                 tell(failed(item.clip.path, item.output, explained(error, item.clip.path)))
             else:
-                if info is not None:
-                    yield Job(info, item.output, item.clip.own)
+                if job is not None:
+                    yield job
 
     def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
         from foleygen.pipeline import render
@@ -168,18 +187,23 @@ class Worker:
             tell(Loading(done=True))
         return self._engine
 
-    def _probed(self, item: Planned, tell: Listener) -> ClipInfo | None:
-        """The clip's facts if it needs work; None if it is done or would be."""
+    def _job(self, item: Planned, tell: Listener) -> Job | None:
+        """The clip if it needs work; None if it is done or would be."""
         from foleygen.media.probe import probe
+        from foleygen.pipeline import Job
 
         if item.problem is not None:
             raise item.problem
+        document = sidecar.read(item.output)
+        if self._is_done(item, document):
+            self._skip(item, tell)
+            return None
         info = probe(item.clip.path, self._settings.max_pixels)
-        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience, item.clip.own)
-        found = standing(item.output, identity, self._settings)
+        own, notes = self._own(item, info)
+        identity = fit.identity(self._settings, self._bundle, self._ambience, own)
+        found = standing(item.output, document, identity, info.content_id, self._settings)
         if found.stays is not None:
-            self._add_markers(item.output, found)
-            tell(ClipSkipped(item.clip.path, item.output, found.stays, found.is_kept))
+            self._skip(item, tell, found)
             return None
         reason = found.reason or failures.reason(item.output)
         if self._settings.dry_run:
@@ -192,16 +216,33 @@ class Worker:
         self._at_work[item.output] = item
         self._stale[item.output] = found.stale
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
-        return info
+        return Job(replace(info, warnings=info.warnings + notes), item.output, own)
 
-    def _add_markers(self, output: Path, found: Standing) -> None:
-        """The markers that a finished clip lacks, from its sidecar."""
-        if self._settings.markers and not (found.is_kept or self._settings.dry_run):
-            path = markers.path_for(output)
-            if not os.path.lexists(path):
-                markers.of_record(output, sidecar.load(output))
-            elif claims.stranger([path], None, output) is not None:
-                raise not_ours(path)
+    def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
+        """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
+        if item.spotting == NOTHING:
+            return item.clip.own, ()
+        from foleygen.cues.clock import ClipClock
+
+        own, notes = item.spotting.settled(ClipClock.of(info))
+        check_told(own, self._bundle, item.clip.path)
+        return own, notes
+
+    def _is_done(self, item: Planned, document: Mapping[str, Any] | None) -> bool:
+        """Whether the finished clip stays, as its sidecar and the clip's time of change tell."""
+        # Cues are said in the clip's own clock, which is known when it has been read.
+        if self._settings.overwrite or item.spotting != NOTHING or document is None or not item.output.exists():
+            return False
+        identity = fit.identity(self._settings, self._bundle, self._ambience, item.clip.own)
+        return fit.fit_of(item.output, document, identity).stays(item.clip.path)
+
+    def _skip(self, item: Planned, tell: Listener, found: Standing = DONE) -> None:
+        """The finished clip stays; markers that it lacks are written from its sidecar."""
+        forms = () if found.is_kept or self._settings.dry_run else self._settings.markers or ()
+        for form in forms:
+            if not os.path.lexists(markers.path_for(item.output, form)):
+                markers.of_record(item.output, sidecar.load(item.output), form)
+        tell(ClipSkipped(item.clip.path, item.output, found.stays or "", found.is_kept))
 
     def _finish(self, outcome: Outcome, tell: Listener) -> None:
         job = outcome.job
@@ -210,10 +251,11 @@ class Worker:
         if error is None:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
+                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
                 written = sidecar.write(job.output, record.document(), outcome.seal)
                 claims.clear(stale, record)
-                if self._settings.markers == "csv":
-                    markers.of_record(job.output, record)
+                for form in self._settings.markers or ():
+                    markers.of_record(job.output, record, form)
             except Exception as unwritten:
                 from foleygen.engines.device import explained
 

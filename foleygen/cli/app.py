@@ -22,6 +22,8 @@ COMMANDS = {
     "add-sound": "foleygen.cli.add_sound:add_sound",
     "plan": "foleygen.cli.plan:plan",
     "report": "foleygen.cli.report:report",
+    "spot": "foleygen.cli.spot:spot",
+    "sounds": "foleygen.cli.sounds:sounds",
     "takes": "foleygen.cli.takes:takes",
     "pick": "foleygen.cli.pick:pick",
     "lock": "foleygen.cli.lock:lock",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from foleygen.errors import UsageError
-from foleygen.settings import LOUDNESS_PRESETS, Settings, Spec, spec, specs
+from foleygen.settings import LOUDNESS_PRESETS, Settings, Spec, is_list, spec, specs
 from foleygen.strict import did_you_mean, shown, yaml_document
 
 PROJECT_FILE = "foleygen.yaml"
+_LABEL = re.compile(r"[0-9]{2}[:;][0-9]{2}[:;][0-9]{2}[:;.,][0-9]{2,3}")
 ENVIRONMENT_PREFIX = "FOLEYGEN_"
 
 
@@ -48,7 +50,7 @@ def convert(name: str, value: object, source: str) -> object:
     if rule.auto is not None and (value is None or value == rule.auto or (value is False and rule.auto == "off")):
         return None
     converted = _CONVERTERS[rule.kind](value)
-    if converted is None or (rule.choices and converted not in rule.choices) or not _within(converted, rule):
+    if converted is None or not _chosen(converted, rule) or not _within(converted, rule):
         raise UsageError(f"{source}: {shown(value)} is not {_expected(rule)}", _hint(value, rule))
     return converted
 
@@ -87,6 +89,10 @@ def _from_file(path: Path) -> dict[str, object]:
     return values
 
 
+_FILES: Mapping[str, Callable[[str], bool]] = {"cues": lambda text: text != "auto", "words": is_list}
+"""Which values of a kind are paths."""
+
+
 def _beside(config_file: Path, name: str, value: object) -> object:
     """A relative path in a file is meant from that file's folder."""
     kind = spec(specs()[name]).kind
@@ -94,6 +100,8 @@ def _beside(config_file: Path, name: str, value: object) -> object:
         return config_file.absolute().parent / value
     if kind == "model" and isinstance(value, str) and os.sep in value:
         return str(config_file.absolute().parent / os.path.expanduser(value))
+    if isinstance(value, str) and kind in _FILES and _FILES[kind](value):
+        return str(config_file.absolute().parent / value)
     return value
 
 
@@ -115,6 +123,29 @@ def _path(value: object) -> Path | None:
         return value
     # Path.expanduser raises for the home of nobody, ~0
     return Path(os.path.expanduser(value)) if isinstance(value, str) and value else None
+
+
+def _cues(value: object) -> str | None:
+    """The word auto, or a path."""
+    path = _path(value)
+    return None if path is None else str(path)
+
+
+def _words(value: object) -> str | None:
+    """Words, or the path of a list of them."""
+    return _cues(value) if isinstance(value, str) and is_list(value) else _text(value)
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    """Names with commas between them, or a list of them; each once."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) for part in parts):
+        return None
+    return tuple(dict.fromkeys(part.strip() for part in parts))
+
+
+def _timecode(value: object) -> str | None:
+    return value if isinstance(value, str) and _LABEL.fullmatch(value) else None
 
 
 def _whole(value: object) -> int | None:
@@ -167,7 +198,17 @@ _CONVERTERS = {
     "switch": _switch,
     "loudness": _loudness,
     "decibel": _decibel,
+    "cues": _cues,
+    "words": _words,
+    "names": _names,
+    "timecode": _timecode,
 }
+
+
+def _chosen(value: object, rule: Spec) -> bool:
+    """Whether ``value``, or each part of it, is among the choices, if there are any."""
+    values = value if isinstance(value, tuple) else (value,)
+    return not rule.choices or all(one in rule.choices for one in values)
 
 
 def _within(value: object, rule: Spec) -> bool:
@@ -176,12 +217,25 @@ def _within(value: object, rule: Spec) -> bool:
     return (rule.minimum is None or value >= rule.minimum) and (rule.maximum is None or value <= rule.maximum)
 
 
+_NOUNS = {
+    "text": "text",
+    "model": "text",
+    "path": "a path",
+    "switch": "true or false",
+    "cues": "a path, 'auto'",
+    "words": "text",
+    "timecode": "a timecode such as 01:00:00:00",
+}
+
+
 def _expected(rule: Spec) -> str:
+    if rule.kind == "names":
+        return f"{rule.auto}, or one or several of {', '.join(rule.choices)}"
     if rule.choices:
         return f"one of {', '.join(rule.choices)}"
     if rule.kind == "loudness":
         return f"one of {rule.auto}, {', '.join(LOUDNESS_PRESETS)}, or LUFS from -70 to 0"
-    noun = {"text": "text", "model": "text", "path": "a path", "switch": "true or false"}.get(rule.kind)
+    noun = _NOUNS.get(rule.kind)
     if noun is None:
         noun = "a whole number" if rule.kind == "whole" else "a number"
         is_open = rule.maximum is None or rule.maximum >= 2**53
@@ -191,7 +245,8 @@ def _expected(rule: Spec) -> str:
 
 def _hint(value: object, rule: Spec) -> str:
     if rule.choices and isinstance(value, str):
-        return did_you_mean(value, rule.choices)
+        wrong = next((part.strip() for part in value.split(",") if part.strip() not in rule.choices), value)
+        return did_you_mean(wrong, rule.choices)
     if rule.kind == "loudness" and (number := _number(value)) is not None:
         return f"did you mean {-abs(number):g}?" if abs(number) <= 70 else "give a number such as -23"
     if rule.kind == "loudness" and isinstance(value, str):

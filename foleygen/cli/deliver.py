@@ -54,10 +54,9 @@ def _deliver(finished: Finished, settings: Settings, typed: set[str]) -> None:
     wanted = _wanted(finished.sidecar.settings, settings, typed)
     suffix = f".{settings.container}" if settings.container != "auto" else finished.output.suffix
     made = remake(finished, finished.sidecar.picked, wanted, finished.output.with_suffix(suffix))
-    if settings.markers and "markers" in typed:
-        markers.of_record(made.output, made.sidecar)
-    else:
-        markers.refresh(made.output, made.sidecar)
+    for form in settings.markers or () if "markers" in typed else ():
+        markers.of_record(made.output, made.sidecar, form)
+    markers.refresh(made.output, finished.sidecar, made.sidecar)
     for warning in made.warnings:
         write_note(f"warning: {printable(made.output)}: {printable(warning)}")
     write_result(str(made.output))

@@ -17,6 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ENGINE = ("model", "steps", "guidance", "classifier_guidance", "seed", "overlap", "device", "precision")
 """What decides a sound and how fast it is made."""
+SPOTTING = ("cues", "cues_start", "fill", "sound", "picture", "midi_map")
+"""What is said of when and what."""
 TALK = ("quiet", "verbose")
 
 
@@ -68,7 +70,7 @@ def _counted(context: click.Context, parameter: click.Parameter, value: int) -> 
 
 
 def _type(rule: Spec) -> click.ParamType[Any]:
-    if rule.choices:
+    if rule.choices and rule.kind != "names":
         return click.Choice(rule.choices)
     if rule.kind == "path":
         return click.Path(path_type=Path)

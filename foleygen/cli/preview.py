@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foleygen.cli.app import Invocation
-from foleygen.cli.options import ENGINE, TALK, load_settings, settings_options
+from foleygen.cli.options import ENGINE, SPOTTING, TALK, load_settings, settings_options
 from foleygen.errors import SetupError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ PLAYERS = (
 )
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, "audio_delay", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -59,7 +59,8 @@ def preview(
 ) -> None:
     """Make the sound of one window of CLIP, draw it, and write it as a wav and as a short clip.
 
-    The drawing has the shot's motion, the waveform and the mel spectrogram on one time axis. NAME.preview.foley.wav
+    The drawing has the shot's motion, its cues, the waveform and the mel spectrogram on one time axis. Cues and words
+    are taken as by add-sound, in one attempt. NAME.preview.foley.wav
     and NAME.preview.foley.mp4 are written beside the clip (or to --output) and replace an older preview; their paths
     go to stdout.
 
@@ -67,10 +68,13 @@ def preview(
     Examples:
       foleygen preview shot.mov
       foleygen preview shot.mov --at 12.5 --seconds 4 --seed 3 --play
+      foleygen preview shot.mov --sound "glass bottle" --no-picture
     """
-    from foleygen.batch.worker import load_bundle, load_engine
+    from foleygen.batch.plan import spotter_of
+    from foleygen.batch.worker import check_told, load_bundle, load_engine
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
+    from foleygen.cues.clock import ClipClock
     from foleygen.media import wav
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
@@ -81,18 +85,23 @@ def preview(
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
     bundle = load_bundle(settings)
+    own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
+    check_told(own, bundle, clip)
+    for note in () if settings.quiet else notes:
+        write_note(note)
     length = seconds or bundle.window_samples / bundle.sample_rate
-    result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length)
+    result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length, own)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
-    samples, note = under_ceiling(result.samples, result.sample_rate)
-    if note is not None and not settings.quiet:
-        write_note(f"{printable(clip)}: {note}")
+    samples, lowered = under_ceiling(result.samples, result.sample_rate)
+    if lowered is not None and not settings.quiet:
+        write_note(f"{printable(clip)}: {lowered}")
     result = replace(result, samples=samples)
     wav.write(sound, [samples], result.sample_rate)
     _write_movie(movie, info, at, result)
     heard = len(result.samples) / result.sample_rate
-    draw(settings, lambda width: preview_rows(result.motion, result.samples, result.mel, at, heard, width))
+    cues = [] if own.cues is None else [cue.seconds - at for cue in own.cues.between(at, at + heard)]
+    draw(settings, lambda width: preview_rows(result.motion, result.samples, result.mel, at, heard, width, cues))
     write_result(str(sound))
     write_result(str(movie))
     if play:

@@ -16,6 +16,7 @@ from foleygen.errors import BundleError
 from foleygen.features.cues import CueGrid, CueTrack, Words
 from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.diffusion import Condition, DiffusionModel
+from foleygen.models.motion import MotionEncoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.sampling import joint
 from foleygen.sampling.classifier import ClassifierGuided
@@ -91,6 +92,15 @@ class Engine:
         self._turns.take("encoder")
         features: Tensor = self._encoder(frames.to(self.device))
         return features
+
+    @torch.inference_mode()
+    def onsets(self, features: Tensor) -> Tensor:
+        """Logits (N, L) of a sound that begins at each mel column, by features (N, F, C). Raises BundleError."""
+        if not isinstance(self._encoder, MotionEncoder):
+            fact = f"{self.bundle.name}: its encoder does not tell where sounds begin"
+            raise BundleError(fact, "use --model tiny, or write the cues by hand")
+        self._turns.take("encoder")
+        return self._encoder.hear(features.to(self.device)).onsets.float().cpu()
 
     @torch.inference_mode()
     def latents(

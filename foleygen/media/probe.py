@@ -16,11 +16,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
+from foleygen.facts import stamp
 from foleygen.media import moov
 from foleygen.media.clock import AS_TOLD, Clock, JointFinder, counted, tells_times
 from foleygen.media.moov import TrackHeader
 from foleygen.media.orientation import Orientation, orientation_of
-from foleygen.media.source import Stamp, opened, packets, picture_stream, stamp_of
+from foleygen.media.source import opened, packets, picture_stream
 from foleygen.media.timecode import is_standard, nominal_rate
 from foleygen.settings import MAX_PIXELS
 
@@ -68,10 +69,10 @@ class ClipInfo:
     """Labels per second of the timecode, which pictures at 59.94 may have 29.97 of; None without timecode."""
     reel: str | None = None
     """The reel or tape that the timecode counts on."""
-    stamp: Stamp | None = field(default=None, compare=False)
-    """Of the file as it was when these facts were read; None where nobody looked."""
     clock: Clock = AS_TOLD
     """What the times of its packets are put right by."""
+    stamp: str | None = field(default=None, compare=False)
+    """Of the file before it was read (``facts.stamp``)."""
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
@@ -79,7 +80,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
 
     Raises ClipError, also for a picture of more than ``max_pixels`` pixels.
     """
-    stamp = stamp_of(path)
+    found = stamp(path)
     with opened(path, max_pixels) as container:
         stream = picture_stream(container, path)
         _refuse_what_cannot_be_decoded(stream, path, max_pixels)
@@ -94,7 +95,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
         return replace(
             info,
             max_pixels=max_pixels,
-            stamp=stamp,
+            stamp=found,
             clock=clock or joints.clock,
             warnings=(*_joints(joints), *info.warnings),
         )

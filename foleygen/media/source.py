@@ -15,11 +15,11 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
+from foleygen.facts import stamp
 from foleygen.media import boxes
 from foleygen.media.clock import AS_TOLD, Clock
 from foleygen.settings import MAX_PIXELS
 
-Stamp = tuple[int, int, int, int]
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
 # Demuxers that make "video" out of pictures, text, or lists of other files.
 _NOT_CLIPS = frozenset({"image2", "image2pipe", "tty", "hls", "dash", "concat", "ffmetadata", "lavfi", "sdp", "rtsp"})
@@ -52,18 +52,9 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[InputContainer]
         yield container
 
 
-def stamp_of(path: Path) -> Stamp | None:
-    """What changes when another file takes the place of ``path``, or it is written to; None where there is none."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def refuse_another(path: Path, stamp: Stamp | None) -> None:
-    """Raises ClipError where ``path`` is not the file any more that ``stamp`` was taken of."""
-    if stamp is not None and stamp_of(path) != stamp:
+def refuse_another(path: Path, known: str | None) -> None:
+    """Raises ClipError where ``path`` is not the file any more whose ``facts.stamp`` is ``known``."""
+    if known is not None and stamp(path) != known:
         fact = f"{printable(path)}: was replaced, written to or removed while it was read"
         raise ClipError(fact, "run the same command again when it is finished")
 

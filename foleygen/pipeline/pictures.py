@@ -19,7 +19,8 @@ from foleygen.media.cuts import DETECTION_VERSION, Reel
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.probe import ClipInfo
 from foleygen.media.source import refuse_another
-from foleygen.pipeline.tracks import Track, track_samples
+from foleygen.media.timecode import nominal_rate
+from foleygen.pipeline.tracks import Track, handle_pictures, track_samples
 from foleygen.settings import RenderSettings
 
 _DIGIT = 2**16
@@ -37,13 +38,15 @@ class View:
 
 
 def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cuts: Sequence[int] = ()) -> list[Window]:
-    """The windows of a clip, in order; ``cuts`` are the first samples of its new shots.
+    """The windows of a clip, in order; ``cuts`` are the first samples of its new shots, from its first picture.
 
     Runs in the reading thread: no models here.
     """
     bundle = engine.bundle
-    total = track_samples(info, bundle.sample_rate)
-    return plan_windows(total, bundle.window_samples, overlap(engine, settings), cuts)
+    handle = round(handle_pictures(info, settings) / nominal_rate(info.average_rate) * bundle.sample_rate)
+    total = track_samples(info, bundle.sample_rate) + 2 * handle
+    moved = [cut + handle for cut in cuts]
+    return plan_windows(total, bundle.window_samples, overlap(engine, settings), moved)
 
 
 def overlap(engine: Engine, settings: RenderSettings) -> int:
@@ -64,6 +67,9 @@ def views(
     """
     info = track.job.info
     track.plan(choose_windows(info, engine, settings), settings)
+    if not track.job.own.picture:
+        yield from _unseen(track, engine)
+        return
     if len(track.windows) == 1 or not settings.cuts:
         yield from _views(track, engine, cache)
         return
@@ -73,6 +79,13 @@ def views(
         return
     track.replan(choose_windows(info, engine, settings, cuts), settings)
     yield from _views(track, engine, cache)
+
+
+def _unseen(track: Track, engine: Engine) -> Iterator[View]:
+    """The windows of a clip whose picture has no say: nothing is decoded."""
+    shape = (engine.bundle.encoder.num_features, engine.bundle.encoder.feature_dim)
+    for window in track.windows:
+        yield View(track, window, "", features=np.zeros(shape, np.float32))
 
 
 def _views(track: Track, engine: Engine, cache: FeatureCache | None) -> Generator[View, None, None]:
@@ -104,7 +117,7 @@ def _views_and_cuts(
                 found = -1
                 while len(reel.cuts) != found:
                     found = len(reel.cuts)
-                    reel.advance(Fraction(_decided_by(track.windows, index), rate))
+                    reel.advance(Fraction(_decided_by(track.windows, index) - track.handle(rate), rate))
                     track.replan(choose_windows(info, engine, settings, _samples(reel.cuts, rate)), settings)
                 view = _seen_on(reel, track, track.windows[index], engine, cache)
             yield view
@@ -117,7 +130,7 @@ def _views_and_cuts(
 
 def _seen_on(reel: Reel, track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> View:
     """One window of a reel that has come as far; what lies before it is forgotten."""
-    encoder, start = engine.bundle.encoder, Fraction(window.start, engine.bundle.sample_rate)
+    encoder, start = engine.bundle.encoder, track.start_s(window)
     reel.forget(start)
     key = _key(track, window, engine)
     features = cache.get(key) if cache is not None else None
@@ -177,7 +190,7 @@ def _key(track: Track, window: Window, engine: Engine) -> str:
     encoder = engine.bundle.encoder
     return feature_key(
         track.job.info.content_id,
-        Fraction(window.start, engine.bundle.sample_rate),
+        track.start_s(window),
         Fraction(encoder.num_frames) / encoder.frame_rate,
         engine.bundle.encoder_hash,
         PREPROCESSING_VERSION,
@@ -187,10 +200,7 @@ def _key(track: Track, window: Window, engine: Engine) -> str:
 def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[NDArray[np.uint8]]:
     """The frames of each window, in order."""
     encoder = engine.bundle.encoder
-    requests = [
-        FrameRequest(window.index, Fraction(window.start, engine.bundle.sample_rate), encoder.num_frames)
-        for window in windows
-    ]
+    requests = [FrameRequest(window.index, track.start_s(window), encoder.num_frames) for window in windows]
     if not requests:
         return
     rule = frame_rule(engine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from foleygen.audio.stitch import Window, joint
 from foleygen.engines.device import out_of_memory
 from foleygen.engines.foley import Engine
 from foleygen.errors import SetupError, printable
+from foleygen.features.cues import CueTrack
+from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.pictures import overlap
 from foleygen.pipeline.tracks import TakeTrack, Track, clocked, failing, window_key
@@ -26,12 +28,15 @@ from foleygen.settings import RenderSettings
 
 @dataclass(frozen=True)
 class Row:
-    """One window of one take with the features of its pictures (F, C)."""
+    """One window of one take with the features of its pictures (F, C), and what it is told beside them."""
 
     track: Track
     window: Window
     take: TakeTrack
     features: NDArray[np.float32]
+    told: CueTrack | None = None
+    attempt: int = 0
+    """Above 0 it is made again, from other noise."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,15 @@ class Sampler:
     A batch is always ``settings.batch_size`` rows, whose sums are rounded alike whoever shares it; one that is not full
     is filled by repetition. Where memory runs out the size is halved, and stays so for the rest of the run. What goes
     wrong with a batch is the failure of its tracks, whose rows are dropped. The windows of a long clip that are made
-    jointly share their batches with nobody.
+    jointly share their batches with nobody. Rows that are told something have batches of their own; one whose sound
+    does not keep to its cues is made again, a few times at most, and the best is taken.
     """
 
     def __init__(self, engine: Engine, settings: RenderSettings, tell: Report) -> None:
         self._engine, self._settings, self._tell = engine, settings, tell
         self._size = settings.batch_size
-        self._rows: list[Row] = []
+        self._rows: dict[bool, list[Row]] = {False: [], True: []}
+        """Those that are told nothing, and those that are."""
         self._runs: dict[int, _Run] = {}
 
     def push(self, track: Track, window: Window, features: NDArray[np.float32]) -> Iterator[Sounding]:
@@ -65,16 +72,24 @@ class Sampler:
             yield from self._push_jointly(track, window, features)
             return
         for take in track.takes:
-            self._rows.append(Row(track, window, take, features))
-            if len(self._rows) >= self._size:
-                yield from self._flushed()
+            row = self._row(track, window, take, features)
+            waiting = self._rows[row.told is not None]
+            waiting.append(row)
+            if len(waiting) >= self._size:
+                yield from self._flushed(row.told is not None)
 
     def finish(self) -> Iterator[Sounding]:
         """What is still held back."""
-        yield from self._flushed()
+        for kind in self._rows:
+            yield from self._flushed(kind)
 
-    def _flushed(self) -> Iterator[Sounding]:
-        rows, self._rows = self._rows, []
+    def _row(self, track: Track, window: Window, take: TakeTrack, features: NDArray[np.float32]) -> Row:
+        start_s = float(track.start_s(window))
+        spoken = told(track.job.own, start_s, self._engine, self._settings.audio_delay)
+        return Row(track, window, take, features, spoken)
+
+    def _flushed(self, kind: bool) -> Iterator[Sounding]:
+        rows, self._rows[kind] = self._rows[kind], []
         while rows := [row for row in rows if row.track.failed is None]:
             batch = rows[: self._size]
             made: list[Sounding] | None = []
@@ -89,8 +104,7 @@ class Sampler:
         try:
             if run is not None:
                 return self._joint_sounds(batch, run)
-            filled = batch + batch[-1:] * (self._size - len(batch))
-            return self._sounds(filled)[: len(batch)]
+            return self._obeying(batch, self._sounds(batch))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or self._size == 1:
                 raise
@@ -98,8 +112,38 @@ class Sampler:
         self._size //= 2
         return None
 
-    def _sounds(self, rows: Sequence[Row]) -> list[Sounding]:
+    def _obeying(self, rows: Sequence[Row], made: list[Sounding]) -> list[Sounding]:
+        """The best that a few attempts make of each row."""
+        best = list(made)
+        for attempt in range(1, ATTEMPTS + 1):
+            wrong = [index for index, sounding in enumerate(best) if self._faults(sounding)]
+            if not wrong:
+                break
+            again = self._sounds([replace(rows[index], attempt=attempt) for index in wrong])
+            for index, sounding in zip(wrong, again, strict=True):
+                best[index] = min(best[index], sounding, key=self._faults)
+        self._note_seeds(best)
+        return best
+
+    def _faults(self, sounding: Sounding) -> int:
+        """How many cues of a window have no sound, and how many sounds no cue."""
+        own = sounding.row.track.job.own
+        if own.cues is None:
+            return 0
+        begin, end = _span(sounding.row)
+        return obedience(own, list(_own_onsets(sounding)), begin, end, self._settings.audio_delay).faults
+
+    def _note_seeds(self, soundings: Sequence[Sounding]) -> None:
+        """Remember the noise of windows that were made again, for the sidecar."""
+        for row in (sounding.row for sounding in soundings):
+            if row.attempt and row.take is row.track.takes[0]:
+                key = window_key(row.track, row.window, row.take, self._settings, row.attempt)
+                row.track.redone[row.window.index] = key.noise_seed
+
+    def _sounds(self, batch: Sequence[Row]) -> list[Sounding]:
+        """The sounds of at most a full batch; one that is not full is filled."""
         engine, settings = self._engine, self._settings
+        rows = [*batch, *[batch[-1]] * (self._size - len(batch))]
         features, keys = self._inputs(rows)
         tracks = [row.track for row in rows]
         with clocked("sampling", tracks):
@@ -110,12 +154,13 @@ class Sampler:
                 settings.guidance,
                 self._listener(rows),
                 settings.classifier_guidance,
+                [row.told for row in rows],
             )
         with clocked("decoding", tracks):
             mels = engine.mels(latents)
         with clocked("vocoding", tracks):
             sounds = engine.sounds(mels, keys)
-        return self._soundings(rows, sounds, mels)
+        return self._soundings(rows, sounds, mels)[: len(batch)]
 
     def _push_jointly(self, track: Track, window: Window, features: NDArray[np.float32]) -> Iterator[Sounding]:
         """Hold a window back until its group is whole; then the group's sounds, take by take."""
@@ -130,19 +175,37 @@ class Sampler:
         if is_last:
             del self._runs[id(track)]
         for take in track.takes:
-            rows = [Row(track, member, take, vectors) for member, vectors in group]
             made: list[Sounding] | None = None
             with failing(track):
+                rows = [self._row(track, member, take, vectors) for member, vectors in group]
                 while made is None and track.failed is None:
                     made = self._attempt(rows, run)
             yield from made or []
 
     def _joint_sounds(self, rows: Sequence[Row], run: _Run) -> list[Sounding]:
-        """Windows of one take that follow each other, and what ``run`` remembers of the group before."""
+        """Windows of one take that follow each other, and what ``run`` remembers of the group before.
+
+        Of a group that does not keep to its cues the windows at fault get other noise.
+        """
+        take = rows[0].take.number
+        best = self._joint_attempt(rows, run)
+        for attempt in range(1, ATTEMPTS + 1):
+            wrong = {sounding.row.window.index for sounding in best.soundings if self._faults(sounding)}
+            if not wrong:
+                break
+            tried = [sounding.row for sounding in best.soundings]
+            tried = [replace(row, attempt=attempt) if row.window.index in wrong else row for row in tried]
+            best = min(best, self._joint_attempt(tried, run), key=lambda one: sum(map(self._faults, one.soundings)))
+        run.ties[take], run.sounds[take] = best.tie, best.last
+        self._note_seeds(best.soundings)
+        return best.soundings
+
+    def _joint_attempt(self, rows: Sequence[Row], run: _Run) -> _Attempt:
         engine, settings, take = self._engine, self._settings, rows[0].take.number
         shared = overlap(engine, settings)
         features, keys = self._inputs(rows)
         tracks = [row.track for row in rows]
+        spoken = [row.told for row in rows if row.told is not None]
         with clocked("sampling", tracks):
             latents, tie = engine.joint_latents(
                 features,
@@ -154,17 +217,17 @@ class Sampler:
                 settings.guidance,
                 self._listener(rows),
                 settings.classifier_guidance,
+                spoken or None,
             )
         with clocked("decoding", tracks):
             mels = torch.cat([engine.mels(part) for part in latents.split(self._size)])
         with clocked("vocoding", tracks):
             sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
-        run.ties[take], run.sounds[take] = tie, sounds[-1]
-        return self._soundings(rows, sounds, mels)
+        return _Attempt(self._soundings(rows, sounds, mels), tie, sounds[-1])
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[torch.Tensor, list[WindowKey]]:
         """Features (N, F, C) of the rows and what their noise depends on."""
-        keys = [window_key(row.track, row.window, row.take, self._settings) for row in rows]
+        keys = [window_key(row.track, row.window, row.take, self._settings, row.attempt) for row in rows]
         return torch.from_numpy(np.stack([row.features for row in rows])), keys
 
     def _listener(self, rows: Sequence[Row]) -> Callable[[int, int], None]:
@@ -198,6 +261,16 @@ class _Run:
     sounds: dict[int, torch.Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """A group of windows made sound, and what ties the next group to it."""
+
+    soundings: list[Sounding]
+    tie: Tie
+    last: torch.Tensor
+    """The sound (S,) of its last window."""
+
+
 def joined(sounding: Sounding) -> NDArray[np.float32]:
     """The samples that are final once this window is there; its onsets are noted."""
     row, samples = sounding.row, sounding.samples
@@ -217,20 +290,35 @@ def keep(sounding: Sounding, tell: Report) -> None:
     track.report(tell, "sampling", track.sounded / track.rows)
 
 
-def _note_onsets(sounding: Sounding) -> None:
-    """Add the onsets of a window up to where its neighbours take over, each of them once."""
-    row = sounding.row
+def _span(row: Row) -> tuple[float, float]:
+    """The seconds of its clip in which a window is heard, up to where its neighbours take over."""
     windows, window, rate = row.track.windows, row.window, row.track.sample_rate
-    begin, end = 0.0, float(row.track.job.info.duration)
+    handle_s = float(row.track.handle_s)
+    begin, end = -handle_s, float(row.track.job.info.duration) + handle_s
     if window.index > 0:
-        begin = joint(windows[window.index - 1], window) / rate - onsets.PEAK_RADIUS_S / 2
+        begin = joint(windows[window.index - 1], window) / rate - handle_s
     if window.index + 1 < len(windows):
-        end = joint(window, windows[window.index + 1]) / rate + onsets.PEAK_RADIUS_S / 2
-    heard = row.take.onsets
-    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + window.start / rate:
-        # Two windows that hear one event near their middle place it a little differently.
-        if begin <= time_s < end and (not heard or time_s - heard[-1] >= onsets.PEAK_RADIUS_S):
-            heard.append(float(time_s))
+        end = joint(window, windows[window.index + 1]) / rate - handle_s
+    return begin, end
+
+
+def _own_onsets(sounding: Sounding) -> Iterator[float]:
+    """The onsets of a window in its span and a little beyond, in seconds of the clip."""
+    row = sounding.row
+    begin, end = _span(row)
+    begin -= onsets.PEAK_RADIUS_S / 2 if row.window.index > 0 else 0.0
+    end += onsets.PEAK_RADIUS_S / 2 if row.window.index + 1 < len(row.track.windows) else 0.0
+    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + float(row.track.start_s(row.window)):
+        if begin <= time_s < end:
+            yield float(time_s)
+
+
+def _note_onsets(sounding: Sounding) -> None:
+    """Add the onsets of a window, each of them once: two windows that hear one place it a little differently."""
+    heard = sounding.row.take.onsets
+    for time_s in _own_onsets(sounding):
+        if not heard or time_s - heard[-1] >= onsets.PEAK_RADIUS_S:
+            heard.append(time_s)
 
 
 def _tracks(rows: Sequence[Row]) -> dict[int, Track]:

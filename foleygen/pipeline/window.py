@@ -16,12 +16,13 @@ from foleygen.features.cache import FeatureCache
 from foleygen.features.extract import extract
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
+from foleygen.pipeline.cueing import told
 from foleygen.pipeline.jobs import Job, Progress
 from foleygen.pipeline.pictures import features_of, frame_rule, views
 from foleygen.pipeline.sound import Sampler, joined
 from foleygen.pipeline.tracks import Track, failing
 from foleygen.sampling.noise import WindowKey
-from foleygen.settings import RenderSettings
+from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,21 @@ class WindowResult:
 
 
 def render_window(
-    info: ClipInfo, engine: Engine, settings: RenderSettings, at_s: float, seconds: float
+    info: ClipInfo,
+    engine: Engine,
+    settings: RenderSettings,
+    at_s: float,
+    seconds: float,
+    own: ClipSettings = AS_THE_RUN,
 ) -> WindowResult:
-    """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file."""
+    """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file, one attempt."""
     bundle = engine.bundle
     start = Fraction(round(at_s * bundle.sample_rate), bundle.sample_rate)
     request = FrameRequest(0, start, bundle.encoder.num_frames)
     ((_, frames),) = read(info, [request], bundle.encoder.frame_rate, bundle.encoder.frame_size, frame_rule(engine))
     ((_, features),) = extract([(0, frames)], engine.encode, engine.device)
+    if not own.picture:
+        features = np.zeros_like(features)
     keys = [WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)]
     latents = engine.latents(
         torch.from_numpy(features)[None],
@@ -51,6 +59,7 @@ def render_window(
         settings.steps,
         settings.guidance,
         classifier_guidance=settings.classifier_guidance,
+        tracks=[told(own, float(start), engine, settings.audio_delay)],
     )
     mels = engine.mels(latents)
     wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
@@ -76,7 +85,7 @@ def soundtrack(
 
     Windows are made one by one, whatever the batch size. Raises FoleygenError.
     """
-    settings = replace(settings, batch_size=1, takes=1)
+    settings = replace(settings, batch_size=1, takes=1, handles=0.0)
     track = Track(Job(info, info.path), engine.bundle.sample_rate)
     sampler = Sampler(engine, settings, _unheard)
     parts: list[NDArray[np.float32]] = []

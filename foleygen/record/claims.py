@@ -8,8 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foleygen.errors import ClipError
 from foleygen.facts import bed_file, take_file
 from foleygen.record import fit, markers, sidecar
+from foleygen.record.schema import SCHEMA
+from foleygen.settings import MARKERS
 
 if TYPE_CHECKING:
     from foleygen.record.schema import Sidecar
@@ -45,7 +48,7 @@ def wanted(output: Path, settings: Settings) -> list[Path]:
     """The files that a run with ``settings`` writes beside ``output``."""
     wavs = [take_file(output, number) for number in range(1, settings.takes + 1)] if settings.has_wavs else []
     beds = [bed_file(output)] if settings.has_wavs and settings.ambience is not None else []
-    marks = [markers.path_for(output)] if settings.markers else []
+    marks = [markers.path_for(output, form) for form in settings.markers or ()]
     return [sidecar.path_for(output), *wavs, *beds, *marks]
 
 
@@ -53,7 +56,7 @@ def stranger(paths: list[Path], document: Mapping[str, Any] | None, output: Path
     """The first of ``paths`` that is there and was not made by foleygen; ``document`` is what the sidecar says."""
     own = {path.name for path in _named(output, document)}
     for path in paths:
-        if os.path.lexists(path) and path.name not in own and not _is_ours(path, document):
+        if os.path.lexists(path) and path.name not in own and not _is_ours(path, document, output):
             return path
     return None
 
@@ -110,7 +113,7 @@ def _edited(output: Path, document: Mapping[str, Any]) -> Iterator[int]:
                 yield number
 
 
-def _is_ours(path: Path, document: Mapping[str, Any] | None) -> bool:
+def _is_ours(path: Path, document: Mapping[str, Any] | None, output: Path) -> bool:
     from foleygen.media.wav_chunks import is_by
 
     if not path.is_file():
@@ -118,7 +121,14 @@ def _is_ours(path: Path, document: Mapping[str, Any] | None) -> bool:
     with suppress(OSError):
         if path.suffix == ".wav":
             return is_by(path, ORIGINATOR)
-        if path.suffix == ".json":
+        if path == sidecar.path_for(output):
             return document is not None
-        return markers.is_ours(path)
-    return False
+    if document is None:
+        return False
+    if document.get("schema") != SCHEMA:
+        return True  # markers of another version's record are not known by their content
+    try:
+        record = sidecar.checked(output, document)
+    except ClipError:
+        return False
+    return any(markers.path_for(output, form) == path and markers.is_ours(output, record, form) for form in MARKERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -12,7 +11,7 @@ from typing import Any
 
 from foleygen import __version__, atomic, regular
 from foleygen.errors import FoleygenError
-from foleygen.facts import MARK
+from foleygen.facts import MARK, stamp
 from foleygen.record import sidecar
 
 SCHEMA = 1
@@ -50,7 +49,7 @@ def write(clip: Path, output: Path, error: FoleygenError) -> None:
         "schema": SCHEMA,
         "output": output.name,
         "input": clip.name,
-        "input_hash": _input_hash(clip),
+        "input_hash": stamp(clip),
         "version": __version__,
         "type": type(error).__name__,
         "message": error.message,
@@ -85,15 +84,6 @@ def _found(output: Path) -> tuple[Path, dict[str, Any] | None]:
     if document is not None and document.get("output") == output.name:
         return path, document
     return (full if os.path.lexists(path) else path), None
-
-
-def _input_hash(clip: Path) -> str | None:
-    """Tells one version of a file from another without reading it: a hash of its size and change time."""
-    try:
-        status = clip.stat()
-    except (OSError, ValueError):
-        return None
-    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
 
 
 def _load(path: Path) -> dict[str, Any] | None:

@@ -84,8 +84,10 @@ def finished(output: Path, document: Mapping[str, Any] | None) -> Finished:
     """``output`` with what its sidecar says, checked. Raises ClipError."""
     record = sidecar.checked(output, document)
     size, sha256 = (document or {}).get("output_bytes"), (document or {}).get("output_sha256")
-    known = isinstance(size, int) and isinstance(sha256, str)
-    return Finished(output, record, Seal(size, sha256) if known else None)  # type: ignore[arg-type]
+    known = (document or {}).get("output_stamp")
+    if not isinstance(size, int) or not isinstance(sha256, str):
+        return Finished(output, record, None)
+    return Finished(output, record, Seal(size, sha256, known if isinstance(known, str) else None))
 
 
 def _beside(folder: Path) -> Iterator[Found]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen import __version__, regular
 from foleygen.errors import ClipError
-from foleygen.facts import MARK, bed_file, take_file
+from foleygen.facts import MARK, bed_file, stamp, take_file
 from foleygen.record import sidecar
 from foleygen.record.schema import SCHEMA, Sidecar, SoundSettings
 from foleygen.settings import AS_THE_RUN, ClipSettings
@@ -40,21 +40,31 @@ class Fit:
     """Why it is made again; None if it stays."""
     is_own: bool
     """Whether foleygen made it, as its sidecar or its name says."""
+    source_stamp: str | None = None
+    """Of the clip that it was made from, as the sidecar has it."""
+    content_id: str | None = None
+    """The same of the picture."""
+
+    def stays(self, source: Path) -> bool:
+        """Whether it is done, and the clip ``source`` has not been touched since: nobody has to read it again."""
+        return self.reason is None and self.source_stamp is not None and self.source_stamp == stamp(source)
+
+    def reason_for(self, content_id: str) -> str | None:
+        """Why it is made again for a picture that was read; None if it stays."""
+        return self.reason or (IDENTITY["content_id"] if self.content_id != content_id else None)
 
 
 def identity(
-    content_id: str,
     settings: Settings,
     bundle: Bundle,
     ambience: AmbienceBundle | None = None,
     own: ClipSettings = AS_THE_RUN,
 ) -> dict[str, Any]:
-    """What decides the sound and the file: the keys of IDENTITY, and the takes and wavs that are asked for."""
+    """What decides the sound and the file besides the picture: keys of IDENTITY, and the takes and wavs asked for."""
     return {
-        "content_id": content_id,
         "bundle": bundle.hash,
         "settings": plain(sound_settings(settings, bundle, ambience)),
-        "own": plain(own.chosen()) or None,
+        "own": _decisive(plain(own.chosen())),
         "version": __version__,
         "takes": settings.takes,
         "wavs": settings.stems_format if settings.stems or settings.takes > 1 else None,
@@ -62,7 +72,7 @@ def identity(
 
 
 def judge(output: Path, expected: Mapping[str, Any]) -> Fit:
-    """Whether ``output``, which is there, is done and is what is ``expected`` (see ``identity``)."""
+    """Whether ``output``, which is there, is done and is what is ``expected`` (see ``identity``), whatever it shows."""
     return fit_of(output, sidecar.read(output), expected)
 
 
@@ -70,7 +80,9 @@ def fit_of(output: Path, document: Mapping[str, Any] | None, expected: Mapping[s
     """The same, from what the sidecar says, which is None without one."""
     if document is None:
         return Fit("it has no sidecar, so it was interrupted", is_own=output.stem.endswith(MARK))
-    return Fit(_difference(output, document, expected), is_own=True)
+    claimed = (document.get(key) for key in ("source_stamp", "content_id"))
+    known = (value if isinstance(value, str) else None for value in claimed)
+    return Fit(_difference(output, document, expected), True, *known)
 
 
 def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
@@ -78,8 +90,11 @@ def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str
     if document.get("schema") != SCHEMA:
         return "its sidecar has another schema"
     for key, reason in IDENTITY.items():
-        if document.get(key) != expected[key]:
-            return _detail(document.get(key), expected[key], reason)
+        if key not in expected:
+            continue
+        old = _decisive(document.get(key)) if key == "own" else document.get(key)
+        if old != expected[key]:
+            return _told(old, expected[key], reason)
     if not is_sealed(output, document):
         return "it changed since it was made"
     try:
@@ -90,9 +105,15 @@ def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str
 
 
 def is_sealed(output: Path, document: Mapping[str, Any]) -> bool:
-    """Whether ``output`` is the file that its sidecar is about, to the byte. Raises OSError."""
+    """Whether ``output`` is the file that its sidecar is about, to the byte; read only if it was copied or touched.
+
+    Raises OSError.
+    """
     if document.get("output_bytes") != output.stat().st_size:
         return False
+    known = document.get("output_stamp")
+    if known is not None and known == stamp(output):
+        return True
     return document.get("output_sha256") == regular.seal(output).sha256
 
 
@@ -127,9 +148,26 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
         "loudness_lufs": None if level is None else level.lufs,
         "true_peak_dbtp": None if level is None else level.true_peak_dbtp,
         "ambience_level_db": settings.ambience_level if settings.ambience is not None else None,
+        "handles": settings.handles if settings.has_wavs else 0.0,
         "composer": None if ambience is None else ambience.hash,
     }
     return SoundSettings(**{**named, **resolved})
+
+
+def _decisive(own: object) -> object:
+    """What of a clip's own settings decides its sound: of its cues that is their digest, and not who wrote them."""
+    if not isinstance(own, Mapping) or not isinstance(own.get("cues"), Mapping):
+        return own or None
+    return {**own, "cues": own["cues"].get("digest")}
+
+
+def _told(old: object, new: object, reason: str) -> str:
+    """As ``_detail``, but a digest tells nobody how its cues have changed."""
+    before, after = ({**one} if isinstance(one, Mapping) else {} for one in (old, new))
+    changed = before.pop("cues", None) != after.pop("cues", None)
+    if changed and before == after:
+        return "its cues are other ones"
+    return _detail(before, after, reason) if changed else _detail(old, new, reason)
 
 
 def _detail(old: object, new: object, reason: str) -> str:

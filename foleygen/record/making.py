@@ -30,6 +30,7 @@ def record_of(
         warnings += (f"the ambience's weights are for non-commercial use only ({ambience.licence})",)
     return Sidecar(
         source=_relative(source, outcome.job.output.parent),
+        source_stamp=info.stamp,
         content_id=info.content_id,
         duration_s=outcome.duration,
         frame_rate=info.average_rate,
@@ -40,6 +41,7 @@ def record_of(
         takes=tuple(take_record(take) for take in outcome.takes),
         bed=_bed_record(outcome.bed, ambience) if outcome.bed is not None and ambience is not None else None,
         repaired_joints=outcome.repaired_joints,
+        handle_pictures=outcome.handle_pictures,
         stems_format=settings.stems_format if any(take.stem for take in outcome.takes) else None,
         picked=1,
         bundle=bundle.hash,
@@ -71,6 +73,8 @@ def take_record(take: Take) -> TakeRecord:
         gain_db=round(take.gain_db, 3),
         onsets_s=tuple(round(onset, 5) for onset in take.onsets),
         peaks=tuple(round(peak, 4) for peak in take.peaks),
+        missed_s=() if take.obedience is None else take.obedience.missed,
+        extra_s=() if take.obedience is None else tuple(round(onset, 5) for onset in take.obedience.extra),
     )
 
 

@@ -1,69 +1,73 @@
-"""``NAME.foley.markers.csv`` beside a finished clip: when its sounds begin. The columns are in docs/editors.md."""
+"""``NAME.foley.markers.*`` beside a finished clip: when its sounds begin, as the editor's program takes it.
+
+The forms are those that cues are read from (``cues.files``); docs/editors.md has them.
+"""
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from foleygen import atomic, regular
-from foleygen.facts import SAMPLE_RATE
+from foleygen import regular
+from foleygen.audio.obedience import OBEYED_S
+from foleygen.cues import files
+from foleygen.cues.clock import ClipClock
+from foleygen.cues.cue import sheet
+from foleygen.errors import FoleygenError
+from foleygen.facts import Cue
 from foleygen.record import sidecar
 from foleygen.record.schema import Sidecar
 
-COLUMNS = ("index", "seconds", "timecode", "samples")
-_LINE = 1024
+MISSED = "missed"
+"""Opens the name of a marker where a sound was asked for and none begins."""
 
 
-def path_for(output: Path) -> Path:
+def path_for(output: Path, form: str = "csv") -> Path:
     """Where the markers of ``output`` are or go, beside its sidecar and named alike."""
-    return sidecar.path_for(output).with_suffix(".markers.csv")
+    return sidecar.path_for(output).with_suffix(files.FORMATS[form].suffix)
 
 
-def write(output: Path, onsets_s: Sequence[float], frame_rate: Fraction, timecode: str | None) -> Path:
-    """Publish the onsets of the finished ``output``, in seconds after its first picture, as CSV (RFC 4180).
-
-    The timecode is that of the picture on the screen, counted from the clip's own start ``timecode``, or from zero.
-    """
-    path = path_for(output)
-    with atomic.publish(path) as temporary, open(temporary, "w", encoding="ascii", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for index, onset in enumerate(onsets_s, start=1):
-            time = label(onset, frame_rate, timecode)
-            table.writerow([index, f"{onset:.6f}", time, round(onset * SAMPLE_RATE)])
+def of_record(output: Path, record: Sidecar, form: str = "csv") -> Path:
+    """Publish what the sidecar of ``output`` says of its sounds; the path. Raises UsageError, SetupError."""
+    path = path_for(output, form)
+    files.publish(path, _content(output, record, form))
     return path
 
 
-def is_ours(path: Path) -> bool:
-    """Whether ``path`` begins as the markers that ``write`` publishes. Raises OSError."""
-    with regular.opened(path) as file:
-        return file.readline(_LINE).rstrip() == ",".join(COLUMNS).encode()
+def is_ours(output: Path, record: Sidecar, form: str) -> bool:
+    """Whether the markers of ``output`` are what its sidecar says, to the byte: nobody else's, and not edited."""
+    try:
+        content = _content(output, record, form)
+        return regular.read(path_for(output, form), len(content)) == content
+    except (OSError, ValueError, FoleygenError):
+        return False
 
 
-def refresh(output: Path, record: Sidecar) -> None:
-    """Bring the markers of ``output``, if it has any, to the take that is in it now."""
-    path = path_for(output)
-    if path.is_file() and is_ours(path):
-        of_record(output, record)
+def refresh(output: Path, before: Sidecar, record: Sidecar) -> None:
+    """Bring the markers of ``output``, those that it has of the take before, to the take that is in it now."""
+    for form in files.WRITTEN:
+        if is_ours(output, before, form):
+            of_record(output, record, form)
 
 
-def of_record(output: Path, record: Sidecar) -> Path:
-    """``write`` what the sidecar of ``output`` says."""
-    return write(output, record.heard.onsets_s, record.frame_rate, record.timecode)
+def _content(output: Path, record: Sidecar, form: str) -> bytes:
+    clock = ClipClock(output.name, record.frame_rate, Fraction(record.duration_s), record.timecode)
+    return files.written(form, sheet(_cues(record, form)), clock)
 
 
 def picture_at(seconds: float, frame_rate: Fraction) -> int:
     """Number of the picture, from 0, on the screen ``seconds`` after the first one appeared."""
-    return math.floor(Fraction(seconds).limit_denominator(10**6) * frame_rate)
+    return ClipClock("", frame_rate, Fraction(0)).picture_at(seconds)
 
 
-def label(seconds: float, frame_rate: Fraction, timecode: str | None) -> str:
-    """Timecode of the picture on the screen ``seconds`` into a clip that starts at ``timecode``."""
-    from foleygen.media import timecode as smpte
-
-    start = None if timecode is None else smpte.frame_number(timecode, frame_rate)
-    drop_frame = start is not None and timecode is not None and smpte.is_drop_frame(timecode)
-    return smpte.label((start or 0) + picture_at(seconds, smpte.nominal_rate(frame_rate)), frame_rate, drop_frame)
+def _cues(record: Sidecar, form: str) -> Iterator[Cue]:
+    """The sounds of the take that is heard, with what was asked for; the table has those that are there alone."""
+    told = () if record.own.cues is None else record.own.cues.cues
+    for onset in record.heard.onsets_s:
+        cue = min(told, key=lambda one: abs(one.seconds - onset), default=Cue(-1.0))
+        asked = cue if abs(cue.seconds - onset) <= OBEYED_S else Cue(onset)
+        yield Cue(onset, asked.strength, None, asked.sound or record.own.sound, asked.name)
+    for time in record.heard.missed_s if form != "csv" else ():
+        sound = next((cue.sound for cue in told if cue.seconds == time), None)
+        yield Cue(time, name=f"{MISSED}: {sound}" if sound else MISSED)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,13 @@ from foleygen.record.finding import Finished, finished, source_of
 from foleygen.record.schema import Sidecar, SoundSettings, TakeRecord
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from foleygen.media.mixdown import Level
     from foleygen.media.mux import SideTrack
     from foleygen.media.probe import ClipInfo
+    from foleygen.media.wav import Recording
 
 AGAIN = "run 'foleygen add-sound' again"
 DELIVERY = ("audio", "duck_db", "loudness_lufs", "true_peak_dbtp", "ambience_level_db")
@@ -62,7 +67,7 @@ def remake(
     bed_gain = _bed_gain(record, take, settings)
     report = mux(
         info,
-        recording,
+        _heard(clip, recording),
         recording.sample_rate,
         place,
         audio=settings.audio,
@@ -82,28 +87,28 @@ def remake(
 
 
 def ready(
-    output: Path, document: Mapping[str, Any] | None, identity: Mapping[str, Any]
+    output: Path, document: Mapping[str, Any] | None, identity: Mapping[str, Any], content_id: str
 ) -> tuple[Finished, SoundSettings] | None:
     """What ``output`` can be remade from, and with which settings; None where the models must make it.
 
-    That is the finished clip itself, whose sidecar says ``document``, or the same in another container, if nothing but DELIVERY tells it from
-    ``identity`` (see ``fit.identity``), and the wavs that it needs are there.
+    That is the finished clip itself, whose sidecar says ``document``, or the same in another container, if nothing but
+    DELIVERY tells it from ``identity`` (see ``fit.identity``), and the wavs that it needs are there.
     """
     found = (output, document) if document is not None else _sibling(output)
     if found is None or not isinstance(found[1].get("settings"), dict):
         return None
     try:
-        return _ready(*found, identity)
+        return _ready(*found, identity, content_id)
     except (OSError, ClipError):
         return None
 
 
 def _ready(
-    output: Path, document: Mapping[str, Any], identity: Mapping[str, Any]
+    output: Path, document: Mapping[str, Any], identity: Mapping[str, Any], content_id: str
 ) -> tuple[Finished, SoundSettings] | None:
     asked = identity["settings"]
     same = {**asked, **{name: document["settings"].get(name) for name in DELIVERY}}
-    if fit.fit_of(output, document, {**identity, "settings": same}).reason is not None:
+    if fit.fit_of(output, document, {**identity, "settings": same}).reason_for(content_id) is not None:
         return None
     found = finished(output, document)
     record = found.sidecar
@@ -165,7 +170,18 @@ def _ambience(clip: Finished, gain_db: float) -> SideTrack | None:
     if not _bed_is_there(clip):
         raise ClipError(f"{printable(path)}: the wav of its ambience is not there", f"{AGAIN}, with --stems or --takes")
     recording = wav.recording(path)
-    return SideTrack(AMBIENCE_TITLE, Scaled(recording, gain_db), recording.sample_rate)
+    return SideTrack(AMBIENCE_TITLE, Scaled(_heard(clip, recording), gain_db), recording.sample_rate)
+
+
+def _heard(clip: Finished, recording: Recording) -> Iterable[NDArray[np.float32]]:
+    """What lies under the picture."""
+    from foleygen.media.bwf import Part
+    from foleygen.media.timecode import nominal_rate
+
+    found = clip.sidecar
+    handle_s = found.handle_pictures / nominal_rate(found.frame_rate)
+    rate = recording.sample_rate
+    return Part(recording, round(handle_s * rate), round(Fraction(found.duration_s) * rate)) if handle_s else recording
 
 
 def _source(clip: Finished) -> ClipInfo:

@@ -27,6 +27,8 @@ class SoundSettings:
     seams: Seams
     cuts: bool
     audio_delay: float
+    handles: float
+    """0 without wavs."""
     precision: str
     audio: AudioPolicy
     duck_db: float | None
@@ -79,6 +81,10 @@ class TakeRecord:
     """What the finished clip adds to the wav's level."""
     onsets_s: tuple[float, ...]
     peaks: tuple[float, ...]
+    missed_s: tuple[float, ...] = ()
+    """Cues at which nothing begins."""
+    extra_s: tuple[float, ...] = ()
+    """Sounds that begin where its cues ask for none."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ class Sidecar:
 
     source: str
     """The clip, relative to the sidecar's folder."""
+    source_stamp: str | None
+    """Of the clip when it was read (see ``facts.stamp``): while it is the same, nobody reads the clip again."""
     content_id: str
     duration_s: float
     frame_rate: Fraction
@@ -97,6 +105,8 @@ class Sidecar:
     takes: tuple[TakeRecord, ...]
     bed: BedRecord | None
     repaired_joints: int
+    handle_pictures: int
+    """Pictures of the clip for which each wav sounds before it, and again after it."""
     stems_format: StemsFormat | None
     """Samples of the wavs; None where there are none."""
     picked: int

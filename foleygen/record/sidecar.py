@@ -22,7 +22,7 @@ from foleygen.strict import Reader
 
 MAX_BYTES = 16 * 2**20
 
-_FILE_KEYS = ("schema", "output", "output_bytes", "output_sha256")
+_FILE_KEYS = ("schema", "output", "output_bytes", "output_sha256", "output_stamp")
 """Written by ``write``, whatever the document."""
 _HEAD = re.compile(rb'\s*\{\s*(?:"schema"\s*:\s*[0-9]+\s*,\s*)?"output"\s*:\s*("(?:[^"\\]|\\.)*")')
 _HEAD_BYTES = 4096
@@ -103,6 +103,7 @@ def write(output: Path, document: Mapping[str, Any], seal: regular.Seal | None =
         "output": output.name,
         "output_bytes": seal.bytes,
         "output_sha256": seal.sha256,
+        "output_stamp": seal.stamp,
     }
     with atomic.publish(path) as temporary:
         temporary.write_text(_text({**own, **document}), encoding="utf-8")

@@ -48,7 +48,7 @@ def pick(clip: Path | Finished, number: int) -> tuple[Path, tuple[str, ...]]:
             "make more with 'foleygen add-sound --takes N'",
         )
     remade = remake(found, number, found.sidecar.settings)
-    markers.refresh(remade.output, remade.sidecar)
+    markers.refresh(remade.output, found.sidecar, remade.sidecar)
     _circle(remade.output, number, count)
     return remade.output, remade.warnings
 

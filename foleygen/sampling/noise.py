@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,10 @@ class WindowKey:
     def noise(self, shape: tuple[int, ...]) -> Tensor:
         """The window's noise, float32, drawn on the CPU so that every device and batch starts alike."""
         return torch.randn(shape, generator=generator(self.seed, self.content_id, self.start, self.take))
+
+    def again(self, attempt: int) -> WindowKey:
+        """The key of the same window made once more, from other noise; attempt 0 is the window's own."""
+        return replace(self, seed=derived(self.seed, "again", attempt)) if attempt else self
 
     def phase(self) -> torch.Generator:
         """Random numbers for the phase of the window's sound; they have nothing in common with its noise."""

@@ -64,6 +64,8 @@ class Console:
             for warning in event.warnings:
                 self._talk(f"warning: {printable(event.clip)}: {warning}")
             self._view.result(event.output)
+        elif isinstance(event, events.Remark):
+            self._talk(printable(event.text))
         elif isinstance(event, events.ClipPlanned):
             self._talk(f"would do: {printable(event.output)}{_because(event.reason)}", level=0)
             for path in event.overwrites:
@@ -116,6 +118,8 @@ def summary(report: Report) -> list[str]:
     if report.done:
         pace = real_time(report.clip_seconds, report.wall_seconds)
         text += f"; {clock_time(report.clip_seconds)} of sound in {clock_time(report.wall_seconds)} ({pace})"
+    if report.cues_given:
+        text += f"; {report.cues_kept} of {report.cues_given} cues kept"
     if report.elsewhere:
         text += f"; {report.total} of {report.total + report.elsewhere} clips were this run's"
     lines = [f"interrupted: {text}" if report.interrupted else text]

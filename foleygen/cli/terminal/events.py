@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen import __version__
 from foleygen.batch import events
-from foleygen.facts import Loudness
+from foleygen.facts import Loudness, Obedience
 
 if TYPE_CHECKING:
     from foleygen.batch.events import Event, Report
@@ -27,7 +27,7 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]] | None:
         return "progress", {"clip": str(event.clip), "stage": event.stage, "done": round(event.done, 4)}
     if isinstance(event, events.Finished):
         return "summary", _summary_fields(event.report)
-    if isinstance(event, events.Opened | events.Loading):
+    if isinstance(event, events.Opened | events.Loading | events.Remark):
         return None
     base = {"clip": str(event.clip), "output": str(event.output)}
     if isinstance(event, events.ClipStarted):
@@ -59,11 +59,17 @@ def _done_fields(event: events.ClipDone) -> dict[str, Any]:
                 "file_gain_db": round(take.file_gain_db, 3),
                 "gain_db": round(take.gain_db, 3),
                 "stem": None if take.stem is None else str(take.stem),
+                "cues": None if take.obedience is None else _cue_fields(take.obedience),
             }
             for take in event.takes
         ],
         "warnings": list(event.warnings),
     }
+
+
+def _cue_fields(found: Obedience) -> dict[str, Any]:
+    missed, extra = ([round(time, 5) for time in times] for times in (found.missed, found.extra))
+    return {"given": found.given, "kept": found.kept, "missed_s": missed, "extra_s": extra}
 
 
 def _level_fields(found: Loudness) -> dict[str, float | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ Array = NDArray[np.float32]
 
 LEVELS = " ▁▂▃▄▅▆▇█"
 SHADES = " ░▒▓█"
+LABEL_WIDTH = 9
 TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 600, 3600)
 
 
@@ -66,20 +69,47 @@ def time_axis(start_s: float, seconds: float, width: int) -> str:
     return "".join(axis)
 
 
-def preview_rows(motion: Array, samples: Array, mel: Array, start_s: float, seconds: float, width: int) -> list[str]:
-    """The whole drawing: motion of the shot, waveform and spectrogram above a time axis, labels at the left."""
-    label_width = 9
-    inner = max(10, width - label_width)
+def preview_rows(
+    motion: Array, samples: Array, mel: Array, start_s: float, seconds: float, width: int, cues: Sequence[float] = ()
+) -> list[str]:
+    """The whole drawing: motion of the shot, cues (s from the start), waveform and spectrogram above a time axis."""
+    inner = max(10, width - LABEL_WIDTH)
     groups = [
         ("motion", bar_rows(_to_unit(pooled(motion, inner)), 3)),
+        *([("cues", [_marks(cues, seconds, inner)])] if cues else []),
         ("waveform", waveform_rows(samples, inner, 6)),
         ("mel", mel_rows(mel, inner, 8)),
         ("", [time_axis(start_s, seconds, inner)]),
     ]
+    return _labelled(groups)
+
+
+def spotting_rows(motion: Array, cues: Sequence[float], seconds: float, width: int) -> list[str]:
+    """The motion of a clip (n,) with a mark under it at each of ``cues`` (s), above a time axis."""
+    inner = max(10, width - LABEL_WIDTH)
+    return _labelled(
+        [
+            ("motion", bar_rows(_to_unit(pooled(motion, inner)), 3)),
+            ("cues", [_marks(cues, seconds, inner)]),
+            ("", [time_axis(0.0, seconds, inner)]),
+        ]
+    )
+
+
+def _marks(cues: Sequence[float], seconds: float, width: int) -> str:
+    """A line with a mark at each of ``cues``."""
+    marks = [" "] * width
+    for cue in cues:
+        marks[min(width - 1, int(cue / seconds * width))] = "▲"
+    return "".join(marks)
+
+
+def _labelled(groups: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """The rows of each group under each other, its label before the first."""
     lines = []
     for label, rows in groups:
         for number, row in enumerate(rows):
-            lines.append(f"{(label if number == 0 else '').ljust(label_width)}{row}".rstrip())
+            lines.append(f"{(label if number == 0 else '').ljust(LABEL_WIDTH)}{row}".rstrip())
     return lines
 
 

@@ -95,11 +95,13 @@ class EventView(View):
 
 
 def levels(event: events.ClipDone) -> str:
-    """``, -23.0 LUFS, peak -3.1 dBTP, 3 takes``, as far as they are known."""
+    """``, -23.0 LUFS, peak -3.1 dBTP, 3 takes, 14 of 14 cues``, as far as they are known."""
     found = event.loudness
+    kept = event.takes[0].obedience if event.takes else None
     parts = [
         "" if found.integrated_lufs is None else f", {found.integrated_lufs:.1f} LUFS",
         "" if found.true_peak_dbtp is None else f", peak {found.true_peak_dbtp:.1f} dBTP",
         f", {len(event.takes)} takes" if len(event.takes) > 1 else "",
+        "" if kept is None else f", {kept.kept} of {kept.given} cues",
     ]
     return "".join(parts)

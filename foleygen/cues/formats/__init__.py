@@ -1,0 +1,1 @@
+"""One kind of marker file a module, both ways."""

@@ -1,0 +1,321 @@
+"""``foleygen spot`` and ``add-sound --cues``: from pictures to cues, and from cues to a finished clip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foleygen.cli.app import run
+from foleygen.errors import ExitCode
+from foleygen.pipeline import hits as hitting
+from foleygen.pipeline.hits import hits
+from foleygen.record import sidecar
+
+MakeClip = Callable[..., Path]
+Ran = tuple[int, str, str]
+RATE = 62.5
+
+
+@pytest.fixture
+def foleygen(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> Ran:
+        capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return call
+
+
+# The peaks
+
+
+def logits(*peaks: tuple[float, float], seconds: float = 4.0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A curve with a bump of that height at each time."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    curve = np.full_like(time, -6.0)
+    for place, height in peaks:
+        curve = np.maximum(curve, -6 + (height + 6) * np.exp(-(((time - place) / 0.03) ** 2)))
+    return curve.astype(np.float32)
+
+
+def test_peaks_above_the_threshold_are_hits() -> None:
+    curve = logits((1.0, 3.0), (2.0, 1.5), (3.0, -3.0))
+    found = hits(curve, np.zeros_like(curve), RATE)
+    assert [round(hit.seconds, 2) for hit in found] == [1.0, 2.0]
+    assert 0.5 < found[1].confidence < found[0].confidence < 1
+    assert [round(hit.seconds, 2) for hit in hits(curve, np.zeros_like(curve), RATE, threshold=0.8)] == [1.0]
+    assert hits(np.zeros(0, np.float32), np.zeros(0, np.float32), RATE) == []
+
+
+def test_a_sudden_stop_makes_surer() -> None:
+    curve = logits((1.0, 0.5), (2.0, 0.5))
+    stops = np.zeros_like(curve)
+    stops[round(0.96 * RATE)] = 1.0
+    (first,) = hits(curve, stops, RATE)
+    assert round(first.seconds, 1) == 1.0
+    assert hits(curve, np.zeros_like(curve), RATE) == []
+
+
+def test_a_plateau_counts_once() -> None:
+    curve = np.full(200, -6, np.float32)
+    curve[50:80] = 2
+    assert len(hits(curve, np.zeros_like(curve), RATE)) == 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 3.9), st.floats(-2, 4)), max_size=30), st.integers(1, 5), st.floats(0.05, 0.9))
+def test_no_second_has_more_than_the_most(peaks: list[tuple[float, float]], most: int, threshold: float) -> None:
+    curve = logits(*peaks)
+    every = hits(curve, np.zeros_like(curve), RATE, threshold)
+    found = hits(curve, np.zeros_like(curve), RATE, threshold, max_rate=most)
+    times = [hit.seconds for hit in found]
+    assert times == sorted(times)
+    assert set(found) <= set(every)
+    assert all(hit.confidence >= threshold for hit in found)
+    assert all(after - before >= 1 for before, after in zip(times, times[most:], strict=False))
+    if every:
+        assert max(every, key=lambda hit: hit.confidence).confidence == max(hit.confidence for hit in found)
+
+
+# spot
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The encoder of random weights sees hits at 0.2 and 0.4 s, whatever is shown."""
+
+    def two(*_: object, **__: object) -> list[hitting.Hit]:
+        return [hitting.Hit(0.2, 0.9), hitting.Hit(0.4, 0.625)]
+
+    monkeypatch.setattr(hitting, "hits", two)
+
+
+@pytest.mark.usefixtures("seen")
+def test_spot_writes_cues_that_add_sound_finds(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "shots" / "a.mp4")
+    code, out, err = foleygen("spot", "shots", "--model", told_bundle)
+    assert (code, out) == (0, "shots/a.cues.csv\n")
+    assert "a.mp4: 2 cues in 0.5 s" in err
+    assert "▲" in err
+    assert (tmp_path / "shots" / "a.cues.csv").read_bytes() == (
+        b"seconds,timecode,strength,confidence,sound\r\n"
+        b'0.200000,"00:00:00:05",,0.900,\r\n0.400000,"00:00:00:10",,0.625,\r\n'
+    )
+    code, out, err = foleygen("add-sound", "shots", "--model", told_bundle)
+    assert (code, out) == (0, "shots/a.foley.mp4\n")
+    assert "cues from a.cues.csv" in err
+    assert "of 2 cues" in err
+    own = sidecar.load(tmp_path / "shots" / "a.foley.mp4").own
+    assert own.cues is not None
+    assert [cue.seconds for cue in own.cues.cues] == [0.2, 0.4]
+
+
+@pytest.mark.usefixtures("seen")
+def test_spot_never_writes_over_cues(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, random_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    make_clip(tmp_path / "b.mp4")
+    mine = tmp_path / "a.cues.csv"
+    mine.write_text("seconds\n0.1\n")
+    code, out, err = foleygen("spot", ".", "--model", random_bundle)
+    assert (code, out) == (ExitCode.SOME_FAILED, "b.cues.csv\n")
+    assert "a.cues.csv: is there already; move it, or allow it to be lost with --overwrite" in err
+    assert mine.read_text() == "seconds\n0.1\n"
+    code, out, _ = foleygen(
+        "spot", "a.mp4", "--model", random_bundle, "--overwrite", "--quiet", "--audio-delay", "0.05"
+    )
+    assert (code, out) == (0, "a.cues.csv\n")
+    assert b"\r\n0.250000," in mine.read_bytes()
+
+
+@pytest.mark.usefixtures("seen")
+def test_spot_into_a_folder_and_as_json(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, random_bundle: Path
+) -> None:
+    make_clip(tmp_path / "shots" / "day1" / "a.mp4")
+    code, out, _ = foleygen("spot", "shots", "-o", "cues", "--json", "--model", random_bundle)
+    assert code == 0
+    assert json.loads(out) == {
+        "clip": "shots/day1/a.mp4",
+        "file": "cues/day1/a.cues.csv",
+        "duration_s": 0.48,
+        "cues": [{"seconds": 0.2, "confidence": 0.9}, {"seconds": 0.4, "confidence": 0.625}],
+    }
+    assert (tmp_path / "cues" / "day1" / "a.cues.csv").exists()
+
+
+def test_what_is_not_seen_gets_no_cues_and_is_told(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, random_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    code, out, err = foleygen("spot", "a.mp4", "--model", random_bundle, "--threshold", "1")
+    assert (code, out) == (0, "")
+    assert "a.mp4: nothing is seen in it that would sound; put cues where it should sound" in err
+    assert not (tmp_path / "a.cues.csv").exists()
+
+
+def test_what_was_seen_is_not_decoded_again(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    random_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_clip(tmp_path / "a.mp4", seconds=2.0)
+    first = foleygen("spot", "a.mp4", "--model", random_bundle, "--threshold", "0", "--json")
+    monkeypatch.setattr("foleygen.media.frames.read", None)
+    monkeypatch.setattr("foleygen.pipeline.pictures.read", None)
+    monkeypatch.setattr("foleygen.pipeline.sight.read", None)
+    again = foleygen("spot", "a.mp4", "--model", random_bundle, "--threshold", "0", "--json", "--overwrite")
+    assert again[:2] == first[:2]
+    assert json.loads(again[1])["cues"]
+
+
+def test_spot_without_clips(foleygen: Callable[..., Ran]) -> None:
+    assert foleygen("spot", ".")[0] == ExitCode.NO_CLIPS
+
+
+# add-sound
+
+
+def test_cues_and_words_are_obeyed_and_counted(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "x.txt").write_text("0.1\t0.1\tdoor\n0.3\t0.3\tstrength 0.5\n")
+    code, out, err = foleygen(
+        "add-sound", "a.mp4", "--model", told_bundle, "--cues", "x.txt", "--sound", "rain", "--no-picture", "--json",
+        "--markers", "resolve,csv",
+    )  # fmt: skip
+    assert code == 0
+    assert err.startswith("cues from x.txt\n1 done; ")
+    (done,) = [event for event in map(json.loads, out.splitlines()) if event["event"] == "clip_done"]
+    found = done["takes"][0]["cues"]
+    assert found["given"] == 2
+    assert found["kept"] == 2 - len(found["missed_s"])
+    record = sidecar.load(tmp_path / "a.foley.mp4")
+    assert record.own.picture is False
+    assert record.own.sound == "rain"
+    assert record.cached_windows == 0
+    assert {path.name for path in tmp_path.glob("*.markers.*")} == {"a.foley.markers.edl", "a.foley.markers.csv"}
+
+
+def test_none_here_is_not_the_same_as_nothing_said(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "none.csv").write_text("seconds\n")
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
+    assert sidecar.load(tmp_path / "a.foley.mp4").own.cues is None
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none.csv", "-v")
+    assert code == 0
+    assert "redone: a.foley.mp4, because its cues are other ones" in err
+    own = sidecar.load(tmp_path / "a.foley.mp4").own
+    assert own.cues is not None
+    assert (own.cues.cues, own.cues.known) == ((), None)
+
+
+def test_a_changed_cue_file_is_a_reason(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    cues = tmp_path / "a.cues.csv"
+    cues.write_text("seconds\n0.1\n")
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "-v")
+    assert "skipped: a.foley.mp4: done already" in err
+    cues.write_text("seconds\n0.14\n")
+    code, out, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "-v")
+    assert (code, out) == (0, "a.foley.mp4\n")
+    assert "because its cues are other ones" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "fact"),
+    [
+        (["--sound", "hamer"], 2, "--sound: the sound 'hamer': the word 'hamer' is not known; did you mean 'hammer'?"),
+        (["--sound", "ceramic"], 2, "the model has not learnt ceramic; choose from bounce,"),
+        (["--cues", "lost.csv"], 2, "lost.csv: does not exist; check the path"),
+        (["--cues", "bad.csv"], 2, "bad.csv: line 2: its seconds are 'nan', not a number, 0 or more; correct it"),
+        (
+            ["--cues", "late.csv"],
+            4,
+            "late.csv: its time lies outside of a.mp4 (0.480 s), line 2 1.520 s after its end;",
+        ),
+        (["--cues", "words.csv"], 4, "a.mp4: the sound 'ceramic': the model has not learnt ceramic; choose from"),
+        (["--no-picture"], 4, "a.mp4: has neither cues nor words, and its picture is not to be used; give it cues"),
+        (["--cues-start", "1:00"], 2, "--cues-start: '1:00' is not a timecode such as 01:00:00:00 or 'clip'"),
+        (["--markers", "csv,resolv"], 2, "did you mean 'resolve'?"),
+        (["--midi-map", "lost.yaml", "--cues", "bad.csv"], 2, "lost.yaml: does not exist"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    arguments: list[str],
+    code: int,
+    fact: str,
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "bad.csv").write_text("seconds\nnan\n")
+    (tmp_path / "late.csv").write_text("seconds\n2.0\n")
+    (tmp_path / "words.csv").write_text("seconds,sound\n0.1,ceramic\n")
+    found, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, *arguments)
+    assert found == code
+    assert fact in err
+    assert not (tmp_path / "a.foley.mp4").exists()
+
+
+def test_a_model_that_cannot_be_told_says_so(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, random_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n")
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", random_bundle)
+    assert code == ExitCode.ENVIRONMENT
+    assert "a.mp4: the model noise cannot be told when or what sounds; use --model tiny, or --cues none" in err
+    assert foleygen("add-sound", "a.mp4", "--model", random_bundle, "--cues", "none")[0] == 0
+
+
+def test_a_preview_takes_cues(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n0.3\n")
+    code, _, err = foleygen("preview", "a.mp4", "--model", told_bundle, "--no-picture")
+    assert code == 0
+    (line,) = [line for line in err.splitlines() if line.startswith("cues")]
+    assert line.count("▲") == 2
+    sound = (tmp_path / "a.preview.foley.wav").read_bytes()
+    assert foleygen("preview", "a.mp4", "--model", told_bundle, "--cues", "none")[0] == 0
+    assert (tmp_path / "a.preview.foley.wav").read_bytes() != sound
+
+
+def test_sounds_lists_what_is_known(foleygen: Callable[..., Ran]) -> None:
+    code, out, _ = foleygen("sounds")
+    assert code == 0
+    assert out.splitlines()[0].split() == ["SOUND", "UCS", "HEARD", "WITH", "ALSO", "CALLED"]
+    assert any(line.startswith("footsteps") and "FOLYFeet" in line for line in out.splitlines())
+    code, out, _ = foleygen("sounds", "--json")
+    assert set(json.loads(out)) == {"families", "materials", "things"}
+    code, out, _ = foleygen("sounds", "glass bottle", "walk", "--json")
+    assert json.loads(out) == [
+        {"text": "glass bottle", "family": "crockery", "material": "glass", "ucs": "FOLYProp"},
+        {"text": "walk", "family": "footsteps", "material": None, "ucs": "FOLYFeet"},
+    ]
+    code, _, err = foleygen("sounds", "glas bottle")
+    assert code == ExitCode.USAGE
+    assert "did you mean 'glass'?" in err

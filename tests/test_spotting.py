@@ -1,0 +1,154 @@
+"""What is said of each clip: cues by name, by folder, in one file of a reel; words for all, or by clip."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+import pytest
+
+from foleygen.cues.clock import ClipClock
+from foleygen.cues.spotting import NOTHING, Spotter, Spotting
+from foleygen.errors import ClipError, ExitCode, SetupError, UsageError
+from foleygen.settings import AS_THE_RUN, ClipSettings
+
+CLOCK = ClipClock("a.mov", Fraction(25), Fraction(10))
+ROWS = "seconds,timecode,strength,confidence,sound\n1.0,,,,door\n2.0,,,,\n"
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Path]:
+    """a.mov and b.mov, the first with cues beside it."""
+    paths = [tmp_path / "a.mov", tmp_path / "b.mov"]
+    for path in paths:
+        path.touch()
+    (tmp_path / "a.cues.csv").write_text(ROWS)
+    return paths
+
+
+def all_of(spotter: Spotter, clips: list[Path]) -> list[Spotting]:
+    return [spotter.of(clip, others=len(clips) > 1) for clip in clips]
+
+
+def times(found: Spotting) -> list[float] | None:
+    own, _ = found.settled(CLOCK)
+    return None if own.cues is None else [cue.seconds for cue in own.cues.cues]
+
+
+def test_auto_takes_the_cues_beside_a_clip_and_says_so(clips: list[Path]) -> None:
+    spotter = Spotter()
+    first, second = all_of(spotter, clips)
+    assert times(first) == [1.0, 2.0]
+    assert second == NOTHING
+    assert second.settled(CLOCK) == (AS_THE_RUN, ())
+    assert spotter.remarks() == ["cues from a.cues.csv"]
+
+
+def test_none_leaves_them(clips: list[Path]) -> None:
+    spotter = Spotter(cues=None)
+    assert all_of(spotter, clips) == [NOTHING, NOTHING]
+    assert spotter.remarks() == []
+
+
+def test_a_folder_mirrored_or_flat(clips: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "cues"
+    (folder / "day1").mkdir(parents=True)
+    (folder / "a.cues.csv").write_text("seconds\n3\n")
+    (folder / "day1" / "b.cues.txt").write_text("4.0\t4.0\t\n")
+    spotter = Spotter(cues=str(folder))
+    assert times(spotter.of(clips[0])) == [3.0]
+    assert times(spotter.of(clips[1], Path("day1"))) == [4.0]
+    assert spotter.of(tmp_path / "c.mov") == NOTHING
+    assert spotter.remarks() == ["cues from a.cues.csv, b.cues.txt", "no cues for c.mov: there the picture decides"]
+
+
+def test_one_file_is_for_one_clip(clips: list[Path], tmp_path: Path) -> None:
+    path = str(tmp_path / "a.cues.csv")
+    assert times(Spotter(cues=path).of(clips[1])) == [1.0, 2.0]
+    with pytest.raises(UsageError, match=r"has the cues of one clip, and there are more; name the clip, or give a fol"):
+        all_of(Spotter(cues=path), clips)
+    with pytest.raises(UsageError, match="does not exist; check the path"):
+        Spotter(cues=str(tmp_path / "lost.csv")).of(clips[0])
+
+
+def test_a_timeline_is_for_all_its_clips(clips: list[Path], tmp_path: Path) -> None:
+    time = otio.opentime.RationalTime
+    clip = otio.schema.Clip(
+        "a", otio.schema.ExternalReference("/x/a.mov", otio.opentime.TimeRange(time(0, 25), time(250, 25)))
+    )
+    clip.markers.append(otio.schema.Marker("door", otio.opentime.TimeRange(time(50, 25), time(1, 25))))
+    reel = otio.schema.Timeline("reel")
+    reel.tracks.append(otio.schema.Track("v", [clip]))
+    path = tmp_path / "reel.otio"
+    path.write_text(reel.to_json_string())
+    spotter = Spotter(cues=str(path))
+    first, second = all_of(spotter, clips)
+    assert times(first) == [2.0]
+    assert second == NOTHING
+    assert spotter.remarks() == ["cues from reel.otio", "no cues for b.mov: there the picture decides"]
+    with pytest.raises(UsageError, match=r"has no markers on b.mov, only on a.mov"):
+        Spotter(cues=str(path)).of(clips[1])
+
+
+def test_words_for_all_and_by_clip(clips: list[Path], tmp_path: Path) -> None:
+    assert [one.sound for one in all_of(Spotter(sound="glass bottle"), clips)] == ["glass bottle"] * 2
+    listed = tmp_path / "sounds.yaml"
+    listed.write_text("a.mov: footsteps\nb: rain\nlost.mov: door\n")
+    spotter = Spotter(sound=str(listed))
+    assert [one.sound for one in all_of(spotter, clips)] == ["footsteps", "rain"]
+    assert spotter.remarks()[-1] == f"{listed}: names lost.mov, which is none of these clips"
+    assert spotter.of(tmp_path / "c.mov").sound is None
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        ("a.mov: hamer\n", "a.mov: the sound 'hamer': the word 'hamer' is not known; did you mean 'hammer'"),
+        ("a.mov: 3\n", "a.mov is not followed by words for a sound"),
+        ("- a\n", "is not a mapping"),
+        (None, "does not exist"),
+    ],
+)
+def test_a_list_of_words_at_fault(clips: list[Path], tmp_path: Path, content: str | None, fact: str) -> None:
+    listed = tmp_path / "sounds.yml"
+    if content is not None:
+        listed.write_text(content)
+    with pytest.raises(UsageError, match=fact):
+        Spotter(sound=str(listed)).of(clips[0])
+
+
+def test_words_that_nobody_knows_are_a_usage_error(clips: list[Path]) -> None:
+    with pytest.raises(UsageError, match="--sound: the sound 'hamer'") as caught:
+        Spotter(sound="hamer").of(clips[0])
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_fill_picture_start_and_doubles(clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "a.cues.csv").write_text("timecode\n01:00:01:00\n01:00:01:00\n")
+    own, notes = Spotter(fill=True, sound="door", picture=False, start="01:00:00:00").of(clips[0]).settled(CLOCK)
+    assert own.cues is not None
+    assert ([cue.seconds for cue in own.cues.cues], own.cues.known) == ([1.0], ())
+    assert (own.sound, own.picture) == ("door", False)
+    assert notes == ("a.cues.csv: 1 of its 2 cues fall within 10 ms of another one of the same sound and count as it",)
+
+
+def test_nothing_at_all_is_an_error_of_the_clip() -> None:
+    with pytest.raises(
+        ClipError, match=r"a.mov: has neither cues nor words, and its picture is not to be used; give it"
+    ):
+        Spotting(picture=False).settled(CLOCK)
+    assert Spotting(picture=False, sound="rain").settled(CLOCK)[0] == ClipSettings(None, "rain", False)
+
+
+def test_it_can_be_handed_to_another_process(clips: list[Path]) -> None:
+    found = Spotter().of(clips[0])
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_a_library_that_is_missing_is_named(clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "mido", None)
+    (tmp_path / "b.cues.mid").write_bytes(b"MThd")
+    with pytest.raises(SetupError, match=r"b.cues.mid: needs mido; install it with: pip install 'foleygen\[midi\]'"):
+        Spotter().of(clips[1])
