@@ -11,6 +11,7 @@ import click
 
 from foleygen.cli import config
 from foleygen.cli.app import Invocation
+from foleygen.cli.terminal.streams import write_note
 from foleygen.settings import Settings, Spec, spec, specs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -43,10 +44,18 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
 
 def load_settings(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> Settings:
     """Settings from what was typed (``values``), the environment, the YAML files and the defaults."""
-    typed = {name: value for name, value in values.items() if value is not None}
-    settings = config.load(typed, config_file=config_file)
+    chosen = config.found(typed_settings(values), config_file=config_file)
+    settings = config.settings_of(chosen)
     invocation.verbose = settings.verbose
+    if settings.verbose and not settings.quiet:
+        for path in dict.fromkeys(each.file for each in chosen.values() if each.file is not None):
+            write_note(f"settings: {path}")
     return settings
+
+
+def typed_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Of the values of the options, those that were typed."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _option(setting: Field[Any]) -> Callable[[Command], Command]:

@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from foleygen import regular
-from foleygen.audio.obedience import OBEYED_S
 from foleygen.cues import files
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import sheet
@@ -63,6 +62,8 @@ def picture_at(seconds: float, frame_rate: Fraction) -> int:
 
 def _cues(record: Sidecar, form: str) -> Iterator[Cue]:
     """The sounds of the take that is heard, with what was asked for; the table has those that are there alone."""
+    from foleygen.audio.obedience import OBEYED_S
+
     told = () if record.own.cues is None else record.own.cues.cues
     for onset in record.heard.onsets_s:
         cue = min(told, key=lambda one: abs(one.seconds - onset), default=Cue(-1.0))
