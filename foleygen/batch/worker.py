@@ -260,6 +260,8 @@ class Worker:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
                 written = sidecar.write(job.output, record.document(), outcome.seal)
                 claims.clear(stale, record)
+                if not job.output.exists():
+                    log.warning("%s: was moved away or removed as soon as it was written", job.output)
                 for form in self._settings.markers or ():
                     markers.of_record(job.output, record, form)
             except Exception as unwritten:

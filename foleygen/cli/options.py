@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,7 +71,17 @@ def _option(setting: Field[Any]) -> Callable[[Command], Command]:
         both = f"--{name}" if rule.once else f"--{name}/--no-{name}"
         return click.option(*flags, both, is_flag=True, default=None, help=text)
     metavar = rule.metavar or {"whole": "N", "number": "X", "decibel": "DB", "path": "DIR"}.get(rule.kind)
-    return click.option(*flags, f"--{name}", type=_type(rule), metavar=metavar, default=None, help=text)
+    kind = _type(rule)
+    proposed = partial(_proposed, setting.name, rule) if kind is click.STRING else None
+    return click.option(
+        *flags, f"--{name}", type=kind, metavar=metavar, default=None, help=text, shell_complete=proposed
+    )
+
+
+def _proposed(name: str, rule: Spec, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from foleygen.cli.completion import of_setting
+
+    return of_setting(name, rule, incomplete)
 
 
 def _counted(context: click.Context, parameter: click.Parameter, value: int) -> int | None:
