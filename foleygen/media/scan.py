@@ -98,6 +98,7 @@ class Scan:
 
 
 def round_half_up(value: Fraction) -> int:
+    """The nearest whole number, the greater one of two."""
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
