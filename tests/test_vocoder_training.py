@@ -170,7 +170,7 @@ def test_recordings_that_are_kept_apart_stay_apart(recordings: Path) -> None:
     assert float(np.abs(knock).max()) == pytest.approx(0.7, rel=1e-3)
     (kept,) = recording_sounds(recordings, "test", 16000)
     assert not np.array_equal(kept, knock)
-    with pytest.raises(UsageError, match="no recording of fold 'train' at 96000 Hz"):
+    with pytest.raises(UsageError, match="no recording of the fold 'train' at 96000 Hz"):
         recording_sounds(recordings, "train", 96000)
 
 
