@@ -144,7 +144,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate ambience": ("--what", "roundtrip", "--count", "1"),
     "evaluate vocoder": ("--model", "tiny", "--count", "1"),
 }
-BY_THE_SAME_DOOR = {"evaluate alignment", "evaluate fidelity", "evaluate retrieval"}
+BY_THE_SAME_DOOR = {"evaluate alignment", "evaluate cues", "evaluate fidelity", "evaluate retrieval"}
 """These want a trained network first; ``open_dataset`` is tried for them."""
 
 
