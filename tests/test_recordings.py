@@ -15,6 +15,7 @@ from tiny_training import write_dataset
 import foleygen
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.cli.app import cli, run
+from foleygen.cli.evaluate.shared import Chosen, open_dataset
 from foleygen.errors import UsageError
 from foleygen.training.data.material import recording_mels
 from foleygen.training.data.recordings import Manifest, listed, read
@@ -145,7 +146,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate vocoder": ("--model", "tiny", "--count", "1"),
 }
 BY_THE_SAME_DOOR = {"evaluate alignment", "evaluate cues", "evaluate fidelity", "evaluate retrieval"}
-"""These want a trained network first; ``open_dataset`` is tried for them."""
+"""These want a trained network first, and then call ``open_dataset`` as the others of ``evaluate`` do."""
 
 
 def commands_with(option: str) -> set[str]:
@@ -182,6 +183,14 @@ def test_each_command_says_what_is_wrong(
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith("error: ")
     assert fact in last
+
+
+def test_the_door_of_the_measures_says_what_is_wrong(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "sounds", fold="test")
+    without_file(folder)
+    chosen = Chosen(data=None, count=1, style="clean", family=None, material=None, recordings=folder)
+    with click.Context(cli), pytest.raises(UsageError, match=r"lists tap\.wav, which is not there"):
+        open_dataset(chosen)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
