@@ -98,8 +98,8 @@ def _write_summary(folder: Path) -> None:
 class Handed:
     """``command`` reads ``file``; words of it that name something of the world become paths.
 
-    ``without`` is a key that is taken out of YAML or JSON, or a column. ``empty`` is the exit code of an empty file, where
-    it differs from the others' ``code``; ``valid`` are no faults of this kind.
+    ``without`` is a key that is taken out of YAML or JSON, or a column. ``empty`` is the exit code of an empty file,
+    where it differs from the others' ``code``; ``valid`` are no faults of this kind.
     """
 
     command: str

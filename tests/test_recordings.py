@@ -204,11 +204,12 @@ def test_no_fault_is_a_traceback(fault: str, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_only_one_file_reads_manifests() -> None:
-    """Whoever writes the name of the file, or reads tables, is that file (or reads no manifests)."""
+    """Where recordings are used, nobody else reads tables, but for the loop its own losses."""
     package = Path(foleygen.__file__).parent
     readers = {
         str(path.relative_to(package))
-        for path in package.rglob("*.py")
+        for room in ("training", "evaluation", "scenes", "cli")
+        for path in (package / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "DictReader"
     }
