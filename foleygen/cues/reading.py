@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from foleygen import regular
 from foleygen.cues.cue import MAX_CUES
 from foleygen.errors import UsageError, printable
 
@@ -69,8 +70,10 @@ class CueFile:
 
     def _read(self, most: int) -> bytes:
         try:
-            with open(self.path, "rb") as file:
+            with regular.opened(self.path) as file:
                 return file.read(most)
+        except regular.NotRegular as error:
+            raise self.error("is not a regular file", "name another") from error
         except FileNotFoundError as error:
             raise self.error("does not exist", "check the path") from error
         except IsADirectoryError as error:
