@@ -59,13 +59,15 @@ def written(
         assert take.stem is not None
         facts = [*made, f"take {take.number}", *licence]
         note = f"Foley for {info.path.name}, take {take.number}"
-        slate = _slate(info, settings, facts, "Foley", take.number, take.number == settings.take)
+        outline = [str(take.peaks), str(take.onsets), *bwf.told(one.sound, take.loudness)]
+        slate = _slate(info, settings, facts, outline, "Foley", take.number)
         _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, handle), handle)
         yield take.stem
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
         note = f"Ambience for {info.path.name}: {bed.bed.prompt}"
-        slate = _slate(info, settings, [*facts, bed.bed.prompt], "Ambience", settings.take, True)
+        outline = bwf.told(bed.sound, bed.bed.loudness)
+        slate = _slate(info, settings, [*facts, bed.bed.prompt], outline, "Ambience", settings.take)
         _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, (), handle)
         yield bed.bed.stem
 
@@ -102,12 +104,15 @@ def _marks(take: Take, handle: int) -> tuple[Mark, ...]:
     return tuple(Mark(sample, f"sound {number}") for number, sample in enumerate(samples, start=1))
 
 
-def _slate(info: ClipInfo, settings: RenderSettings, facts: list[str], track: str, number: int, circled: bool) -> Slate:
-    text = "\n".join([info.content_id, track, *facts])
+def _slate(
+    info: ClipInfo, settings: RenderSettings, facts: list[str], outline: list[str], track: str, number: int
+) -> Slate:
+    """``outline`` is what tells this sound from others that were made with the same ``facts``."""
+    text = "\n".join([info.content_id, track, *facts, *outline])
     return Slate(
         scene=info.path.stem,
         take=number,
-        circled=circled,
+        circled=number == settings.take,
         track=track,
         note="; ".join(facts),
         uid=hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32],
