@@ -35,7 +35,7 @@ OTHERS: dict[str, Any] = {
     "ambience_level": -3.0,
 }
 """A value that is not the default for each setting that decides the sound."""
-NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "cat_id", "handles"}
+NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "handles"}
 
 
 def write(path: Path, text: str) -> Path:
@@ -135,7 +135,7 @@ def test_a_flag_can_undo_a_file(tmp_path: Path) -> None:
 
 def test_the_pipeline_gets_the_same_defaults() -> None:
     assert Settings().render_settings(1) == RenderSettings()
-    assert {item.name for item in fields(RenderSettings)} - specs().keys() == {"take", "cat_id"}
+    assert {item.name for item in fields(RenderSettings)} - specs().keys() == {"take"}
 
 
 def test_the_pipeline_gets_what_was_asked_for() -> None:

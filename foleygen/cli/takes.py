@@ -28,7 +28,7 @@ _HEADER = ("take", "loudness", "true peak", "sounds", "waveform", "file")
 def takes(clip: Path, as_json: bool) -> None:
     """List the versions of the sound of CLIP, a finished clip or its source.
 
-    The take in the finished clip is marked with *. Levels are those of the take as generated; the waveforms share one
+    The take in the finished clip is marked with *. Levels are those of its wav; the waveforms share one
     scale. 'foleygen pick' puts another take in the clip.
 
     \b

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,6 +60,12 @@ class Sound(NamedTuple):
             return known.families[self.family].catid
         own = None if self.material is None else known.materials[self.material].catid
         return own or CATID
+
+
+def category(texts: Iterable[str | None]) -> str:
+    """The one category that all of these sounds have, CATID where they have none, or several. Raises UsageError."""
+    found = {understand(text).catid for text in texts if text is not None}
+    return found.pop() if len(found) == 1 else CATID
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foleygen import __version__
+from foleygen.cues.words import category
 from foleygen.facts import SAMPLE_RATE, Bed, Loudness, Take
 from foleygen.media import bwf, timecode
 from foleygen.media.bwf import Filed, Part
 from foleygen.media.ixml import Slate
 from foleygen.media.probe import ClipInfo
 from foleygen.media.wav_chunks import Mark
-from foleygen.settings import RenderSettings
+from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings
 from foleygen.weights.bundle import Bundle
 
+AMBIENCE = "AMBMisc"
+"""Category of the beds in the Universal Category System."""
 DAY = 24 * 3600 * SAMPLE_RATE
 """Samples; a wav that begins before midnight has its place at the end of the day."""
 
@@ -46,12 +49,14 @@ def written(
     bed: BedSound | None,
     bundle: Bundle,
     settings: RenderSettings,
+    own: ClipSettings = AS_THE_RUN,
     handle: int = 0,
 ) -> Iterator[Path]:
     """Write the wav of each take, and of the bed; gives each path as soon as it is there.
 
-    ``handle``: samples at 48 kHz before the first picture.
+    ``own``: what was set for the clip alone; ``handle``: samples at 48 kHz before the first picture.
     """
+    cat_id = category([own.sound, *(cue.sound for cue in own.cues.cues)] if own.cues is not None else [own.sound])
     made = [f"foleygen {__version__}", f"model {bundle.name}", f"seed {settings.seed}"]
     licence = [] if bundle.commercial else [f"not for commercial use ({bundle.licence})"]
     for one in takes:
@@ -59,13 +64,15 @@ def written(
         assert take.stem is not None
         facts = [*made, f"take {take.number}", *licence]
         note = f"Foley for {info.path.name}, take {take.number}"
-        slate = _slate(info, settings, facts, "Foley", take.number, take.number == settings.take)
+        outline = [str(take.peaks), str(take.onsets), *bwf.told(one.sound, take.loudness)]
+        slate = _slate(info, settings, facts, outline, "Foley", take.number, cat_id)
         _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, handle), handle)
         yield take.stem
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
         note = f"Ambience for {info.path.name}: {bed.bed.prompt}"
-        slate = _slate(info, settings, [*facts, bed.bed.prompt], "Ambience", settings.take, True)
+        outline = bwf.told(bed.sound, bed.bed.loudness)
+        slate = _slate(info, settings, [*facts, bed.bed.prompt], outline, "Ambience", settings.take, AMBIENCE)
         _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, (), handle)
         yield bed.bed.stem
 
@@ -102,18 +109,21 @@ def _marks(take: Take, handle: int) -> tuple[Mark, ...]:
     return tuple(Mark(sample, f"sound {number}") for number, sample in enumerate(samples, start=1))
 
 
-def _slate(info: ClipInfo, settings: RenderSettings, facts: list[str], track: str, number: int, circled: bool) -> Slate:
-    text = "\n".join([info.content_id, track, *facts])
+def _slate(
+    info: ClipInfo, settings: RenderSettings, facts: list[str], outline: list[str], track: str, number: int, cat_id: str
+) -> Slate:
+    """``outline`` is what tells this sound from others that were made with the same ``facts``."""
+    text = "\n".join([info.content_id, track, *facts, *outline])
     return Slate(
         scene=info.path.stem,
         take=number,
-        circled=circled,
+        circled=number == settings.take,
         track=track,
         note="; ".join(facts),
         uid=hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32],
         frame_rate=timecode.nominal_rate(info.average_rate),
         drop_frame=info.timecode is not None and timecode.is_drop_frame(info.timecode),
-        cat_id=settings.cat_id,
+        cat_id=cat_id,
         creator=settings.creator,
         source=settings.source,
     )
