@@ -80,7 +80,7 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
             with track.clocked("stems"):
                 track.warnings.extend(timecode.time_reference(track.job.info)[1])
                 handle = track.handle(SAMPLE_RATE)
-                for stem in stems.written(track.job.info, takes, bed, engine.bundle, settings, handle):
+                for stem in stems.written(track.job, takes, bed, engine.bundle, settings, handle):
                     written.append(stem)
         with track.clocked("muxing"):
             _mux(track, takes[0], bed, engine, settings)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foleygen import __version__
+from foleygen.cues import text, words
+from foleygen.cues.heard import named
 from foleygen.facts import SAMPLE_RATE, Bed, Loudness, Take
 from foleygen.media import bwf, timecode
 from foleygen.media.bwf import Filed, Part
 from foleygen.media.ixml import Slate
 from foleygen.media.probe import ClipInfo
 from foleygen.media.wav_chunks import Mark
-from foleygen.settings import RenderSettings
+from foleygen.pipeline.jobs import Job
+from foleygen.settings import ClipSettings, RenderSettings
 from foleygen.weights.bundle import Bundle
 
 DAY = 24 * 3600 * SAMPLE_RATE
@@ -41,7 +44,7 @@ class BedSound:
 
 
 def written(
-    info: ClipInfo,
+    job: Job,
     takes: list[TakeSound],
     bed: BedSound | None,
     bundle: Bundle,
@@ -52,6 +55,7 @@ def written(
 
     ``handle``: samples at 48 kHz before the first picture.
     """
+    info = job.info
     made = [f"foleygen {__version__}", f"model {bundle.name}", f"seed {settings.seed}"]
     licence = [] if bundle.commercial else [f"not for commercial use ({bundle.licence})"]
     for one in takes:
@@ -59,8 +63,9 @@ def written(
         assert take.stem is not None
         facts = [*made, f"take {take.number}", *licence]
         note = f"Foley for {info.path.name}, take {take.number}"
-        slate = _slate(info, settings, facts, "Foley", take.number, take.number == settings.take)
-        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, handle), handle)
+        spoken = replace(settings, cat_id=_category(job.own))
+        slate = _slate(info, spoken, facts, "Foley", take.number, take.number == settings.take)
+        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, job.own, handle), handle)
         yield take.stem
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
@@ -97,9 +102,16 @@ def _write(
     )
 
 
-def _marks(take: Take, handle: int) -> tuple[Mark, ...]:
-    samples = (handle + round(onset * SAMPLE_RATE) for onset in take.onsets)
-    return tuple(Mark(sample, f"sound {number}") for number, sample in enumerate(samples, start=1))
+def _marks(take: Take, own: ClipSettings, handle: int) -> tuple[Mark, ...]:
+    cues = named(take.onsets, own)
+    return tuple(
+        Mark(handle + round(cue.seconds * SAMPLE_RATE), text.line(cue, n)) for n, cue in enumerate(cues, start=1)
+    )
+
+
+def _category(own: ClipSettings) -> str:
+    """Of the Universal Category System, by the words for the clip."""
+    return words.catid_of([own.sound, *(cue.sound for cue in (() if own.cues is None else own.cues.cues))])
 
 
 def _slate(info: ClipInfo, settings: RenderSettings, facts: list[str], track: str, number: int, circled: bool) -> Slate:
