@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -587,6 +588,13 @@ def test_a_lost_path_and_a_folder(tmp_path: Path, name: str) -> None:
     assert caught.value.exit_code == ExitCode.USAGE
     (tmp_path / name).mkdir()
     with pytest.raises(UsageError, match=f"{name}: is a folder; name a file in it"):
+        files.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match=rf"{name}: cannot be read \(not a regular file\)"):
         files.read(tmp_path / name)
 
 

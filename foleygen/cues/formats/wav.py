@@ -46,9 +46,8 @@ def recognises(head: str) -> bool:
 
 def read(file: CueFile) -> list[Marker]:
     """The cue points of a file of any size; only what stands around the sound is read. Raises UsageError."""
-    file.head()
     found = _Found()
-    with open(file.path, "rb") as stream:
+    with file.opened() as stream:
         for name, size in _chunks(stream, file):
             if name in _READERS:
                 if size > _MOST:
