@@ -34,6 +34,12 @@ class Spotting:
     sound: str | None = None
     picture: bool = True
 
+    @property
+    def catid(self) -> str:
+        """The category of its sounds in the Universal Category System, as far as words tell."""
+        markers = () if self.markers is None else self.markers.markers
+        return words.catid_of([self.sound, *(marker.sound for marker in markers)])
+
     def settled(self, clock: ClipClock) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip with that ``clock``, and what to warn of. Raises ClipError for times beyond it."""
         if self.markers is None and self.sound is None and not self.picture:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foleygen import __version__
-from foleygen.cues.words import category
+from foleygen.cues import text, words
+from foleygen.cues.heard import named
 from foleygen.facts import SAMPLE_RATE, Bed, Loudness, Take
 from foleygen.media import bwf, timecode
 from foleygen.media.bwf import Filed, Part
 from foleygen.media.ixml import Slate
 from foleygen.media.probe import ClipInfo
 from foleygen.media.wav_chunks import Mark
-from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings
+from foleygen.pipeline.jobs import Job
+from foleygen.settings import ClipSettings, RenderSettings
 from foleygen.weights.bundle import Bundle
 
 AMBIENCE = "AMBMisc"
@@ -44,19 +46,18 @@ class BedSound:
 
 
 def written(
-    info: ClipInfo,
+    job: Job,
     takes: list[TakeSound],
     bed: BedSound | None,
     bundle: Bundle,
     settings: RenderSettings,
-    own: ClipSettings = AS_THE_RUN,
     handle: int = 0,
 ) -> Iterator[Path]:
     """Write the wav of each take, and of the bed; gives each path as soon as it is there.
 
-    ``own``: what was set for the clip alone; ``handle``: samples at 48 kHz before the first picture.
+    ``handle``: samples at 48 kHz before the first picture.
     """
-    cat_id = category([own.sound, *(cue.sound for cue in own.cues.cues)] if own.cues is not None else [own.sound])
+    info, cat_id = job.info, _category(job.own)
     made = [f"foleygen {__version__}", f"model {bundle.name}", f"seed {settings.seed}"]
     licence = [] if bundle.commercial else [f"not for commercial use ({bundle.licence})"]
     for one in takes:
@@ -66,7 +67,7 @@ def written(
         note = f"Foley for {info.path.name}, take {take.number}"
         outline = [str(take.peaks), str(take.onsets), *bwf.told(one.sound, take.loudness)]
         slate = _slate(info, settings, facts, outline, "Foley", take.number, cat_id)
-        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, handle), handle)
+        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, job.own, handle), handle)
         yield take.stem
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
@@ -104,9 +105,16 @@ def _write(
     )
 
 
-def _marks(take: Take, handle: int) -> tuple[Mark, ...]:
-    samples = (handle + round(onset * SAMPLE_RATE) for onset in take.onsets)
-    return tuple(Mark(sample, f"sound {number}") for number, sample in enumerate(samples, start=1))
+def _marks(take: Take, own: ClipSettings, handle: int) -> tuple[Mark, ...]:
+    cues = named(take.onsets, own)
+    return tuple(
+        Mark(handle + round(cue.seconds * SAMPLE_RATE), text.line(cue, n)) for n, cue in enumerate(cues, start=1)
+    )
+
+
+def _category(own: ClipSettings) -> str:
+    """Of the Universal Category System, by the words for the clip."""
+    return words.catid_of([own.sound, *(cue.sound for cue in (() if own.cues is None else own.cues.cues))])
 
 
 def _slate(
