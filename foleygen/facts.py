@@ -78,6 +78,8 @@ class Take:
     """Largest magnitudes (0..1) of 64 stretches of equal length."""
     stem: Path | None
     """Its wav file."""
+    stem_sha256: str | None = None
+    """Of the samples in its wav as they were written, in hex."""
     obedience: Obedience | None = None
     """None: it had no cues."""
 

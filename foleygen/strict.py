@@ -133,7 +133,7 @@ def file_text(path: Path, error: type[FoleygenError], missing: str = "check the 
     try:
         with regular.opened(path) as file:
             content = file.read(most + 1)
-    except regular.NotRegular as problem:
+    except regular.NotRegularError as problem:
         raise error(f"{path}: is not a regular file", "name another") from problem
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise error(f"{path}: does not exist", missing) from problem

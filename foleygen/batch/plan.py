@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,10 +64,12 @@ def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
 def check_template(template: str) -> None:
     """Raises UsageError unless ``template`` holds only plain FIELDS, and names a file in the same folder."""
     try:
-        named = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+        named = [(name, form or "") for _, name, form, _ in Formatter().parse(template) if name is not None]
     except ValueError as error:
         raise UsageError(f"--name: {template!r} is not a template ({error})", "close each brace") from error
-    for name in named:
+    for name, form in named:
+        if "{" in form or any(int(number[:9]) > NAME_BYTES for number in re.findall("[0-9]+", form)):
+            raise UsageError(f"--name: {{{name}:...}} has a format that no name can have", "use a plain one: {seed:05}")
         if name not in FIELDS:
             raise UsageError(f"--name: unknown field {{{name}}}", did_you_mean(name, FIELDS))
     if any(mark in template for mark in ("/", os.sep, "\0", "\n")):
@@ -89,13 +92,24 @@ def output_name(template: str, clip: Path, settings: Settings, catid: str = CATI
     }
     try:
         stem = template.format_map(values)
-    except (ValueError, LookupError) as error:
+    except (ValueError, LookupError, OverflowError, TypeError) as error:
         raise UsageError(f"--name: {template!r} does not fit its fields ({error})", "correct the format") from error
-    if any(mark in stem for mark in ("/", os.sep, "\0")):
-        raise UsageError(f"--name: {template!r} holds a path for {clip.name!r}", "give --creator and --source no slash")
+    _check_name(template, stem, clip)
     if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
         raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
     return stem + output_suffix(clip, settings)
+
+
+def _check_name(template: str, stem: str, clip: Path) -> None:
+    """Raises UsageError for a name that leads elsewhere, or has what a file's name cannot have or should not."""
+    new, never = set(stem) - set(clip.name), {"/", os.sep, "\0"}
+    wrong = next((char for char in stem if char in never or (char in new and not char.isprintable())), None)
+    try:
+        os.fsencode(stem)
+    except UnicodeEncodeError as error:
+        wrong = error.object[error.start]
+    if wrong is not None:
+        raise UsageError(f"--name: {template!r} gives a name with {wrong!a} in it", "correct the format")
 
 
 def _apart(text: str) -> str:

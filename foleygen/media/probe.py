@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class ClipInfo:
     """The reel or tape that the timecode counts on."""
     clock: Clock = AS_TOLD
     """What the times of its packets are put right by."""
-    stamp: str | None = None
+    stamp: str | None = field(default=None, compare=False)
     """Of the file before it was read (``facts.stamp``)."""
 
 

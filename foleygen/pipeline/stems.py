@@ -52,8 +52,8 @@ def written(
     bundle: Bundle,
     settings: RenderSettings,
     handle: int = 0,
-) -> Iterator[Path]:
-    """Write the wav of each take, and of the bed; gives each path as soon as it is there.
+) -> Iterator[tuple[Path, str]]:
+    """Write the wav of each take, and of the bed; each path as soon as it is there, with the SHA-256 of its samples.
 
     ``handle``: samples at 48 kHz before the first picture.
     """
@@ -67,15 +67,14 @@ def written(
         note = f"Foley for {info.path.name}, take {take.number}"
         outline = [str(take.peaks), str(take.onsets), *bwf.told(one.sound, take.loudness)]
         slate = _slate(info, settings, facts, outline, "Foley", take.number, cat_id)
-        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, job.own, handle), handle)
-        yield take.stem
+        marks = _marks(take, job.own, handle)
+        yield take.stem, _write(take.stem, one.sound, info, take.loudness, note, facts, slate, marks, handle)
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
         note = f"Ambience for {info.path.name}: {bed.bed.prompt}"
         outline = bwf.told(bed.sound, bed.bed.loudness)
         slate = _slate(info, settings, [*facts, bed.bed.prompt], outline, "Ambience", settings.take, AMBIENCE)
-        _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, (), handle)
-        yield bed.bed.stem
+        yield bed.bed.stem, _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, (), handle)
 
 
 def _write(
@@ -88,11 +87,11 @@ def _write(
     slate: Slate,
     marks: tuple[Mark, ...],
     handle: int,
-) -> None:
+) -> str:
     reference, _ = timecode.time_reference(info)
     # A clip without timecode has no place in the day, and its wav begins at its own beginning.
     reference = (reference - handle) % DAY if info.timecode is not None else reference
-    bwf.write(
+    return bwf.write(
         path,
         sound,
         time_reference=reference,
