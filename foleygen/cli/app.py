@@ -25,6 +25,7 @@ COMMANDS = {
     "sounds": "foleygen.cli.sounds:sounds",
     "takes": "foleygen.cli.takes:takes",
     "pick": "foleygen.cli.pick:pick",
+    "review": "foleygen.cli.review:review",
     "preview": "foleygen.cli.preview:preview",
     "ambience": "foleygen.cli.compose.ambience:ambience",
     "fill": "foleygen.cli.compose.fill:fill",

@@ -75,7 +75,7 @@ def _found(output: Path) -> tuple[Path, dict[str, Any] | None]:
     short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
     full = output.with_name(output.name + SUFFIX)
     path = full if os.path.exists(full) else short
-    document = _load(path)
+    document = load(path)
     if document is None or document.get("output") == output.name:
         return path, document
     return full, None
@@ -90,7 +90,8 @@ def _input_hash(clip: Path) -> str | None:
     return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
 
 
-def _load(path: Path) -> dict[str, Any] | None:
+def load(path: Path) -> dict[str, Any] | None:
+    """The record ``path``, unchecked; None where there is none, or none that can be read."""
     try:
         if path.stat().st_size > sidecar.MAX_BYTES:
             return None
