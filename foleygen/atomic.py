@@ -27,7 +27,7 @@ def publish(destination: Path) -> Iterator[Path]:
 
     The temporary keeps the destination's suffix, is flushed to disk before the rename, and is
     removed on any exception or signal; what killed processes left in the folder is removed too.
-    Raises RetryableError when the disk is full, ClipError when the folder cannot be written.
+    Raises RetryableError when the disk is full, ClipError when the folder cannot be written or goes away meanwhile.
     """
     name = f".{PART_MARK}{_owner()}-{os.getpid()}-{os.urandom(4).hex()}"
     temporary = destination.parent / f"{name}{destination.suffix}"
@@ -100,9 +100,22 @@ def _explained(error: OSError, destination: Path) -> Exception:
         return RetryableError(
             f"{printable(destination)}: no space left to write it", "free some space and run the same command again"
         )
+    if error.errno == errno.EISDIR and destination.is_dir():
+        return ClipError(f"{printable(destination)}: a folder is in its place", "move it")
+    if error.errno in (errno.ENOENT, errno.ESTALE) and _is_gone(error, destination):
+        return ClipError(
+            f"{printable(destination)}: it, or its folder, was removed while it was written",
+            "run the same command again",
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
         return ClipError(
             f"{printable(destination)}: the folder cannot be written ({error.strerror})",
             "choose another one with -o/--output",
         )
     return error
+
+
+def _is_gone(error: OSError, destination: Path) -> bool:
+    """Whether what was not found is the temporary or its folder, and not a file that was read."""
+    named = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    return not destination.parent.is_dir() or any(is_part(name) for name in named)

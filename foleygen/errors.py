@@ -5,7 +5,9 @@ Every message is one sentence: the file, the fact, the next step.
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from enum import IntEnum
 
 
@@ -104,3 +106,39 @@ class Interrupted(BaseException):
     @property
     def exit_code(self) -> ExitCode:
         return ExitCode(128 + self.signum)
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_MEMORY = (
+    "allocate memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "std::bad_alloc",
+    "failed to map segment",
+    "can't start new thread",
+    "not enough memory",
+)
+"""Parts of what allocators, the loader of libraries and Python's threads say where they raise no MemoryError."""
+
+
+def shortage(error: BaseException, name: str) -> FoleygenError | None:
+    """What ran out, if ``error`` or what led to it says so: memory, open files, space on a disk; ``name`` opens it."""
+    for each in _chain(error):
+        number = each.errno if isinstance(each, OSError) else None
+        if number in (errno.EMFILE, errno.ENFILE) or "Too many open files" in str(each):
+            return SetupError(f"{name}: too few files may be open at once", "raise the limit with 'ulimit -n 1024'")
+        if isinstance(each, MemoryError) or number == errno.ENOMEM or any(text in str(each) for text in _NO_MEMORY):
+            remedy = "close other programs, raise 'ulimit -v', or use a smaller --batch-size"
+            return RetryableError(f"{name}: memory ran out", remedy)
+        if number in _NO_SPACE:
+            return RetryableError(f"{name}: no space left to write", "free some space and run the same command again")
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,3 +173,15 @@ def own_file(output: Path, channel: int) -> Path:
 def comment(model: str, seed: int, take: int) -> str:
     """What a finished clip says of the new sound in it."""
     return f"sound by foleygen, model {model}, seed {seed}" + (f", take {take}" if take > 1 else "")
+
+
+def stamp(path: Path) -> str | None:
+    """Tells one version of a file from another without reading it: a hash of its size and the time of its change.
+
+    None where there is no such file.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()

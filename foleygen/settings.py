@@ -46,6 +46,8 @@ class RenderSettings:
     stems: bool = False
     """Write a wav file per take also where there is only one."""
     stems_format: StemsFormat = "pcm24"
+    handles: float = 0.0
+    """Seconds that each wav has before and after the picture; nothing without wavs."""
     creator: str = "FOLEYGEN"
     """Who made the sounds, in the wavs."""
     source: str = "NONE"
@@ -145,6 +147,7 @@ _TAKES = "Versions of each clip; the first is in it, all are beside it as wav fi
 _TIMELINE = "Write all clips in order as an .aaf, .edl, .fcpxml, .otio or .xml timeline."
 _TIMELINE_PATHS = "How a timeline names its files: with their whole path, from its own folder, or as URLs."
 _AAF = "Whether an .aaf timeline refers to its wavs or has them in it."
+_HANDLES = "Seconds of sound that each wav has before and after the shot, heard from its first and last picture."
 _CREATOR = "Who makes the sounds, in file names and wavs; letters and digits."
 _SOURCE = "What the sounds are made for, in file names and wavs; letters and digits."
 _TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
@@ -206,6 +209,9 @@ class Settings:
     stems_format: StemsFormat = field(
         default=RenderSettings.stems_format,
         metadata=_spec("text", _STEMS_FORMAT, choices=("pcm24", "float32")),
+    )
+    handles: float = field(
+        default=RenderSettings.handles, metadata=_spec("number", _HANDLES, minimum=0, maximum=60, metavar="S")
     )
     loudness: str | None = field(
         default=RenderSettings.loudness, metadata=_spec("loudness", _LOUDNESS, auto="off", metavar="PRESET|LUFS")

@@ -7,6 +7,7 @@ value of another type are errors. Whatever is wrong is one short sentence.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import os
 import re
@@ -39,6 +40,12 @@ _FRACTION = re.compile(r"[0-9]{1,40}(?:[./][0-9]{1,40})?")
 _WANTED = {float: "a number", bool: "true or false", str: "text"}
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of a dataclass' fields; evaluating their text costs more than checking what was read."""
+    return typing.get_type_hints(kind)
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads mappings as dataclasses; what does not fit is an ``error``. ``least`` is the smallest whole number."""
@@ -55,7 +62,7 @@ class Reader:
             if key not in known:
                 word = key if isinstance(key, str) else shown(key)
                 raise self.error(f"{where}: has an unknown key {shown(key)}", did_you_mean(word, known))
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)  # type: ignore[arg-type]
         values = {}
         for name, item in known.items():
             if name in content:

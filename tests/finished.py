@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from foleygen.audio.level import gain_db, target
 from foleygen.facts import Take, WindowFact, comment, take_file
-from foleygen.media import bwf
+from foleygen.media import bwf, timecode
 from foleygen.media.mixdown import Level
 from foleygen.media.mux import mux
 from foleygen.media.probe import probe
@@ -61,6 +61,7 @@ def finish(
     start: str | None = "01:00:00:00",
     own_sound: Sequence[int] = (),
     level: float = 0.8,
+    handle_pictures: int = 0,
 ) -> Made:
     """``count`` pictures at ``rate`` from timecode ``start``, finished.
 
@@ -75,7 +76,9 @@ def finish(
     output = folder / f"{source.stem}.foley{source.suffix}"
     length = round(info.duration * RATE)
     sounds = [bursts(length / RATE, k / 10, k / 10 + 1, level=level / k) for k in range(1, takes + 1)]
-    made = [_take(output, k, sound, settings, info, weights) for k, sound in enumerate(sounds, start=1)]
+    made = [
+        _take(output, k, sound, settings, info, weights, handle_pictures) for k, sound in enumerate(sounds, start=1)
+    ]
     wanted = target(settings.loudness, settings.true_peak)
     rule = None if wanted is None else Level(partial(gain_db, target=wanted), wanted.true_peak_dbtp)
     note = {"comment": comment("noise", settings.seed, 1)}
@@ -93,6 +96,7 @@ def finish(
         audio_codec=report.audio_codec,
         warnings=(),
         error=None,
+        handle_pictures=handle_pictures,
         takes=tuple(made),
         window_facts=(WindowFact(0.0, 1.024, 2**63 + 1),),
     )
@@ -101,7 +105,7 @@ def finish(
 
 
 def _take(  # type: ignore[no-untyped-def]
-    output: Path, number: int, sound, settings: Settings, info, weights: Path
+    output: Path, number: int, sound, settings: Settings, info, weights: Path, handle_pictures: int = 0
 ) -> Take:
     wav = take_file(output, number) if settings.stems or settings.takes > 1 else None
     filed, loudness = bwf.filed([sound], RATE, len(sound), settings.stems_format)
@@ -111,6 +115,8 @@ def _take(  # type: ignore[no-untyped-def]
     drawn = peaks([sound * 10 ** (filed.gain_db / 20)], len(sound), 64)
     take = Take(number, loudness, filed.gain_db, gain, onsets, drawn, wav)
     if wav is not None:
-        sounds = [stems.TakeSound(take, filed)]
-        list(stems.written(info, sounds, None, bundle.load(weights), settings.render_settings(1)))
+        handle = round(handle_pictures / timecode.nominal_rate(info.average_rate) * RATE)
+        longer = bwf.Filed([np.pad(sound, handle)], RATE, len(sound) + 2 * handle, settings.stems_format, filed.gain_db)
+        sounds = [stems.TakeSound(take, longer, bwf.Part(longer, handle, len(sound)))]
+        list(stems.written(info, sounds, None, bundle.load(weights), settings.render_settings(1), handle))
     return take

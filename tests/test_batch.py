@@ -133,6 +133,17 @@ def test_the_default_name_keeps_stem_and_suffix(stem: str, suffix: str) -> None:
     assert output_name("{stem}.foley", clip, Settings()) == f"{stem}.foley{suffix}"
 
 
+def test_names_of_the_universal_category_system_have_four_parts() -> None:
+    template = "{catid}_{stem}-{take}_{creator}_{source}"
+    settings = Settings(creator="A-B_C", source="REEL_1")
+    name = output_name(template, Path("shot_010-b__x.mov"), settings)
+    assert name == "FOLYMisc_shot 010 b x-1_A B C_REEL 1.mov"
+    assert len(name.split("_")) == 4
+    assert output_name("{stem}", Path("shot_010-b.mov"), settings) == "shot_010-b.mov", "as it is without a category"
+    with pytest.raises(UsageError, match="holds a path"):
+        output_name(template, Path("shot.mov"), Settings(creator="../me"))
+
+
 @rules(deadline=None)  # the first example imports the containers
 @given(st.sets(st.tuples(STEMS, SUFFIXES), min_size=1, max_size=8))
 def test_clips_of_one_folder_never_collide_by_default(names: set[tuple[str, str]]) -> None:
@@ -365,7 +376,7 @@ def test_a_timeline_and_markers_on_request(tmp_path: Path, random_bundle: Path, 
     assert "b.foley" not in text
     assert (tmp_path / "clips" / "a.foley.markers.csv").is_file()
     with pytest.raises(UsageError):
-        go(tmp_path / "clips", random_bundle, timeline=tmp_path / "cut.edl")
+        go(tmp_path / "clips", random_bundle, timeline=tmp_path / "cut.xyz")
 
 
 def test_a_rerun_skips_what_matches(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
@@ -376,6 +387,29 @@ def test_a_rerun_skips_what_matches(tmp_path: Path, random_bundle: Path, make_cl
     assert (found.exit_code, found.done) == (ExitCode.OK, [])
     assert [event.output.name for event in heard.of(events.ClipSkipped)] == ["a.foley.mp4"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_a_clip_that_was_not_touched_is_not_read_again(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4")
+    go(tmp_path, random_bundle)
+    read: list[Path] = []
+    from foleygen.media import probe
+
+    def watched(path: Path, *rest: Any) -> Any:
+        read.append(path)
+        return probing(path, *rest)
+
+    probing = probe.probe
+    monkeypatch.setattr(probe, "probe", watched)
+    assert [len(go(tmp_path, random_bundle)[0].skipped), read] == [1, []]
+    os.utime(clip, (1, 1))
+    assert [len(go(tmp_path, random_bundle)[0].skipped), read] == [1, [clip]]
+    make_clip(clip, shade=90)
+    found, heard = go(tmp_path, random_bundle)
+    assert len(found.done) == 1
+    assert heard.of(events.ClipStarted)[0].reason == "the picture is another one"
 
 
 def change_seed(folder: Path, make_clip: MakeClip) -> dict[str, Any]:

@@ -35,7 +35,7 @@ OTHERS: dict[str, Any] = {
     "ambience_level": -3.0,
 }
 """A value that is not the default for each setting that decides the sound."""
-NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "cat_id"}
+NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "cat_id", "handles"}
 
 
 def write(path: Path, text: str) -> Path:
@@ -150,7 +150,7 @@ def test_what_decides_the_sound_is_in_the_sidecar(random_bundle: Path, name: str
     weights = replace(bundle.load(random_bundle), classifier=led)
     usual = Settings(audio="mix", loudness="ebu", ambience="rain")
     other = replace(usual, **{name: OTHERS[name]})
-    assert fit.identity("x", usual, weights)["settings"] != fit.identity("x", other, weights)["settings"]
+    assert fit.identity(usual, weights)["settings"] != fit.identity(other, weights)["settings"]
 
 
 def test_every_setting_explains_itself() -> None:

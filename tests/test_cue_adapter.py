@@ -19,9 +19,9 @@ from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.sampling.noise import WindowKey
 from foleygen.training.export import export_cues, export_transformer
 from foleygen.weights import bundle as bundles
+from foleygen.weights import store
 from foleygen.weights.bundle import Bundle
 from foleygen.weights.spec import CueSpec
-from foleygen.weights.store import open_bundle
 
 WORDS = Words(("hammer", "door"), ("wood", "metal", "glass"))
 GRID = CueGrid(frames=32, frame_s=0.064)
@@ -135,7 +135,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 def plain_tiny() -> Bundle:
     """tiny without its own adapter."""
-    bundle = open_bundle("tiny")
+    bundle = store.load("tiny", Bundle)
     parts = {name: part for name, part in bundle.parts.items() if name != "cues"}
     return replace(bundle, cues=None, parts=parts)
 

@@ -169,7 +169,8 @@ def test_one_stage_at_a_time_is_on_a_crowded_device(
     mels = moving.mels(latents)
     assert device.bytes == size(moving._autoencoder)
     assert device.most == size(moving._transformer, moving._classifier)  # the largest stage, and never two
-    assert torch.equal(mels, engine.mels(engine.latents(engine.encode(frames), keys(1))))
+    usual = engine.mels(engine.latents(engine.encode(frames), keys(1)))
+    torch.testing.assert_close(mels, usual, rtol=0, atol=1e-3)
     again = moving.mels(moving.latents(moving.encode(frames), keys(1)))
     assert torch.equal(again, mels)
 

@@ -16,11 +16,14 @@ from diff_foley_files import classifier_standin, ldm_standin
 from test_convert import Payload, cavp_standin, mdsgen_standin
 from test_fetch import Site, site  # noqa: F401
 
+from foleygen.batch import run as batch
+from foleygen.batch.discover import discover
 from foleygen.cli.app import run
 from foleygen.engines.foley import Engine
 from foleygen.errors import ExitCode
 from foleygen.media.probe import probe
 from foleygen.sampling.noise import WindowKey
+from foleygen.settings import Settings
 from foleygen.weights import bundle as bundles
 from foleygen.weights import catalogue, fetch, store
 from foleygen.weights.files import tensors
@@ -84,6 +87,13 @@ def test_the_bundle_is_the_published_model(model: Path) -> None:
     assert "Diff-Foley" in (model / "README.md").read_text()
 
 
+def test_it_is_shown_with_its_classifier(model: Path, command: Command) -> None:
+    code, out, _ = command("models", "show", model)
+    assert code == ExitCode.OK
+    assert "guides with 50" in out
+    assert "commercial use allowed" in out
+
+
 def test_other_ways_to_make_it(files: Path, model: Path, tmp_path: Path, command: Command) -> None:
     bare = tmp_path / "bare"
     words = ["models", "import", "diff-foley", "--cavp", files / "cavp_epoch66.ckpt"]
@@ -111,8 +121,7 @@ def test_a_long_and_a_short_clip_get_their_sound(model: Path, tmp_path: Path, co
     clips.mkdir()
     long = write_clip(clips / "long.mov", count=20, rate=2)
     short = write_clip(clips / "short.mov", count=10, rate=30)
-    options = ["--model", model, "--steps", 1, "--device", "cpu"]
-    code, out, err = command("add-sound", clips, *options, "--takes", 2)
+    code, out, err = command("add-sound", clips, "--model", model, "--steps", 1, "--device", "cpu", "--takes", 2)
     assert code == ExitCode.OK, err
     assert len(out.splitlines()) == 2
     for clip, windows in ((long, 2), (short, 1)):
@@ -128,14 +137,15 @@ def test_a_long_and_a_short_clip_get_their_sound(model: Path, tmp_path: Path, co
 
     # alone, and again: the long clip is skipped while it fits, the short one sounds as it did beside the long one
     short.with_name("short.foley.mov").unlink()
-    code, out, err = command("add-sound", clips, *options)
-    assert (code, len(out.splitlines())) == (ExitCode.OK, 1), err
+    settings = Settings(model=str(model), steps=1, device="cpu")
+    report = batch.run(discover([clips]), settings, lambda event: None)
+    assert (len(report.done), len(report.skipped)) == (1, 1)
     assert np.array_equal(decoded_sound(short.with_name("short.foley.mov"))[0], made)
 
-    code, _, err = command("add-sound", long, *options, "--seams", "crossfade", "--classifier-guidance", 0)
-    assert code == ExitCode.OK, err
-    settings = sidecar_of(long)["settings"]
-    assert (settings["seams"], settings["classifier_guidance"]) == ("crossfade", None)
+    other = replace(settings, seams="crossfade", classifier_guidance=0.0)
+    assert batch.run(discover([long]), other, lambda event: None).exit_code == ExitCode.OK
+    told = sidecar_of(long)["settings"]
+    assert (told["seams"], told["classifier_guidance"]) == ("crossfade", None)
 
 
 def sidecar_of(clip: Path) -> dict[str, Any]:

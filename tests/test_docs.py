@@ -20,12 +20,14 @@ from foleygen.cli.app import cli
 from foleygen.cli.reference import commands_page, walk
 from foleygen.errors import ExitCode, UsageError
 from foleygen.facts import WindowFact
+from foleygen.models.diff_foley import DiffFoleyConfig
 from foleygen.models.transformer import TransformerConfig
 from foleygen.record.schema import BedRecord, Sidecar, SoundSettings, TakeRecord
 from foleygen.settings import ClipSettings, Settings, specs
 from foleygen.weights.spec import (
     AutoencoderSpec,
     BundleSpec,
+    ClassifierSpec,
     EncoderSpec,
     MelSpec,
     Part,
@@ -201,8 +203,8 @@ def test_make_targets_that_are_shown_exist() -> None:
 
 def test_every_key_of_a_bundle_is_explained() -> None:
     page = (DOCS / "bundles.md").read_text(encoding="utf-8")
-    sections = (MelSpec, EncoderSpec, AutoencoderSpec, VocoderSpec, SamplingSpec)
-    for kind in (BundleSpec, *sections, Source, Part, TransformerConfig):
+    sections = (MelSpec, EncoderSpec, AutoencoderSpec, VocoderSpec, SamplingSpec, ClassifierSpec)
+    for kind in (BundleSpec, *sections, Source, Part, TransformerConfig, DiffFoleyConfig):
         for item in fields(kind):
             assert f"`{item.name}`" in page or f"`{item.name}:" in page, f"{kind.__name__}.{item.name}"
 

@@ -36,7 +36,7 @@ def test_the_record_of_a_clip_is_read_without_models_and_codecs(module: str) -> 
 
 
 def test_a_finished_clip_is_told_in_its_own_facts() -> None:
-    take = Take(1, Loudness(-23.0, 2.0, -3.0), 4.5, (0.5, 1.25), (0.25,) * 64, Path("a.foley.t01.wav"))
+    take = Take(1, Loudness(-23.0, 2.0, -3.0), 0.0, 4.5, (0.5, 1.25), (0.25,) * 64, Path("a.foley.t01.wav"))
     told = ClipDone(
         Path("a.mp4"), Path("a.foley.mp4"), Path("a.foley.json"), 2.0, 1.0, {}, 1, 0, "aac", UNMEASURED, (), (take,)
     )

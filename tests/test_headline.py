@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from bundles import write_bundle
+from diff_foley_files import write_small
 
 from foleygen.cli.app import run
+from foleygen.engines.foley import Engine
 from foleygen.errors import ExitCode
 from foleygen.evaluation import headline
 from foleygen.evaluation.headline import HeadlineConfig, measure, parameters_of, random_model
@@ -91,3 +95,21 @@ def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(headline, "measure", measured)
     assert run(["bench", "--headline", "--device", "cpu"]) == ExitCode.TRY_AGAIN
     assert "memory ran out" in capsys.readouterr().err
+
+
+def test_what_an_engines_classifier_costs(tmp_path: Path) -> None:
+    led = Engine.load(write_small(tmp_path / "led"), "cpu", "fp32")
+    seconds = headline.classifier_seconds(led)
+    assert seconds is not None
+    assert 0 < seconds < 60
+    assert headline.classifier_seconds(led, scale=0.0) is None
+    assert headline.classifier_seconds(Engine.load(write_bundle(tmp_path / "plain"), "cpu", "fp32")) is None
+
+
+def test_bench_says_what_the_classifier_costs(
+    tmp_path: Path, make_clip: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_small(tmp_path / "led")
+    words = ["bench", str(make_clip(tmp_path / "a.mp4")), "--model", str(tmp_path / "led"), "--device", "cpu"]
+    assert run(words) == ExitCode.OK
+    assert "guidance by the classifier: 0." in capsys.readouterr().out

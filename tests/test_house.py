@@ -59,7 +59,7 @@ def test_each_room_says_what_it_is_for(room: Path) -> None:
     said = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
     assert said, room
     first = said.partition("\n\n")[0]
-    assert first.endswith("."), first
+    assert first.endswith((".", "?")), first
     if room.parent == PACKAGE:
         assert re.search(rf"\b{room.name}\b", "\n".join(block("The house")))
     elif room != PACKAGE:

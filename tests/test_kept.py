@@ -154,6 +154,24 @@ def test_hap_keeps_its_alpha(tmp_path: Path) -> None:
     assert_shown_alike(clip, tmp_path / "out.mov")
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mov"])
+def test_palettes_are_kept(tmp_path: Path, suffix: str) -> None:
+    clip = tmp_path / f"a{suffix}"
+    palette = np.stack([np.full(256, 255), *np.random.default_rng(0).integers(0, 255, (3, 256))], axis=1)
+    with av.open(str(clip), "w") as target:
+        video = target.add_stream("rawvideo", rate=25, width=64, height=48)
+        video.pix_fmt = "pal8"
+        for number in range(5):
+            indices = (np.arange(64 * 48) + number).reshape(48, 64) % 256
+            frame = VideoFrame.from_ndarray((indices.astype(np.uint8), palette.astype(np.uint8)), format="pal8")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            target.mux(video.encode(frame))
+        target.mux(video.encode(None))
+    assert shown(clip)[1] == "pal8"
+    silent(clip, tmp_path / f"out{suffix}")
+    assert_shown_alike(clip, tmp_path / f"out{suffix}")
+
+
 @pytest.mark.parametrize("profile", ["proxy", "4444"])
 def test_prores_comes_back_from_matroska_as_what_it_was(tmp_path: Path, profile: str) -> None:
     pixels = "yuva444p10le" if profile == "4444" else "yuv422p10le"
@@ -218,6 +236,14 @@ def test_what_cannot_be_opened_has_a_name_too(tmp_path: Path, content: bytes) ->
     (tmp_path / "a.mp4").write_bytes(content)
     assert (suffix_for(tmp_path / "a.wmv"), suffix_for(tmp_path / "a.mp4")) == (".mkv", ".mp4")
     assert suffix_for(tmp_path / "missing.webm") == ".webm"
+
+
+def test_the_own_container_is_no_option_but_a_way_out(tmp_path: Path) -> None:
+    clip = make(tmp_path / "a.m2ts", "mpeg2video", sound=("pcm_bluray", 48000, "stereo"), muxer="mpegts")
+    with pytest.raises(
+        ClipError, match=r"\(pcm_bluray\) does not fit in \.mp4; leave --container at auto, which keeps"
+    ):
+        silent(clip, tmp_path / "out.mp4")
 
 
 def test_what_no_container_holds_is_to_be_exported_again(tmp_path: Path) -> None:
@@ -313,7 +339,7 @@ def test_the_shape_of_pixels_is_that_of_the_file(
     assert silent(clip, tmp_path / f"out{suffix}").warnings == ()
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         found = container.streams.video[0].sample_aspect_ratio
-    assert found == told or (found is None and told == 1)
+    assert found == told
     before, after = probe(clip), probe(tmp_path / f"out{suffix}")
     assert (after.width, after.height, after.content_id) == (before.width, before.height, before.content_id)
     if suffix == ".mkv":
@@ -464,6 +490,17 @@ def test_sound_that_nobody_can_decode_is_left_out_by_name(tmp_path: Path) -> Non
     assert warning == "left out, since .mov cannot be given them: sound (apac)"
 
 
+@pytest.mark.parametrize("audio", ["keep", "replace"])
+def test_sound_without_decoder_in_avi_has_no_name(tmp_path: Path, audio: str) -> None:
+    clip = make(tmp_path / "a.avi", "mjpeg", "yuvj420p", sound=("pcm_s16le", 48000, "mono"))
+    content = bytearray(clip.read_bytes())
+    place = content.index(b"strf", content.index(b"auds")) + 8
+    content[place : place + 2] = b"\x99\x99"
+    clip.write_bytes(content)
+    told = silent(clip, tmp_path / "out.avi", audio=audio).warnings
+    assert told == (("left out, since .avi cannot be given them: sound (unknown codec)",) if audio == "keep" else ())
+
+
 def test_boxes_that_no_muxer_writes_are_taken_over(tmp_path: Path) -> None:
     """Here one that nobody knows; so are Dolby Vision in QuickTime and pictures all around."""
     clip = write_clip(tmp_path / "a.mov", 5, index_first=False)
@@ -480,6 +517,20 @@ def test_boxes_that_no_muxer_writes_are_taken_over(tmp_path: Path) -> None:
     assert_shown_alike(clip, tmp_path / "out.mov")
     silent(clip, tmp_path / "out.mp4")
     assert unknown not in (tmp_path / "out.mp4").read_bytes(), "another kind of file has its own boxes"
+
+
+def test_boxes_beside_the_description_are_taken_over(tmp_path: Path) -> None:
+    """Pictures all around were told in RDF, in a box of its own right in the track."""
+    name = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
+    told = b"<rdf:SphericalVideo><GSpherical:Spherical>true</GSpherical:Spherical></rdf:SphericalVideo>"
+    beside = struct.pack(">I4s", 8 + len(name) + len(told), b"uuid") + name + told
+    clip = write_clip(tmp_path / "a.mp4", 5)
+    found = graft.cut(clip, 1, whole=False)
+    assert found is not None
+    assert graft.set_in(clip, {1: graft.Graft(found.description, beside=beside)})
+    silent(clip, tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_bytes().count(beside) == 1
+    assert_shown_alike(clip, tmp_path / "out.mp4")
 
 
 def test_grafts_need_a_movie_at_the_end(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def rewrite(made: Made, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def expected(made: Made, weights: Path, settings: Settings) -> dict[str, Any]:
-    return fit.identity(probe(made.source).content_id, settings, bundle.load(weights))
+    return {"content_id": probe(made.source).content_id, **fit.identity(settings, bundle.load(weights))}
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def heard(output: Path) -> NDArray[np.float32]:
 
 
 def expected(made: Made, weights: Path, settings: Settings) -> dict[str, Any]:
-    return fit.identity(probe(made.source).content_id, settings, bundle.load(weights))
+    return {"content_id": probe(made.source).content_id, **fit.identity(settings, bundle.load(weights))}
 
 
 def rewrite(made: Made, **changes: object) -> None:

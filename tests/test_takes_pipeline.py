@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -542,3 +543,37 @@ def test_memory_that_ran_out_is_remembered_for_the_rest_of_the_run(
     assert sum(outcome.windows for outcome in outcomes) == 6
     lengths = {len(decoded_sound(outcome.job.output)[0]) for outcome in outcomes}
     assert lengths == {round(Fraction(10 + 2 * number, 25) * 48000) for number in range(6)}
+
+
+# Handles
+
+
+def test_wavs_have_sound_before_and_after_the_shot_and_the_clip_has_not(
+    tmp_path: Path, engine: Watched, clip: Path
+) -> None:
+    info = probe(clip)
+    outcome = run_one(clip, tmp_path, engine, takes=2, handles=0.5)
+    assert outcome.handle_pictures == ceil(Fraction(1, 2) * info.average_rate)
+    handle = round(outcome.handle_pictures / info.average_rate * 48000)
+    total = round(info.duration * 48000)
+    for take in outcome.takes:
+        assert take.stem is not None
+        samples = words(take.stem)
+        assert len(samples) == total + 2 * handle
+        assert np.abs(samples[:handle]).max() > 0
+        assert np.abs(samples[-handle:]).max() > 0
+        assert WavInfoReader(str(take.stem)).bext.time_reference == 3600 * 48000 - handle
+        assert all(0 <= onset < info.duration for onset in take.onsets)
+        cues = WavInfoReader(str(take.stem)).cues
+        assert [cue.position for cue in cues.cues] == [handle + round(onset * 48000) for onset in take.onsets]
+    first = words(tmp_path / "clip.foley.t01.wav")
+    heard, _ = decoded_sound(outcome.job.output)
+    assert np.array_equal(first[handle : handle + total] / 2**31, heard), "the clip has what lies under its picture"
+    assert outcome.window_facts[0].start_s == pytest.approx(-handle / 48000, abs=1e-4)
+
+
+def test_handles_are_nothing_without_wavs(tmp_path: Path, engine: Watched, clip: Path) -> None:
+    plain = run_one(clip, tmp_path / "plain", engine)
+    asked = run_one(clip, tmp_path / "asked", engine, handles=0.5)
+    assert asked.handle_pictures == 0
+    assert np.array_equal(decoded_sound(plain.job.output)[0], decoded_sound(asked.job.output)[0])

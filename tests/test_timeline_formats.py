@@ -18,6 +18,7 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 import soundfile
+import wavinfo
 from finished import Made, finish
 
 from foleygen.cli import app
@@ -61,7 +62,7 @@ def with_bed(made: Made, weights: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.05, RATE * 2).astype(np.float32)
     sound = bwf.Filed([noise], RATE, round(info.duration * RATE))
     bed = Bed("rain", ("rain",), UNMEASURED, 0.0, -6.0, bed_file(made.output))
-    one = stems.BedSound(bed, sound)
+    one = stems.BedSound(bed, sound, bwf.Part(sound, 0, sound.samples))
     list(stems.written(info, [], one, bundle.load(weights), LOUD.render_settings(1)))
     record = BedRecord("rain", ("rain",), bed_file(made.output).name, None, None, 0.0, -6.0, "m", "l", True)
     sidecar.write(made.output, plain(replace(found, bed=record)))
@@ -499,3 +500,67 @@ def with_sound(clip: Path, wav: Path) -> None:
             out.mux(audio.encode(frame))
         out.mux(audio.encode(None))
     target.replace(clip)
+
+
+# Handles
+
+
+@pytest.fixture(scope="module")
+def handled(tmp_path_factory: pytest.TempPathFactory, random_bundle: Path) -> list[Path]:
+    """Clips whose wavs have 13 pictures more on either side; one begins at midnight, one has no timecode."""
+    folder = tmp_path_factory.mktemp("handled")
+    starts = {"a.mov": "01:00:00:00", "b.mov": "00:00:00:00", "c.mp4": None}
+    made = [
+        finish(folder, random_bundle, name=name, takes=2, start=start, handle_pictures=13)
+        for name, start in starts.items()
+    ]
+    return [one.output for one in made]
+
+
+def test_an_aaf_has_sound_before_and_after_each_clip(handled: list[Path]) -> None:
+    path = handled[0].parent / "reel.aaf"
+    timeline.write(path, handled)
+    handle = round(Fraction(13, 25) * RATE)
+    with aaf2.open(str(path)) as file:
+        (composition,) = file.content.toplevel()
+        starts = []
+        for (_, clip), output in zip(clips_of(composition.slots[1]), handled, strict=True):
+            whole = soundfile.info(take_file(output, 1)).frames
+            assert (clip.start, clip.length) == (handle, 2 * RATE)
+            assert clip.mob.slots[0].segment.length == whole == 2 * RATE + 2 * handle
+            starts.append(clip.mob.slots[0].segment.mob.slots[0].segment.mob.slots[1].segment.start)
+    assert starts == [25 * 3600 - 13, 25 * 24 * 3600 - 13, 0]
+
+
+@pytest.mark.parametrize("suffix", [".fcpxml", ".otio", ".xml"])
+def test_timelines_begin_where_the_clip_does(handled: list[Path], suffix: str) -> None:
+    path = handled[0].parent / f"reel{suffix}"
+    timeline.write(path, handled)
+    for output in handled:
+        wav = take_file(output, 1)
+        reference = wavinfo.WavInfoReader(str(wav)).bext.time_reference
+        first, whole, into, lasts = clock_of(path, wav.name)
+        assert first == Fraction(reference, RATE)
+        assert whole == Fraction(soundfile.info(wav).frames, RATE)
+        assert (into, lasts) == (Fraction(13, 25), 2)
+
+
+def clock_of(path: Path, name: str) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+    """Of the clip with the wav ``name``: the file's start and length, where in it the clip begins, how long it is."""
+    if path.suffix == ".otio":
+        track = otio.adapters.read_from_file(str(path)).tracks[1]
+        (clip,) = [clip for clip in track if clip.name == name]
+        known = clip.media_reference.available_range
+        first, whole = (Fraction(time.value) / Fraction(time.rate) for time in (known.start_time, known.duration))
+        start, lasts = clip.source_range.start_time, clip.source_range.duration
+        return first, whole, Fraction(start.value) / Fraction(start.rate) - first, Fraction(lasts.value / lasts.rate)
+    root = ET.parse(path).getroot()
+    if path.suffix == ".fcpxml":
+        (asset,) = [asset for asset in root.iter("asset") if asset.get("name") == name]
+        (clip,) = [clip for clip in root.iter("asset-clip") if clip.get("ref") == asset.get("id")]
+        first = time_of(asset.get("start"))
+        return first, time_of(asset.get("duration")), time_of(clip.get("start")) - first, time_of(clip.get("duration"))
+    (item,) = [item for item in root.iter("clipitem") if item.findtext("name") == name]
+    numbers = [item.findtext(where) for where in ("file/timecode/frame", "file/duration", "in", "out")]
+    first, whole, begin, end = (Fraction(int(str(number)), 25) for number in numbers)
+    return first, whole, begin, end - begin

@@ -26,7 +26,7 @@ from typing import Any
 from foleygen.batch.events import ENDS, ClipFailed, Event, Listener, Loading
 from foleygen.batch.outbox import LOGGER, Broke, log_to
 from foleygen.batch.plan import Planned
-from foleygen.errors import ClipError, Interrupted, SetupError
+from foleygen.errors import ClipError, FoleygenError, Interrupted, RetryableError, SetupError
 from foleygen.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPED = {-signal.SIGINT: signal.SIGINT, -signal.SIGTERM: signal.SIGTERM, 128 + signal.SIGTERM: signal.SIGTERM}
 """Exit codes of a child that somebody else has stopped, and by which signal."""
 ORPHAN_GRACE_S = 30.0
-"""How long a child whose parent is gone may clean up."""
+"""How long a child whose parent is gone, or that was told to stop, may clean up."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,16 @@ class _Desk:
     def bury(self, code: int) -> None:
         """The child died with this exit code: find out whose fault it was, or what to try."""
         if self._is_loading:
-            raise SetupError(f"the worker process {_end(code)} while it loaded the model", _remedy(code))
+            raise _fault(code)(f"the worker process {_end(code)} while it loaded the model", _remedy(code))
         guilty = list(self._out.values())
         self._out.clear()
         if not guilty and not self._has_ended_one:
-            raise SetupError(f"the worker process {_end(code)} before it had a clip", "run 'foleygen doctor'")
+            remedy = _remedy(code) if _has_little_memory(code) else "run 'foleygen doctor'"
+            raise _fault(code)(f"the worker process {_end(code)} before it had a clip", remedy)
         if len(guilty) == 1 and self._is_alone:
             (item,) = guilty
-            error = ClipError(f"{item.clip.path}: the worker process {_end(code)} on it", _remedy(code))
+            kind = RetryableError if _has_little_memory(code) else ClipError
+            error = kind(f"{item.clip.path}: the worker process {_end(code)} on it", _remedy(code))
             self._listen(ClipFailed(item.clip.path, item.output, error))
         else:
             log.warning("the worker process %s; its clips are tried again one by one", _end(code))
@@ -178,10 +180,17 @@ class _Child:
         """Let the child clean up and end; what it still has to tell is for ``desk``."""
         self._orders.close()
         self._process.terminate()
+        if self._process.pid is not None and hasattr(signal, "SIGCONT"):
+            with suppress(OSError):  # one that was stopped (SIGSTOP) hears nothing until it goes on
+                os.kill(self._process.pid, signal.SIGCONT)
+        last_call = threading.Timer(ORPHAN_GRACE_S, self._process.kill)
+        last_call.daemon = True
+        last_call.start()
         for message in iter(self._inbox.get, _Gone()):
             if desk is not None and isinstance(message, Event):
                 desk.hear(message)
         self._process.join()
+        last_call.cancel()
 
     def _read(self) -> None:
         """In a thread of its own, which no signal interrupts in the middle of a message."""
@@ -291,7 +300,25 @@ def _end(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
+def _has_little_memory(code: int) -> bool:
+    """Whether it died as processes do whose memory is limited ('ulimit -v'), and is."""
+    if code >= 0 and code not in (1, 127):
+        return False
+    try:
+        import resource
+    except ImportError:
+        return False
+    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return -code != signal.SIGKILL and any(limit != resource.RLIM_INFINITY for limit in limits)
+
+
+def _fault(code: int) -> type[FoleygenError]:
+    return RetryableError if _has_little_memory(code) else SetupError
+
+
 def _remedy(code: int) -> str:
+    if _has_little_memory(code):
+        return "its memory is limited: raise 'ulimit -v'"
     if code == -signal.SIGKILL:
         return "if memory ran out, use --batch-size 1, or a machine with more of it"
     return "export it again with another codec"

@@ -85,6 +85,8 @@ def output_name(template: str, clip: Path, settings: Settings) -> str:
         stem = template.format_map(values)
     except (ValueError, LookupError) as error:
         raise UsageError(f"--name: {template!r} does not fit its fields ({error})", "correct the format") from error
+    if any(mark in stem for mark in ("/", os.sep, "\0")):
+        raise UsageError(f"--name: {template!r} holds a path for {clip.name!r}", "give --creator and --source no slash")
     if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
         raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
     return stem + output_suffix(clip, settings)
@@ -100,7 +102,7 @@ def output_suffix(clip: Path, settings: Settings) -> str:
         return f".{settings.container}"
     from foleygen.media.fit import suffix_for
 
-    return suffix_for(clip)
+    return suffix_for(clip, settings.max_pixels)
 
 
 def _planned(clip: Clip, settings: Settings) -> Planned:

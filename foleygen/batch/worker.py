@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foleygen.batch.events import (
     ClipDone,
@@ -190,12 +190,18 @@ class Worker:
 
         if item.problem is not None:
             raise item.problem
+        # Cues are said in the clip's own clock, which is known when it has been read.
+        found = self._finished(item, item.clip.own) if item.spotting == NOTHING else None
+        if found is not None and found.stays(item.clip.path):
+            self._skip(item, tell)
+            return None
         info = probe(item.clip.path, self._settings.max_pixels)
         own, notes = self._own(item, info)
-        identity = fit.identity(info.content_id, self._settings, self._bundle, self._ambience, own)
-        reason = self._reason_to_redo(item.output, identity)
-        if reason is None and item.output.exists():
-            tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
+        if item.spotting != NOTHING:
+            found = self._finished(item, own)
+        reason = self._reason_to_redo(item.output, info.content_id, found)
+        if reason is None and found is not None:
+            self._skip(item, tell)
             return None
         reason = reason or failures.reason(item.output)
         if self._settings.dry_run:
@@ -215,18 +221,24 @@ class Worker:
         check_told(own, self._bundle, item.clip.path)
         return own, notes
 
-    def _reason_to_redo(self, output: Path, identity: Mapping[str, Any]) -> str | None:
-        """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
-        if not output.exists():
+    def _finished(self, item: Planned, own: ClipSettings) -> fit.Fit | None:
+        """What the finished clip is to this run; None where there is none, or it is lost anyway."""
+        if self._settings.overwrite or not item.output.exists():
             return None
-        if self._settings.overwrite:
-            return "--overwrite was given"
-        found = fit.judge(output, identity)
+        return fit.judge(item.output, fit.identity(self._settings, self._bundle, self._ambience, own))
+
+    def _reason_to_redo(self, output: Path, content_id: str, found: fit.Fit | None) -> str | None:
+        """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
+        if found is None:
+            return "--overwrite was given" if output.exists() else None
         if not found.is_own:
             raise ClipError(
                 f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
             )
-        return found.reason
+        return found.reason_for(content_id)
+
+    def _skip(self, item: Planned, tell: Listener) -> None:
+        tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
 
     def _finish(self, outcome: Outcome, tell: Listener) -> None:
         job = outcome.job
@@ -238,8 +250,10 @@ class Worker:
                 written = sidecar.write(job.output, record.document())
                 for form in self._settings.markers or ():
                     markers.of_record(job.output, record, form)
-            except FoleygenError as unwritten:
-                error = unwritten
+            except Exception as unwritten:
+                from foleygen.engines.device import explained
+
+                error = explained(unwritten, job.output)
         tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))
 
 

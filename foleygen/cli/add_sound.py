@@ -45,6 +45,7 @@ def add_sound(invocation: Invocation, /, inputs: tuple[Path, ...], config_file: 
     from foleygen.cli.terminal.console import open_console
 
     settings = load_settings(invocation, config_file, values)
+    invocation.tells_of_files = True
     with open_console(settings) as console:
         clips = clips_of(inputs, settings, console.left_out)
         if not clips:

@@ -15,7 +15,8 @@ from typing import NoReturn
 import click
 
 from foleygen import __version__
-from foleygen.errors import ExitCode, FoleygenError, Interrupted, printable
+from foleygen.cli.terminal import lasting
+from foleygen.errors import ExitCode, FoleygenError, Interrupted, UsageError, printable, shortage
 
 COMMANDS = {
     "add-sound": "foleygen.cli.add_sound:add_sound",
@@ -48,6 +49,8 @@ class Invocation:
     """What the commands tell ``main``: how much the user wants to read about errors."""
 
     verbose: int = 0
+    tells_of_files: bool = False
+    """What it prints is of files that are there: stdout that cannot be written is no failure of its own."""
 
 
 class LazyGroup(click.Group):
@@ -85,7 +88,10 @@ def cli(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    lasting.secure()
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -107,12 +113,37 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return _complain(str(error), error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lasting.replace_by_nothing(sys.stdout.fileno())
         return ExitCode.OK
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        return _unforeseen(error, invocation.verbose)
+    code = result if isinstance(result, int) else ExitCode.OK
+    return code if lasting.STDOUT not in lasting.lost else _unprinted(code, invocation)
+
+
+def _unforeseen(error: Exception, verbose: int) -> int:
+    """What the machine lacks is said in a sentence, anything else is a bug."""
+    found = _explained_by_machine(error)
+    if found is None or verbose > 1:
+        traceback.print_exception(error)
+    if found is None:
         return _complain("internal error; please report it with the lines above", ExitCode.BUG)
-    return result if isinstance(result, int) else ExitCode.OK
+    return _complain(str(found), found.exit_code)
+
+
+def _explained_by_machine(error: Exception) -> FoleygenError | None:
+    try:
+        os.getcwd()
+    except OSError:
+        return UsageError("the current folder is not there any more", "go to another one")
+    return shortage(error, "foleygen")
+
+
+def _unprinted(code: int, invocation: Invocation) -> int:
+    """The exit code where stdout could not be written: a failure, unless what is lost are paths of what was done."""
+    reason = lasting.lost[lasting.STDOUT].strerror
+    said = _complain(f"stdout: cannot be written ({reason}); what was to be printed there is lost", ExitCode.TRY_AGAIN)
+    return code if code or invocation.tells_of_files else said
 
 
 def _handle_signals() -> None:

@@ -34,7 +34,7 @@ def load(
     named = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
     if config_file is None and named:
         config_file = Path(os.path.expanduser(named))
-    files = [config_file] if config_file is not None else _default_files(folder or Path.cwd())
+    files = [config_file] if config_file is not None else _default_files(folder or _here())
     values: dict[str, object] = {}
     for path in files:
         values.update(_from_file(path))
@@ -53,6 +53,13 @@ def convert(name: str, value: object, source: str) -> object:
     if converted is None or not _chosen(converted, rule) or not _within(converted, rule):
         raise UsageError(f"{source}: {shown(value)} is not {_expected(rule)}", _hint(value, rule))
     return converted
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError("the current folder is not there any more", "go to another one") from error
 
 
 def _default_files(folder: Path) -> list[Path]:

@@ -124,6 +124,7 @@ def _picture_facts(found: Bundle) -> list[tuple[str, str]]:
         ("pictures", f"{float(found.encoder.frame_rate):g} per second, {found.encoder.frame_size} pixels square"),
         ("steps", str(found.sampling.num_inference_steps)),
         ("guidance", f"{found.sampling.guidance_scale:g}"),
+        ("classifier", "none" if found.classifier is None else f"guides with {found.classifier.scale:g}"),
     ]
 
 

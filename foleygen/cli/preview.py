@@ -93,9 +93,9 @@ def preview(
     result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length, own)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
-    samples, note = under_ceiling(result.samples, result.sample_rate)
-    if note is not None and not settings.quiet:
-        write_note(f"{printable(clip)}: {note}")
+    samples, lowered = under_ceiling(result.samples, result.sample_rate)
+    if lowered is not None and not settings.quiet:
+        write_note(f"{printable(clip)}: {lowered}")
     result = replace(result, samples=samples)
     wav.write(sound, [samples], result.sample_rate)
     _write_movie(movie, info, at, result)

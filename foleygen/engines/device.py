@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from foleygen.errors import ClipError, FoleygenError, RetryableError, SetupError, UsageError, printable
+from foleygen.errors import ClipError, FoleygenError, RetryableError, SetupError, UsageError, printable, shortage
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """Parts of the messages of the allocators that raise a plain RuntimeError: of the CPU, of Metal, of cuBLAS."""
 
@@ -61,11 +59,9 @@ def explained(error: Exception, clip: Path) -> FoleygenError:
     if isinstance(error, FoleygenError):
         return error
     name = printable(clip)
-    found: FoleygenError
-    if out_of_memory(error):
-        found = RetryableError(f"{name}: memory ran out", "close other programs, or use a smaller --batch-size")
-    elif isinstance(error, OSError) and error.errno in NO_SPACE:
-        found = RetryableError(f"{name}: no space left for its sound", "free some space and run the same command again")
+    found = shortage(error, name)
+    if found is not None:
+        pass
     elif isinstance(error, OSError):
         reason = error.strerror or str(error)
         found = ClipError(f"{name}: reading or writing failed ({reason})", "check the disk or the network share")

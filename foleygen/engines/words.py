@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from foleygen.errors import UsageError
-from foleygen.weights import tags as vocabulary
+from foleygen.weights import tags
 from foleygen.weights.ambience import AmbienceBundle
 
 _NEAR = 3
@@ -32,7 +32,7 @@ def understand(prompt: str, bundle: AmbienceBundle) -> Words:
         raise UsageError("the prompt is empty", "say what is to be heard, such as 'rain on a tin roof'")
     if bundle.conditioning == "clap":
         return Words(words)
-    found = vocabulary.find(words, bundle.tags)
+    found = tags.find(words, bundle.tags)
     if not found:
         raise UsageError(f"{words!r} names nothing that the model {bundle.name!r} knows", _offer(words, bundle))
     return Words(words, found)
@@ -40,13 +40,13 @@ def understand(prompt: str, bundle: AmbienceBundle) -> Words:
 
 def _offer(prompt: str, bundle: AmbienceBundle) -> str:
     """The tags whose words look like some word of the prompt, else where all of them are listed."""
-    known = vocabulary.table()
+    known = tags.table()
     meanings = {word: tag for tag in bundle.tags for word in (tag, *(known[tag].words if tag in known else ()))}
     near = [
         meanings[match]
         for word in re.findall(r"[^\W_]+", prompt.lower())
         for match in difflib.get_close_matches(word, list(meanings), n=_NEAR, cutoff=0.7)
     ]
-    tags = tuple(dict.fromkeys(near))[:_NEAR]
+    likely = tuple(dict.fromkeys(near))[:_NEAR]
     listed = "see 'foleygen ambience --list'"
-    return f"did you mean {' or '.join(map(repr, tags))}? {listed}" if tags else listed
+    return f"did you mean {' or '.join(map(repr, likely))}? {listed}" if likely else listed

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foleygen import regular
 from foleygen.atomic import is_part, publish
 from foleygen.errors import FoleygenError
 
@@ -82,8 +83,12 @@ class FeatureCache:
         """The array (T, C) of ``key``, or None; a damaged entry is removed with a warning."""
         path = self._path(key)
         try:
-            content = path.read_bytes()
+            with regular.opened(path) as file:
+                content = file.read()
         except FileNotFoundError:
+            return None
+        except regular.NotRegular:
+            log.warning("%s: not a regular file; the features are computed again", path)
             return None
         except OSError as error:
             log.warning("%s: the cached features cannot be read (%s); they are computed again", path, error.strerror)

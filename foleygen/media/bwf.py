@@ -56,6 +56,26 @@ class Filed:
             yield louder if self.form == "float32" else quantised(louder)
 
 
+@dataclass(frozen=True)
+class Part:
+    """``samples`` of a mono sound from ``first`` on, in chunks of BLOCK; anew at each iteration."""
+
+    sound: Iterable[Samples]
+    first: int
+    samples: int
+
+    def __iter__(self) -> Iterator[Samples]:
+        return _blocks(self._inside())
+
+    def _inside(self) -> Iterator[Samples]:
+        position = 0
+        for chunk in self.sound:
+            inside = chunk[max(0, self.first - position) : max(0, self.first + self.samples - position)]
+            position += len(chunk)
+            if len(inside):
+                yield inside
+
+
 def filed(
     sound: Iterable[Samples], sample_rate: int, samples: int, form: StemsFormat = "pcm24"
 ) -> tuple[Filed, Loudness]:

@@ -172,20 +172,24 @@ class StreamCopies:
         """Remember the clip's own description of a picture, where the new file is of just the same kind."""
         header, brand = self._headers.get(stream.id), self._source.metadata.get("major_brand", "qt").strip()
         is_same_kind = (brand == "qt") == (self._kind.muxer == "mov") and self._kind.keeps_timecode
-        if header is not None and header.entries == 1 and is_same_kind:
+        is_picture = header is not None and header.handler == "vide" and header.entries == 1
+        if is_picture and is_same_kind:
             found = graft.cut(self._info.path, stream.id, whole=False)
             if found is not None:
                 self._grafts[copy.index + 1] = found
 
     def _note_shape(self, stream: VideoStream, copy: Stream) -> None:
-        """Remember pixels that are not square, or of which the codec says something else than the file."""
+        """Remember what shape pixels have, or warn where it is told neither by the file nor by the codec."""
         shape, coded = forms.shape(stream), stream.codec_context.sample_aspect_ratio
-        if shape is None or (shape == 1 and coded in (None, 0, 1)):
+        if shape is None:
             return
         if self._kind.muxer in ("matroska", "webm"):
             self._shapes[copy.index + 1] = shape
+        elif shape == 1 and coded in (None, 0, 1):
+            return
         elif not self._kind.keeps_pixel_aspect and abs((coded or 0) - shape) * stream.codec_context.width > 1:
-            self._warn(f"{self._kind.suffix} cannot say that its pixels are {shape} times as wide as high")
+            told = "square" if shape == 1 else f"{shape} times as wide as high"
+            self._warn(f"{self._kind.suffix} cannot say that its pixels are {told}")
 
     def _leave_out(self, stream: Stream) -> None:
         """A track that no file could be given, or that is not the clip's picture; else refused with a way out."""
@@ -201,7 +205,7 @@ class StreamCopies:
     def _add_data(self, stream: Stream) -> None:
         """Copy what cameras record beside the picture, where the muxer can say what it is."""
         header = self._headers.get(stream.id)
-        if self._kind.muxer == "mpegts" and stream.name in _DATA_STREAMS:
+        if self._kind.muxer == "mpegts" and _name_of(stream) in _DATA_STREAMS:
             copy: Stream = self._target.add_stream_from_template(stream)
         elif self._kind.keeps_timecode and header is not None and header.is_recorded:
             copy = forms.added_data(self._target)
@@ -221,7 +225,7 @@ class StreamCopies:
     def _described(self, stream: Stream) -> str:
         """A track in a list, such as ``sound (apac)``."""
         header = self._headers.get(stream.id)
-        code = header.code.strip() if header is not None else stream.name or forms.codec(stream)
+        code = header.code.strip() if header is not None else _name_of(stream) or forms.codec(stream)
         return f"{_KINDS.get(stream.type, stream.type)} ({printable(code)})"
 
     def _rate(self, stream: Stream) -> Fraction | None:
@@ -243,7 +247,7 @@ class StreamCopies:
         header = self._headers.get(stream.id)
         if header is not None:
             return header.code == "tmcd" or (header.code == "text" and bool(self._source.chapters()))
-        return "timecode" in stream.metadata or (bool(self._source.chapters()) and stream.name == "bin_data")
+        return "timecode" in stream.metadata or (bool(self._source.chapters()) and _name_of(stream) == "bin_data")
 
     def _refusal(self, fact: str, remedy: str) -> ClipError:
         where = advice(self._source, self._info, self._kind)
@@ -251,6 +255,12 @@ class StreamCopies:
 
     def _warn(self, fact: str) -> None:
         self.warnings.append(fact)
+
+
+def _name_of(stream: Stream) -> str | None:
+    """Name of what a stream of data holds; streams of sound have none where there is no decoder for them."""
+    found: str | None = getattr(stream, "name", None)
+    return found
 
 
 def _kept(stream: Stream) -> dict[str, str]:

@@ -11,9 +11,11 @@ from av.stream import Stream
 from foleygen.errors import ClipError
 from foleygen.media import forms, moov
 from foleygen.media.containers import Container, container_for, is_written
+from foleygen.media.first_picture import comes_back
 from foleygen.media.plain_sound import is_plain
 from foleygen.media.probe import ClipInfo
 from foleygen.media.source import opened, picture_stream
+from foleygen.settings import MAX_PIXELS
 
 FALLBACK = ".mkv"
 """For clips that cannot be opened before their turn comes: it holds nearly every codec."""
@@ -25,7 +27,7 @@ _DOUBTFUL = frozenset({".webm", ".ts", ".m2t", ".m2ts", ".mts"})
 _PLAIN_MP4 = frozenset({"avc1", "avc3", "hvc1", "hev1", "dvh1", "dvhe", "mp4v", "av01", "vp09", "mp4a", "ac-3", "ec-3"})
 
 
-def suffix_for(clip: Path) -> str:
+def suffix_for(clip: Path, max_pixels: int = MAX_PIXELS) -> str:
     """The suffix of a file that holds the clip, its own if it can: what ``--container auto`` gives.
 
     Looks into the file where its name leaves doubt. Never raises: what is wrong with a clip is told in its turn.
@@ -34,7 +36,7 @@ def suffix_for(clip: Path) -> str:
     if is_written(clip) and not _is_doubtful(clip, own):
         return own
     try:
-        with opened(clip) as source:
+        with opened(clip, max_pixels) as source:
             picture = picture_stream(source, clip)
             return _best(source, picture, clip) or (own if is_written(clip) else FALLBACK)
     except ClipError:
@@ -47,7 +49,8 @@ def advice(source: InputContainer, info: ClipInfo, refused: Container, stream: S
     for kind in _kinds(source, info.path):
         turned = not info.rotation or kind.keeps_rotation
         wanted = [picture] if stream is None else [picture, stream]
-        if kind.suffix != refused.suffix and turned and all(_holds(kind, source, picture, one) for one in wanted):
+        fits = turned and all(_holds(kind, source, picture, one) for one in wanted)
+        if kind.suffix != refused.suffix and fits and comes_back(info.path, picture.index, kind, info.max_pixels):
             if kind.suffix in _GIVEN:
                 return f"write to {kind.suffix} instead"
             if kind.suffix == own:

@@ -21,6 +21,7 @@ from foleygen.media.moov import MAX_DESCRIPTION, after_times
 _FOLDERS = frozenset({b"mdia", b"minf", b"stbl"})
 _HEADERS = frozenset({b"vmhd", b"smhd", b"nmhd", b"gmhd", b"hmhd", b"sthd"})
 """Media headers: one of them says what a track is, as its handler does."""
+_UNWRITTEN = frozenset({b"uuid", b"tapt"})
 _MAX_MOVIE = 2**30
 
 
@@ -31,6 +32,8 @@ class Graft:
     description: bytes
     handler: bytes | None = None
     header: bytes | None = None
+    beside: bytes = b""
+    """Boxes that the new track has none of: pictures all around were described by an ``uuid`` once, apertures are."""
 
 
 def cut(path: Path, track: int, whole: bool) -> Graft | None:
@@ -43,7 +46,9 @@ def cut(path: Path, track: int, whole: bool) -> Graft | None:
         parts = dict(_parts(file, found))
         if b"stsd" not in parts or (whole and not {b"hdlr", b"head"} <= parts.keys()):
             return None
-        return Graft(parts[b"stsd"], *((parts[b"hdlr"], parts[b"head"]) if whole else ()))
+        if whole:
+            return Graft(parts[b"stsd"], parts[b"hdlr"], parts[b"head"])
+        return Graft(parts[b"stsd"], beside=b"".join(_beside(file, found)))
 
 
 def set_in(path: Path, grafts: Mapping[int, Graft]) -> bool:
@@ -64,7 +69,7 @@ def _grown(movie: BinaryIO, grafts: Mapping[int, Graft]) -> Iterator[bytes]:
     """The boxes of a movie, its tracks with their grafts."""
     for box in boxes.between(movie, 0, movie.seek(0, 2)):
         graft = grafts.get(_number(movie, box)) if box.kind == b"trak" else None
-        yield _whole(movie, box) if graft is None else _box(b"trak", _regrown(movie, box, graft))
+        yield _whole(movie, box) if graft is None else _box(b"trak", _regrown(movie, box, graft) + graft.beside)
 
 
 def _regrown(movie: BinaryIO, folder: Box, graft: Graft) -> bytes:
@@ -94,6 +99,13 @@ def _parts(file: BinaryIO, folder: Box, depth: int = 0) -> Iterator[tuple[bytes,
             yield box.kind, _whole(file, box)
         elif box.kind in _HEADERS:
             yield b"head", _whole(file, box)
+
+
+def _beside(file: BinaryIO, trak: Box) -> Iterator[bytes]:
+    """The boxes right in a track that muxers do not write."""
+    for box in boxes.between(file, trak.start, trak.stop):
+        if box.kind in _UNWRITTEN and box.stop - box.start <= MAX_DESCRIPTION:
+            yield _whole(file, box)
 
 
 def _movie(file: BinaryIO) -> Box | None:

@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
+from foleygen.facts import stamp
 from foleygen.media import moov
 from foleygen.media.clock import AS_TOLD, Clock, JointFinder, counted, tells_times
 from foleygen.media.moov import TrackHeader
@@ -70,6 +71,8 @@ class ClipInfo:
     """The reel or tape that the timecode counts on."""
     clock: Clock = AS_TOLD
     """What the times of its packets are put right by."""
+    stamp: str | None = None
+    """Of the file before it was read (``facts.stamp``)."""
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
@@ -77,6 +80,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
 
     Raises ClipError, also for a picture of more than ``max_pixels`` pixels.
     """
+    found = stamp(path)
     with opened(path, max_pixels) as container:
         stream = picture_stream(container, path)
         _refuse_what_cannot_be_decoded(stream, path, max_pixels)
@@ -89,7 +93,11 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
         frame = scan.first_frame()
         info = _described(path, container, stream, scan, frame)
         return replace(
-            info, max_pixels=max_pixels, clock=clock or joints.clock, warnings=(*_joints(joints), *info.warnings)
+            info,
+            max_pixels=max_pixels,
+            stamp=found,
+            clock=clock or joints.clock,
+            warnings=(*_joints(joints), *info.warnings),
         )
 
 

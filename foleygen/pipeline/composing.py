@@ -21,7 +21,7 @@ from foleygen.engines.composer import Composer
 from foleygen.engines.foley import Engine
 from foleygen.engines.words import understand
 from foleygen.media.resample import resampled
-from foleygen.pipeline.tracks import IN_MEMORY_BYTES, BedTrack, TakeTrack, Track, spool, track_samples
+from foleygen.pipeline.tracks import IN_MEMORY_BYTES, BedTrack, TakeTrack, Track, spool
 from foleygen.settings import RenderSettings
 
 CHUNK = 1 << 16
@@ -51,7 +51,7 @@ def compose(track: Track, composer: Composer, engine: Engine, settings: RenderSe
 def _repair(track: Track, take: TakeTrack, composer: Composer, settings: RenderSettings) -> None:
     """Compose those joints of a take anew that stand out less for it; joints on shot changes are meant to be heard."""
     rate = track.sample_rate
-    total = track_samples(track.job.info, rate)
+    total = track.samples(rate)
     for before, after in pairwise(track.windows):
         place = joint(before, after)
         found = None if after.on_cut else plan(composer, rate, total, place, (before.end - after.start) // 2)
@@ -60,7 +60,7 @@ def _repair(track: Track, take: TakeTrack, composer: Composer, settings: RenderS
         first, last = max(0, found.begin), min(total, found.end)
         take.spool.seek(first * _SAMPLE_BYTES)
         samples = np.frombuffer(take.spool.read((last - first) * _SAMPLE_BYTES), np.float32)
-        events = [onset - found.begin / rate for onset in take.onsets]
+        events = [onset + float(track.handle_s) - found.begin / rate for onset in take.onsets]
         key = (settings.seed, track.job.info.content_id, place, take.number)
         ask = Ask(key, None, composer.defaults, CANDIDATES)
         better = repaired(composer, samples, rate, found, events, ask)
@@ -73,7 +73,7 @@ def _repair(track: Track, take: TakeTrack, composer: Composer, settings: RenderS
 def _widen(track: Track, take: TakeTrack, composer: Composer, engine: Engine, settings: RenderSettings) -> None:
     """Put a take with its full bandwidth, at the composer's rate, in the place of what the engine made."""
     info, bundle = track.job.info, engine.bundle
-    total = track_samples(info, composer.sample_rate)
+    total = track.samples(composer.sample_rate)
     own = resampled(_chunks(take.spool), track.sample_rate, composer.sample_rate, total)
     cutoff = min(bundle.mel.f_max, bundle.sample_rate / 2)
     ask = Ask((settings.seed, info.content_id, take.number), None, composer.defaults, 1)
@@ -93,7 +93,7 @@ def _lay_bed(track: Track, composer: Composer, settings: RenderSettings, prompt:
     key = (settings.seed, track.job.info.content_id, words.prompt)
     ask = Ask(key, composer.condition(words), composer.defaults, 1)
     track.bed = BedTrack(words.prompt, words.tags, composer.sample_rate, spool(IN_MEMORY_BYTES))
-    for chunk in bed(composer, ask, track_samples(track.job.info, composer.sample_rate)):
+    for chunk in bed(composer, ask, track.samples(composer.sample_rate)):
         track.bed.spool.write(np.asarray(chunk, np.float32).tobytes())
 
 

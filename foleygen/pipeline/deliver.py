@@ -20,6 +20,7 @@ from foleygen.audio.level import LoudnessTarget
 from foleygen.engines.foley import Engine
 from foleygen.facts import SAMPLE_RATE, Bed, Take, bed_file, comment, take_file
 from foleygen.media import bwf, timecode, waveform
+from foleygen.media.loudness import measure
 from foleygen.media.mixdown import Level, Scaled
 from foleygen.media.mux import SideTrack, mux
 from foleygen.media.soundtrack import AMBIENCE_TITLE
@@ -27,7 +28,7 @@ from foleygen.pipeline import stems
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.remarks import obedience, remarks
 from foleygen.pipeline.stems import BedSound, TakeSound
-from foleygen.pipeline.tracks import Stopped, TakeTrack, Track, track_samples
+from foleygen.pipeline.tracks import Stopped, TakeTrack, Track
 from foleygen.settings import RenderSettings
 
 CHUNK = 1 << 16
@@ -78,7 +79,8 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
         if takes[0].take.stem is not None:
             with track.clocked("stems"):
                 track.warnings.extend(timecode.time_reference(track.job.info)[1])
-                for stem in stems.written(track.job.info, takes, bed, engine.bundle, settings):
+                handle = track.handle(SAMPLE_RATE)
+                for stem in stems.written(track.job.info, takes, bed, engine.bundle, settings, handle):
                     written.append(stem)
         with track.clocked("muxing"):
             _mux(track, takes[0], bed, engine, settings)
@@ -91,8 +93,10 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
 def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> TakeSound:
     info, rate = track.job.info, track.spool_rate
     samples = _spooled(track, take, settings, stopped)
-    sound, loudness = bwf.filed(samples, rate, round(info.duration * SAMPLE_RATE), settings.stems_format)
-    target = loudness_target(settings)
+    sound, loudness = bwf.filed(samples, rate, _length(track), settings.stems_format)
+    heard, target = _heard(track, sound), loudness_target(settings)
+    # With sound before and after the picture, the clip's level is not the wav's.
+    own = measure(heard, SAMPLE_RATE) if track.handle_pictures and target is not None else loudness
     if sound.gain_db and target is None:
         track.warnings.append(
             f"take {take.number} was lowered by {-sound.gain_db:.1f} dB to keep its true peak at -1 dBTP"
@@ -104,23 +108,33 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
             number=take.number,
             loudness=loudness,
             file_gain_db=sound.gain_db,
-            gain_db=level.gain_db(loudness, target)[0] if target is not None else 0.0,
+            gain_db=level.gain_db(own, target)[0] if target is not None else 0.0,
             onsets=onsets,
-            peaks=waveform.peaks(Scaled(samples, sound.gain_db), track_samples(info, rate)),
+            peaks=waveform.peaks(Scaled(samples, sound.gain_db), track.samples(rate)),
             stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
             obedience=obedience(track.job.own, onsets),
         ),
         sound,
+        heard,
     )
+
+
+def _length(track: Track) -> int:
+    """Samples of its wavs."""
+    return round(track.job.info.duration * SAMPLE_RATE) + 2 * track.handle(SAMPLE_RATE)
+
+
+def _heard(track: Track, sound: bwf.Filed) -> bwf.Part:
+    """What lies under the picture."""
+    return bwf.Part(sound, track.handle(SAMPLE_RATE), round(track.job.info.duration * SAMPLE_RATE))
 
 
 def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: Event) -> BedSound | None:
     """The bed with the gain that puts it ``ambience_level`` dB above the Foley's loudness, as that is in the clip."""
     if track.bed is None:
         return None
-    length = round(track.job.info.duration * SAMPLE_RATE)
     spooled = Spooled(track.bed.spool, stopped)
-    sound, loudness = bwf.filed(spooled, track.bed.sample_rate, length, settings.stems_format)
+    sound, loudness = bwf.filed(spooled, track.bed.sample_rate, _length(track), settings.stems_format)
     gain = 0.0
     if loudness.integrated_lufs is not None and loudness.true_peak_dbtp is not None:
         own = foley.loudness.integrated_lufs
@@ -128,20 +142,21 @@ def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: 
         wanted = above + settings.ambience_level - loudness.integrated_lufs
         gain = level.told(min(wanted, BED_PEAK_DBTP - loudness.true_peak_dbtp))
     stem = bed_file(track.job.output) if foley.stem is not None else None
-    return BedSound(Bed(track.bed.prompt, track.bed.tags, loudness, sound.gain_db, gain, stem), sound)
+    made = Bed(track.bed.prompt, track.bed.tags, loudness, sound.gain_db, gain, stem)
+    return BedSound(made, sound, _heard(track, sound))
 
 
 def _mux(track: Track, first: TakeSound, bed: BedSound | None, engine: Engine, settings: RenderSettings) -> None:
     report = mux(
         track.job.info,
-        first.sound,
+        first.heard,
         SAMPLE_RATE,
         track.job.output,
         audio=settings.audio,
         duck_db=settings.duck,
-        loudness=first.take.loudness,
+        loudness=None if track.handle_pictures else first.take.loudness,
         level=delivered_level(loudness_target(settings)),
-        side=None if bed is None else SideTrack(AMBIENCE_TITLE, Scaled(bed.sound, bed.bed.gain_db), SAMPLE_RATE),
+        side=None if bed is None else SideTrack(AMBIENCE_TITLE, Scaled(bed.heard, bed.bed.gain_db), SAMPLE_RATE),
         metadata={"comment": comment(engine.bundle.name, settings.seed, first.take.number)},
     )
     track.audio_codec, track.gain_db = report.audio_codec, report.gain_db

@@ -41,6 +41,8 @@ class Outcome:
     """Of the output's default track, gain and mix included."""
     window_facts: tuple[WindowFact, ...] = ()
     bed: Bed | None = None
+    handle_pictures: int = 0
+    """Pictures for which each wav sounds before the clip, and again after it."""
     repaired_joints: int = 0
     """Over all takes."""
 

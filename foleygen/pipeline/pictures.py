@@ -18,7 +18,8 @@ from foleygen.features.extract import PREPROCESSING_VERSION, extract
 from foleygen.media.cuts import DETECTION_VERSION, Reel
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.probe import ClipInfo
-from foleygen.pipeline.tracks import Track, track_samples
+from foleygen.media.timecode import nominal_rate
+from foleygen.pipeline.tracks import Track, handle_pictures, track_samples
 from foleygen.settings import RenderSettings
 
 _DIGIT = 2**16
@@ -36,13 +37,15 @@ class View:
 
 
 def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cuts: Sequence[int] = ()) -> list[Window]:
-    """The windows of a clip, in order; ``cuts`` are the first samples of its new shots.
+    """The windows of a clip, in order; ``cuts`` are the first samples of its new shots, from its first picture.
 
     Runs in the reading thread: no models here.
     """
     bundle = engine.bundle
-    total = track_samples(info, bundle.sample_rate)
-    return plan_windows(total, bundle.window_samples, overlap(engine, settings), cuts)
+    handle = round(handle_pictures(info, settings) / nominal_rate(info.average_rate) * bundle.sample_rate)
+    total = track_samples(info, bundle.sample_rate) + 2 * handle
+    moved = [cut + handle for cut in cuts]
+    return plan_windows(total, bundle.window_samples, overlap(engine, settings), moved)
 
 
 def overlap(engine: Engine, settings: RenderSettings) -> int:
@@ -113,7 +116,7 @@ def _views_and_cuts(
                 found = -1
                 while len(reel.cuts) != found:
                     found = len(reel.cuts)
-                    reel.advance(Fraction(_decided_by(track.windows, index), rate))
+                    reel.advance(Fraction(_decided_by(track.windows, index) - track.handle(rate), rate))
                     track.replan(choose_windows(info, engine, settings, _samples(reel.cuts, rate)), settings)
                 view = _seen_on(reel, track, track.windows[index], engine, cache)
             yield view
@@ -126,7 +129,7 @@ def _views_and_cuts(
 
 def _seen_on(reel: Reel, track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> View:
     """One window of a reel that has come as far; what lies before it is forgotten."""
-    encoder, start = engine.bundle.encoder, Fraction(window.start, engine.bundle.sample_rate)
+    encoder, start = engine.bundle.encoder, track.start_s(window)
     reel.forget(start)
     key = _key(track, window, engine)
     features = cache.get(key) if cache is not None else None
@@ -185,7 +188,7 @@ def _key(track: Track, window: Window, engine: Engine) -> str:
     encoder = engine.bundle.encoder
     return feature_key(
         track.job.info.content_id,
-        Fraction(window.start, engine.bundle.sample_rate),
+        track.start_s(window),
         Fraction(encoder.num_frames) / encoder.frame_rate,
         engine.bundle.encoder_hash,
         PREPROCESSING_VERSION,
@@ -195,10 +198,7 @@ def _key(track: Track, window: Window, engine: Engine) -> str:
 def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[NDArray[np.uint8]]:
     """The frames of each window, in order."""
     encoder = engine.bundle.encoder
-    requests = [
-        FrameRequest(window.index, Fraction(window.start, engine.bundle.sample_rate), encoder.num_frames)
-        for window in windows
-    ]
+    requests = [FrameRequest(window.index, track.start_s(window), encoder.num_frames) for window in windows]
     if not requests:
         return
     rule = frame_rule(engine)

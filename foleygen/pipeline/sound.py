@@ -84,7 +84,7 @@ class Sampler:
             yield from self._flushed(kind)
 
     def _row(self, track: Track, window: Window, take: TakeTrack, features: NDArray[np.float32]) -> Row:
-        start_s = window.start / track.sample_rate
+        start_s = float(track.start_s(window))
         spoken = told(track.job.own, start_s, self._engine, self._settings.audio_delay)
         return Row(track, window, take, features, spoken)
 
@@ -293,11 +293,12 @@ def keep(sounding: Sounding, tell: Report) -> None:
 def _span(row: Row) -> tuple[float, float]:
     """The seconds of its clip in which a window is heard, up to where its neighbours take over."""
     windows, window, rate = row.track.windows, row.window, row.track.sample_rate
-    begin, end = 0.0, float(row.track.job.info.duration)
+    handle_s = float(row.track.handle_s)
+    begin, end = -handle_s, float(row.track.job.info.duration) + handle_s
     if window.index > 0:
-        begin = joint(windows[window.index - 1], window) / rate
+        begin = joint(windows[window.index - 1], window) / rate - handle_s
     if window.index + 1 < len(windows):
-        end = joint(window, windows[window.index + 1]) / rate
+        end = joint(window, windows[window.index + 1]) / rate - handle_s
     return begin, end
 
 
@@ -307,7 +308,7 @@ def _own_onsets(sounding: Sounding) -> Iterator[float]:
     begin, end = _span(row)
     begin -= onsets.PEAK_RADIUS_S / 2 if row.window.index > 0 else 0.0
     end += onsets.PEAK_RADIUS_S / 2 if row.window.index + 1 < len(row.track.windows) else 0.0
-    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + row.window.start / row.track.sample_rate:
+    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + float(row.track.start_s(row.window)):
         if begin <= time_s < end:
             yield float(time_s)
 

@@ -10,12 +10,15 @@ from pathlib import Path
 from foleygen import __version__
 from foleygen.facts import SAMPLE_RATE, Bed, Loudness, Take
 from foleygen.media import bwf, timecode
-from foleygen.media.bwf import Filed
+from foleygen.media.bwf import Filed, Part
 from foleygen.media.ixml import Slate
 from foleygen.media.probe import ClipInfo
 from foleygen.media.wav_chunks import Mark
 from foleygen.settings import RenderSettings
 from foleygen.weights.bundle import Bundle
+
+DAY = 24 * 3600 * SAMPLE_RATE
+"""Samples; a wav that begins before midnight has its place at the end of the day."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class TakeSound:
 
     take: Take
     sound: Filed
+    heard: Part
+    """What the finished clip gets of it."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,21 @@ class BedSound:
 
     bed: Bed
     sound: Filed
+    heard: Part
 
 
 def written(
-    info: ClipInfo, takes: list[TakeSound], bed: BedSound | None, bundle: Bundle, settings: RenderSettings
+    info: ClipInfo,
+    takes: list[TakeSound],
+    bed: BedSound | None,
+    bundle: Bundle,
+    settings: RenderSettings,
+    handle: int = 0,
 ) -> Iterator[Path]:
-    """Write the wav of each take, and of the bed; gives each path as soon as it is there."""
+    """Write the wav of each take, and of the bed; gives each path as soon as it is there.
+
+    ``handle``: samples at 48 kHz before the first picture.
+    """
     made = [f"foleygen {__version__}", f"model {bundle.name}", f"seed {settings.seed}"]
     licence = [] if bundle.commercial else [f"not for commercial use ({bundle.licence})"]
     for one in takes:
@@ -46,13 +60,13 @@ def written(
         facts = [*made, f"take {take.number}", *licence]
         note = f"Foley for {info.path.name}, take {take.number}"
         slate = _slate(info, settings, facts, "Foley", take.number, take.number == settings.take)
-        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take))
+        _write(take.stem, one.sound, info, take.loudness, note, facts, slate, _marks(take, handle), handle)
         yield take.stem
     if bed is not None and bed.bed.stem is not None:
         facts = [made[0], made[2]]
         note = f"Ambience for {info.path.name}: {bed.bed.prompt}"
         slate = _slate(info, settings, [*facts, bed.bed.prompt], "Ambience", settings.take, True)
-        _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, ())
+        _write(bed.bed.stem, bed.sound, info, bed.bed.loudness, note, facts, slate, (), handle)
         yield bed.bed.stem
 
 
@@ -65,8 +79,11 @@ def _write(
     facts: list[str],
     slate: Slate,
     marks: tuple[Mark, ...],
+    handle: int,
 ) -> None:
     reference, _ = timecode.time_reference(info)
+    # A clip without timecode has no place in the day, and its wav begins at its own beginning.
+    reference = (reference - handle) % DAY if info.timecode is not None else reference
     bwf.write(
         path,
         sound,
@@ -80,8 +97,9 @@ def _write(
     )
 
 
-def _marks(take: Take) -> tuple[Mark, ...]:
-    return tuple(Mark(round(onset * SAMPLE_RATE), f"sound {n}") for n, onset in enumerate(take.onsets, start=1))
+def _marks(take: Take, handle: int) -> tuple[Mark, ...]:
+    samples = (handle + round(onset * SAMPLE_RATE) for onset in take.onsets)
+    return tuple(Mark(sample, f"sound {number}") for number, sample in enumerate(samples, start=1))
 
 
 def _slate(info: ClipInfo, settings: RenderSettings, facts: list[str], track: str, number: int, circled: bool) -> Slate:

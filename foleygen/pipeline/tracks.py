@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from typing import IO
 
 from foleygen.audio.stitch import Stitcher, Window
@@ -15,6 +17,7 @@ from foleygen.engines.device import explained
 from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
+from foleygen.media.timecode import nominal_rate
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
@@ -77,6 +80,8 @@ class Track:
     delivered_bed: Bed | None = None
     widened_rate: int | None = None
     """Hz of the takes' spools once they have their full bandwidth."""
+    handle_pictures: int = 0
+    """Pictures for which the sound begins before the first one, and goes on after the last."""
     repaired: int = 0
     """Joints that were composed anew, over all takes."""
     failed: FoleygenError | None = None
@@ -85,7 +90,8 @@ class Track:
 
     def plan(self, windows: list[Window], settings: RenderSettings) -> None:
         """Begin every take, in these windows."""
-        samples = track_samples(self.job.info, self.sample_rate)
+        self.handle_pictures = handle_pictures(self.job.info, settings)
+        samples = self.samples(self.sample_rate)
         share = IN_MEMORY_BYTES // settings.takes
         self.takes = [
             TakeTrack(number, Stitcher(samples, windows, settings.seams == "joint"), spool(share))
@@ -102,6 +108,23 @@ class Track:
             WindowKey(settings.seed, content_id, window.start, settings.take).noise_seed for window in windows
         ]
         self.windows = windows
+
+    def handle(self, rate: int) -> int:
+        """Samples at ``rate`` Hz before the first picture."""
+        return round(self.handle_s * rate)
+
+    @property
+    def handle_s(self) -> Fraction:
+        """Seconds of sound before the first picture."""
+        return self.handle_pictures / nominal_rate(self.job.info.average_rate)
+
+    def samples(self, rate: int) -> int:
+        """Of its whole sound at ``rate`` Hz, with what comes before and after the picture."""
+        return track_samples(self.job.info, rate) + 2 * self.handle(rate)
+
+    def start_s(self, window: Window) -> Fraction:
+        """When a window begins, in seconds after the first picture; before it where there is sound before it."""
+        return Fraction(window.start - self.handle(self.sample_rate), self.sample_rate)
 
     @property
     def spool_rate(self) -> int:
@@ -137,7 +160,7 @@ class Track:
         # A track that failed may still be planned again by the thread that reads it.
         planned = zip(self.windows, self.seeds, strict=True) if self.failed is None else ()
         seeds = ((window, self.redone.get(window.index, seed)) for window, seed in planned)
-        facts = (WindowFact(window.start / rate, window.length / rate, seed) for window, seed in seeds)
+        facts = (WindowFact(float(self.start_s(window)), window.length / rate, seed) for window, seed in seeds)
         return Outcome(
             job=self.job,
             seconds=time.monotonic() - self.started,
@@ -152,6 +175,7 @@ class Track:
             loudness=self.loudness,
             window_facts=tuple(facts),
             bed=self.delivered_bed,
+            handle_pictures=self.handle_pictures,
             repaired_joints=self.repaired,
         )
 
@@ -169,6 +193,13 @@ def spool(max_bytes: int) -> IO[bytes]:
 def track_samples(info: ClipInfo, sample_rate: int) -> int:
     """Length of a clip's sound."""
     return max(1, round(info.duration * sample_rate))
+
+
+def handle_pictures(info: ClipInfo, settings: RenderSettings) -> int:
+    """Whole pictures for at least ``settings.handles`` seconds; none without wavs, which alone have them."""
+    if not settings.stems and settings.takes == 1:
+        return 0
+    return ceil(Fraction(settings.handles).limit_denominator(10**6) * nominal_rate(info.average_rate))
 
 
 def window_key(track: Track, window: Window, take: TakeTrack, settings: RenderSettings, attempt: int = 0) -> WindowKey:

@@ -85,7 +85,7 @@ def soundtrack(
 
     Windows are made one by one, whatever the batch size. Raises FoleygenError.
     """
-    settings = replace(settings, batch_size=1, takes=1)
+    settings = replace(settings, batch_size=1, takes=1, handles=0.0)
     track = Track(Job(info, info.path), engine.bundle.sample_rate)
     sampler = Sampler(engine, settings, _unheard)
     parts: list[NDArray[np.float32]] = []

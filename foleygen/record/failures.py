@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -10,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from foleygen import __version__, atomic
+from foleygen import __version__, atomic, regular
 from foleygen.errors import FoleygenError
-from foleygen.facts import MARK
+from foleygen.facts import MARK, stamp
 from foleygen.record import sidecar
 
 SCHEMA = 1
@@ -42,21 +41,27 @@ def reason(output: Path) -> str | None:
 
 
 def write(clip: Path, output: Path, error: FoleygenError) -> None:
-    """Record why ``clip`` has no ``output``; where the folder cannot be written there is none, and the report tells."""
+    """Record why ``clip`` has no ``output``, in a folder that may be new.
+
+    Where that cannot be written there is no record, and the report tells.
+    """
     document = {
         "schema": SCHEMA,
         "output": output.name,
         "input": clip.name,
-        "input_hash": _input_hash(clip),
+        "input_hash": stamp(clip),
         "version": __version__,
         "type": type(error).__name__,
         "message": error.message,
         "remedy": error.remedy,
     }
-    if not output.parent.is_dir():
-        return
+    if output.parent == clip.parent and not output.parent.is_dir():
+        return  # the clip's own folder, which was misspelt
+    path = path_for(output)
+    if os.path.lexists(path) and _load(path) is None:
+        return  # it is nobody's record
     try:
-        with atomic.publish(path_for(output)) as temporary:
+        with atomic.publish(path) as temporary:
             temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     except (FoleygenError, OSError) as unwritten:
         log.debug("%s: no record of its failure: %s", output, unwritten)
@@ -74,28 +79,17 @@ def _found(output: Path) -> tuple[Path, dict[str, Any] | None]:
     """Where the record of ``output`` is or goes, and what it says."""
     short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
     full = output.with_name(output.name + SUFFIX)
-    path = full if os.path.exists(full) else short
+    path = full if os.path.lexists(full) else short
     document = load(path)
-    if document is None or document.get("output") == output.name:
+    if document is not None and document.get("output") == output.name:
         return path, document
-    return full, None
-
-
-def _input_hash(clip: Path) -> str | None:
-    """Tells one version of a file from another without reading it: a hash of its size and change time."""
-    try:
-        status = clip.stat()
-    except (OSError, ValueError):
-        return None
-    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
+    return (full if os.path.lexists(path) else path), None
 
 
 def load(path: Path) -> dict[str, Any] | None:
     """The record ``path``, unchecked; None where there is none, or none that can be read."""
     try:
-        if path.stat().st_size > sidecar.MAX_BYTES:
-            return None
-        document = json.loads(path.read_bytes())
+        document = json.loads(regular.read(path, sidecar.MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

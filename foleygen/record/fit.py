@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen import __version__
 from foleygen.errors import ClipError
-from foleygen.facts import MARK, bed_file, take_file
+from foleygen.facts import MARK, bed_file, stamp, take_file
 from foleygen.record import sidecar
 from foleygen.record.schema import SCHEMA, Sidecar, SoundSettings
 from foleygen.settings import AS_THE_RUN, ClipSettings
@@ -40,18 +40,28 @@ class Fit:
     """Why it is made again; None if it stays."""
     is_own: bool
     """Whether foleygen made it, as its sidecar or its name says."""
+    source_stamp: str | None = None
+    """Of the clip that it was made from, as the sidecar has it."""
+    content_id: str | None = None
+    """The same of the picture."""
+
+    def stays(self, source: Path) -> bool:
+        """Whether it is done, and the clip ``source`` has not been touched since: nobody has to read it again."""
+        return self.reason is None and self.source_stamp is not None and self.source_stamp == stamp(source)
+
+    def reason_for(self, content_id: str) -> str | None:
+        """Why it is made again for a picture that was read; None if it stays."""
+        return self.reason or (IDENTITY["content_id"] if self.content_id != content_id else None)
 
 
 def identity(
-    content_id: str,
     settings: Settings,
     bundle: Bundle,
     ambience: AmbienceBundle | None = None,
     own: ClipSettings = AS_THE_RUN,
 ) -> dict[str, Any]:
-    """What decides the sound and the file: the keys of IDENTITY, and the takes and wavs that are asked for."""
+    """What decides the sound and the file besides the picture: keys of IDENTITY, and the takes and wavs asked for."""
     return {
-        "content_id": content_id,
         "bundle": bundle.hash,
         "settings": plain(sound_settings(settings, bundle, ambience)),
         "own": _decisive(plain(own.chosen())),
@@ -62,11 +72,13 @@ def identity(
 
 
 def judge(output: Path, expected: Mapping[str, Any]) -> Fit:
-    """Whether ``output``, which is there, is done and is what is ``expected`` (see ``identity``)."""
+    """Whether ``output``, which is there, is done and is what is ``expected`` (see ``identity``), whatever it shows."""
     document = sidecar.read(output)
     if document is None:
         return Fit("it has no sidecar, so it was interrupted", is_own=output.stem.endswith(MARK))
-    return Fit(_difference(output, document, expected), is_own=True)
+    claimed = (document.get(key) for key in ("source_stamp", "content_id"))
+    known = (value if isinstance(value, str) else None for value in claimed)
+    return Fit(_difference(output, document, expected), True, *known)
 
 
 def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
@@ -74,6 +86,8 @@ def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str
     if document.get("schema") != SCHEMA:
         return "its sidecar has another schema"
     for key, reason in IDENTITY.items():
+        if key not in expected:
+            continue
         old = _decisive(document.get(key)) if key == "own" else document.get(key)
         if old != expected[key]:
             return _told(old, expected[key], reason)
@@ -117,6 +131,7 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
         "loudness_lufs": None if level is None else level.lufs,
         "true_peak_dbtp": None if level is None else level.true_peak_dbtp,
         "ambience_level_db": settings.ambience_level if settings.ambience is not None else None,
+        "handles": settings.handles if settings.has_wavs else 0.0,
         "composer": None if ambience is None else ambience.hash,
     }
     return SoundSettings(**{**named, **resolved})

@@ -30,6 +30,7 @@ def record_of(
         warnings += (f"the ambience's weights are for non-commercial use only ({ambience.licence})",)
     return Sidecar(
         source=_relative(source, outcome.job.output.parent),
+        source_stamp=info.stamp,
         content_id=info.content_id,
         duration_s=outcome.duration,
         frame_rate=info.average_rate,
@@ -40,6 +41,7 @@ def record_of(
         takes=tuple(take_record(take) for take in outcome.takes),
         bed=_bed_record(outcome.bed, ambience) if outcome.bed is not None and ambience is not None else None,
         repaired_joints=outcome.repaired_joints,
+        handle_pictures=outcome.handle_pictures,
         stems_format=settings.stems_format if any(take.stem for take in outcome.takes) else None,
         picked=1,
         bundle=bundle.hash,

@@ -27,6 +27,8 @@ class SoundSettings:
     seams: Seams
     cuts: bool
     audio_delay: float
+    handles: float
+    """0 without wavs."""
     precision: str
     audio: AudioPolicy
     duck_db: float | None
@@ -89,6 +91,8 @@ class Sidecar:
 
     source: str
     """The clip, relative to the sidecar's folder."""
+    source_stamp: str | None
+    """Of the clip when it was read (see ``facts.stamp``): while it is the same, nobody reads the clip again."""
     content_id: str
     duration_s: float
     frame_rate: Fraction
@@ -99,6 +103,8 @@ class Sidecar:
     takes: tuple[TakeRecord, ...]
     bed: BedRecord | None
     repaired_joints: int
+    handle_pictures: int
+    """Pictures of the clip for which each wav sounds before it, and again after it."""
     stems_format: StemsFormat | None
     """Samples of the wavs; None where there are none."""
     picked: int

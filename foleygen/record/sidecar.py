@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foleygen import atomic
+from foleygen import atomic, regular
 from foleygen.errors import ClipError, printable
 from foleygen.facts import MARK, bed_file, take_file
 from foleygen.record.schema import SCHEMA, Sidecar
@@ -38,14 +38,12 @@ def path_for(output: Path) -> Path:
     short = output.with_name(output.stem.removesuffix(MARK) + f"{MARK}.json")
     full = output.with_name(f"{output.name}.json")
     # Path.exists raises for names that are too long.
-    if os.path.exists(full):
+    if os.path.lexists(full):
         return full
     try:
-        taken = os.path.exists(short) and _output_in(short) != output.name
-    except ValueError:
-        taken = False
-    except OSError:
-        taken = True
+        taken = os.path.lexists(short) and _output_in(short) != output.name
+    except (OSError, ValueError):
+        taken = True  # what cannot be read, or is nothing of ours, stays as it is
     return full if taken else short
 
 
@@ -119,17 +117,15 @@ def _output_in(path: Path) -> object:
     It stands in the first lines, so that a folder of finished clips is walked without reading all that is known of
     them. Raises as ``_raw`` does.
     """
-    with open(path, "rb") as file:
+    with regular.opened(path) as file:
         head = _HEAD.match(file.read(_HEAD_BYTES))
     return json.loads(head[1]) if head else _raw(path).get("output")
 
 
 def _raw(path: Path) -> dict[str, Any]:
     """The JSON object in ``path``; raises ValueError for anything else, OSError for what cannot be read."""
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: too large for a sidecar")
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(regular.read(path, MAX_BYTES))
     except RecursionError as error:
         raise ValueError(f"{path}: nested too deeply") from error
     if not isinstance(document, dict):

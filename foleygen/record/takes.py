@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,13 @@ from foleygen.record import markers, sidecar
 from foleygen.record.schema import Sidecar, SoundSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from foleygen.media.mixdown import Level
     from foleygen.media.mux import SideTrack
     from foleygen.media.probe import ClipInfo
+    from foleygen.media.wav import Recording
 
 AGAIN = "run 'foleygen add-sound' again"
 
@@ -80,7 +85,7 @@ def pick(clip: Path, number: int) -> tuple[Path, tuple[str, ...]]:
     settings = found.settings
     report = mux(
         info,
-        recording,
+        _heard(finished, recording),
         recording.sample_rate,
         output,
         audio=settings.audio,
@@ -96,6 +101,17 @@ def pick(clip: Path, number: int) -> tuple[Path, tuple[str, ...]]:
     markers.refresh(output, record)
     _circle(output, number, len(takes))
     return output, report.warnings
+
+
+def _heard(finished: Finished, recording: Recording) -> Iterable[NDArray[np.float32]]:
+    """What lies under the picture."""
+    from foleygen.media.bwf import Part
+    from foleygen.media.timecode import nominal_rate
+
+    found = finished.sidecar
+    handle_s = found.handle_pictures / nominal_rate(found.frame_rate)
+    rate = recording.sample_rate
+    return Part(recording, round(handle_s * rate), round(Fraction(found.duration_s) * rate)) if handle_s else recording
 
 
 def _circle(output: Path, number: int, count: int) -> None:
@@ -122,7 +138,7 @@ def _ambience(finished: Finished) -> SideTrack | None:
     if bed.file is None or not path.is_file():
         raise ClipError(f"{printable(path)}: the wav of its ambience is not there", f"{AGAIN}, with --stems or --takes")
     recording = wav.recording(path)
-    return SideTrack(AMBIENCE_TITLE, Scaled(recording, bed.gain_db), recording.sample_rate)
+    return SideTrack(AMBIENCE_TITLE, Scaled(_heard(finished, recording), bed.gain_db), recording.sample_rate)
 
 
 def _finished(output: Path, document: Mapping[str, Any] | None) -> Finished:

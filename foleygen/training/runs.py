@@ -11,10 +11,7 @@ from torch import Tensor, nn
 from foleygen.errors import UsageError
 from foleygen.models.vqgan import TRAINING_ONLY
 from foleygen.training.loop import CHECKPOINT, DrawBatch, Loop, Loss, load_checkpoint
-from foleygen.training.recipe import (
-    Recipe,
-    record,
-)
+from foleygen.training.recipe import Recipe, record
 
 
 def weights(folder: Path, recipe: Recipe) -> dict[str, Tensor]:
@@ -42,10 +39,11 @@ def started(recipe: Recipe, model: nn.Module, loss: Loss, draw: DrawBatch, folde
     return loop
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def shipped(model: nn.Module) -> dict[str, Tensor]:
     """The weights without what only training needs."""
     return {name: value for name, value in model.state_dict().items() if name not in TRAINING_ONLY}
 
 
-def _channels_last(model: nn.Module) -> nn.Module:
+def channels_last(model: nn.Module) -> nn.Module:
+    """The model with its pictures laid out as convolutions on the CPU like them."""
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

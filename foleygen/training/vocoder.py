@@ -242,7 +242,7 @@ def vocoder_weights(folder: Path, fits: VocoderRecipe | None = None) -> dict[str
     recipe = recorded(folder, VocoderRecipe)
     if fits is not None and (recipe.model, recipe.mel) != (fits.model, fits.mel):
         raise UsageError(f"{folder}: its vocoder has another size or mel than the recipe", "name another run")
-    return part(weights(folder, recipe), "network")
+    return part(weights(folder, recipe), "vocoder.network")
 
 
 def trained_vocoder(folder: Path) -> VocosVocoder:

@@ -80,16 +80,15 @@ def _measured(
     import torch
 
     from foleygen.cli.terminal.steps import open_steps
-    from foleygen.evaluation.ambience import precision as ambience_precision
-    from foleygen.evaluation.ambience import speed as ambience_speed
+    from foleygen.evaluation.ambience import precision, speed
 
-    config = ambience_speed.SpeedConfig(model, sizes, precisions, steps, rounds)  # type: ignore[arg-type]
+    config = speed.SpeedConfig(model, sizes, precisions, steps, rounds)  # type: ignore[arg-type]
     with open_steps("timing", False) as shown:
-        rows = ambience_speed.measure(config, lambda done, total: shown.advance(done, total, "turns"))
+        rows = speed.measure(config, lambda done, total: shown.advance(done, total, "turns"))
     errors = []
     if "embedded" in sizes:
-        system = ambience_speed.load_system(model, "embedded")
-        errors = ambience_precision.measure(system, config.precisions, min(12, max(steps)))
+        system = speed.load_system(model, "embedded")
+        errors = precision.measure(system, config.precisions, min(12, max(steps)))
     return {
         "model": model,
         "device": "cpu",

@@ -98,10 +98,9 @@ def bench(
 
             measured, show = bench_headline.measure(settings, rounds), bench_headline.show
         elif folder is not None:
-            from foleygen.cli.bench import batch as bench_batch
+            from foleygen.cli.bench import batch
 
-            measured = bench_batch.measure(settings, folder, scratch, _drawn)
-            show = bench_batch.show
+            measured, show = batch.measure(settings, folder, scratch, _drawn), batch.show
         elif checkout is not None:
             from foleygen.cli.bench import against
 
@@ -132,6 +131,7 @@ def _drawn(folder: Path, *options: str) -> list[Path]:
 def _measure(settings: Settings, clip: Path, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     from foleygen.batch.worker import batch_size, load_bundle, load_engine
+    from foleygen.evaluation.headline import classifier_seconds
     from foleygen.evaluation.memory import peak_memory
     from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import probe
@@ -158,6 +158,7 @@ def _measure(settings: Settings, clip: Path, folder: Path) -> dict[str, Any]:
         "batch_size": size,
         "loading_s": round(loading, 3),
         **{name: _row(probing, outcome.stages, outcome.seconds) for name, outcome in runs.items()},
+        "classifier_s": classifier_seconds(engine, settings.steps, settings.classifier_guidance),
         "peak_memory_bytes": peak_memory(),
         "peak_device_memory_bytes": _peak_device_memory(engine.device),
     }
@@ -209,6 +210,8 @@ def _print(measured: Mapping[str, Any]) -> None:
     whole = measured["loading_s"] + measured["cold"]["total"]
     rows.append(("whole process", f"{whole:.2f}", real_time(length, whole), "", ""))
     write_table(rows, right=(1, 2, 3, 4))
+    if measured["classifier_s"] is not None:
+        write_result(f"guidance by the classifier: {measured['classifier_s']:.2f} s of the sampling of each window")
     write_result(f"peak memory {byte_size(measured['peak_memory_bytes'])}")
     if measured["peak_device_memory_bytes"] is not None:
         write_result(f"peak memory of the device {byte_size(measured['peak_device_memory_bytes'])}")

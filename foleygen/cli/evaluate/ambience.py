@@ -75,21 +75,21 @@ def ambience(
     decoding = composer.decoding(steps)
     reports: dict[str, Any] = {}
     if "tags" in chosen and tagger is not None:
-        from foleygen.evaluation.ambience import tags as ambience_tags
+        from foleygen.evaluation.ambience import tags
 
-        listener = ambience_tags.open_listener(tagger, composer)
-        true = list(ambience_tags.true_sounds(composer, listener.tags, count, recordings))
+        listener = tags.open_listener(tagger, composer)
+        true = list(tags.true_sounds(composer, listener.tags, count, recordings))
         told = counter("tags")
-        reports["tags"] = ambience_tags.evaluate(composer, listener, per_tag, true, seed, decoding, told)
+        reports["tags"] = tags.evaluate(composer, listener, per_tag, true, seed, decoding, told)
     if chosen & {"roundtrip", "bandwidth", "fill"}:
         sounds = measure.held_out(composer.sample_rate, count, recordings, counter("drawing"))
         if "roundtrip" in chosen:
             reports["round trip"] = measure.round_trip(composer, sounds, counter("round trip"))
         if "bandwidth" in chosen:
-            from foleygen.evaluation.ambience import bandwidth as ambience_bandwidth
+            from foleygen.evaluation.ambience import bandwidth
 
             told = counter("bandwidth")
-            reports["bandwidth"] = ambience_bandwidth.evaluate(composer, sounds, seed, decoding, told)
+            reports["bandwidth"] = bandwidth.evaluate(composer, sounds, seed, decoding, told)
         if "fill" in chosen:
             reports |= _holes(composer, sounds, seed, decoding, candidates, plot)
     show(as_json, reports)
@@ -114,13 +114,13 @@ def _holes(
 ) -> dict[str, Any]:
     """A report for each length of hole."""
     from foleygen.ambience.fill import CANDIDATES
-    from foleygen.evaluation.ambience import fill as ambience_fill
+    from foleygen.evaluation.ambience import fill
 
     found = {}
-    for gap in ambience_fill.GAPS_S:
+    for gap in fill.GAPS_S:
         name = f"holes of {gap:g} s"
         told = counter(name)
-        found[name] = ambience_fill.evaluate(composer, sounds, gap, seed, decoding, candidates or CANDIDATES, told)
+        found[name] = fill.evaluate(composer, sounds, gap, seed, decoding, candidates or CANDIDATES, told)
     if plot is not None:
-        ambience_fill.plot(list(found.values()), plot)
+        fill.plot(list(found.values()), plot)
     return found

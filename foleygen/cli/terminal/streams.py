@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from foleygen.cli.terminal.lasting import replace_by_nothing
+
 if TYPE_CHECKING:
     from foleygen.settings import Settings
 
@@ -42,7 +44,7 @@ def _write(stream: TextIO, line: bytes) -> None:
         stream.buffer.write(line)
         stream.buffer.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        replace_by_nothing(stream.fileno())
 
 
 def write_json(document: Any) -> None:

@@ -51,6 +51,8 @@ class _Clip:
     shot: Shot
     start: int
     length: int
+    handle: int
+    """Samples of the file before it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def _clips(reel: Reel, sounds: Iterable[Sound | None]) -> Iterator[_Clip]:
     for one, sound in zip(reel.placed, sounds, strict=True):
         if sound is not None:
             start, end = reel.sample(one.place), reel.sample(one.place + one.frames)
-            yield _Clip(sound, one.shot, start, min(end - start, _samples(sound.path)))
+            handle = round(sound.handle_s * SAMPLE_RATE)
+            yield _Clip(sound, one.shot, start, min(end - start, _samples(sound.path) - handle), handle)
 
 
 def _sign(file: AAFFile, reel: Reel) -> None:
@@ -168,7 +171,7 @@ class _Writer:
             sequence.components.append(self._file.create.Filler("sound", length))
 
     def _segment(self, clip: _Clip, is_heard: bool) -> Any:
-        segment = self._master(clip).create_source_clip(1, 0, clip.length, "sound")
+        segment = self._master(clip).create_source_clip(1, clip.handle, clip.length, "sound")
         if abs(clip.sound.gain_db) >= _UNITY:
             segment = self._louder(segment, clip)
         if is_heard:
@@ -219,7 +222,7 @@ class _Writer:
     def _described(self, clip: _Clip) -> Any:
         path = clip.sound.path
         name, identity, samples = printable(path.name), _identity(path), _samples(path)
-        tape = self._tape(clip.shot, samples)
+        tape = self._tape(clip, samples)
         file = self._mob("SourceMob", f"{name}.PHYS", "file", identity, self._media)
         origin = tape.create_source_clip(1, 0, samples, "sound")
         if self._media == "embed":
@@ -233,9 +236,11 @@ class _Writer:
         slot.segment = file.create_source_clip(1, 0, samples, "sound")
         return master
 
-    def _tape(self, shot: Shot, samples: int) -> Any:
+    def _tape(self, clip: _Clip, samples: int) -> Any:
         """Where the sound lies in the day: an import of the finished clip, with its timecode."""
-        key = (str(shot.path.name), str(shot.start), str(shot.rate), str(samples))
+        shot, handle = clip.shot, round(clip.sound.handle_s * clip.shot.rate)
+        start = round((clip.sound.start_s - clip.sound.handle_s) * shot.rate)
+        key = (str(shot.path.name), str(start), str(shot.rate), str(samples))
         found = self._file.content.mobs.get(_mob_id("tape", *key))
         if found is not None:
             return found
@@ -244,7 +249,7 @@ class _Writer:
         slot = tape.create_empty_slot(SAMPLE_RATE, "sound", 1)
         slot.segment.length = samples
         slot["PhysicalTrackNumber"].value = 1
-        self._timecode(tape, shot.rate, shot.start, shot.drop_frame, shot.frames)
+        self._timecode(tape, shot.rate, start, shot.drop_frame, shot.frames + 2 * handle)
         return tape
 
     def _link(self, file: Any, path: Path, origin: Any, samples: int) -> None:

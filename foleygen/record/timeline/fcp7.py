@@ -90,7 +90,7 @@ class _Writer:
             if found.gain_db:
                 _gain(item, found.gain_db)
             if heard and found is one.shot.takes[0]:
-                _mark(item, one.shot)
+                _mark(item, one.shot, round(found.handle_s * one.shot.rate))
         _texts(track, enabled="TRUE" if heard else "FALSE", locked="FALSE", outputchannelindex=str(channel))
 
     def _clip(
@@ -106,13 +106,16 @@ class _Writer:
         self._clips += 1
         item = ET.SubElement(track, "clipitem", id=f"clipitem-{self._clips}")
         frames = max(1, min(shot.frames, math.floor(one.frames / self._reel.rate * shot.rate)))
-        _texts(item, name=printable(path.name), enabled="TRUE" if enabled else "FALSE", duration=str(shot.frames))
+        handle = 0 if sound is None else round(sound.handle_s * shot.rate)
+        length = str(shot.frames + 2 * handle)
+        _texts(item, name=printable(path.name), enabled="TRUE" if enabled else "FALSE", duration=length)
         _rate(item, shot.rate)
-        _texts(item, start=str(one.place), end=str(one.place + one.frames), **{"in": "0", "out": str(frames)})
-        self._file(item, path, shot, round(start_s * shot.rate), sound)
+        _texts(item, start=str(one.place), end=str(one.place + one.frames))
+        _texts(item, **{"in": str(handle), "out": str(handle + frames)})
+        self._file(item, path, shot, round(start_s * shot.rate) - handle, sound, length)
         return item
 
-    def _file(self, item: ET.Element, path: Path, shot: Shot, start: int, sound: Sound | None) -> None:
+    def _file(self, item: ET.Element, path: Path, shot: Shot, start: int, sound: Sound | None, length: str) -> None:
         known = self._files.get(path)
         if known is not None:
             ET.SubElement(item, "file", id=known)
@@ -120,7 +123,7 @@ class _Writer:
         self._files[path] = identifier = f"file-{len(self._files) + 1}"
         file = ET.SubElement(item, "file", id=identifier)
         url = self._reel.paths.url(path).replace("file:///", "file://localhost/", 1)
-        _texts(file, name=printable(path.name), pathurl=url, duration=str(shot.frames))
+        _texts(file, name=printable(path.name), pathurl=url, duration=length)
         _rate(file, shot.rate)
         _timecode(file, start, shot.rate, shot.drop_frame)
         media = ET.SubElement(file, "media")
@@ -167,9 +170,9 @@ def _gain(item: ET.Element, gain_db: float) -> None:
     _texts(parameter, value=f"{10 ** (gain_db / 20):.6f}")
 
 
-def _mark(item: ET.Element, shot: Shot) -> None:
+def _mark(item: ET.Element, shot: Shot, handle: int) -> None:
     """Markers count pictures of the file."""
     for number, onset in enumerate(shot.onsets, start=1):
         marker = ET.SubElement(item, "marker")
         _texts(marker, name=f"sound {number}", comment=f"{onset.seconds:.3f} s")
-        _texts(marker, **{"in": str(onset.picture), "out": "-1"})
+        _texts(marker, **{"in": str(handle + onset.picture), "out": "-1"})

@@ -94,7 +94,8 @@ class _Resources:
         attributes = _sound(sound.channels)
         if not sound.is_wav:
             attributes = {**self._video(shot), **attributes}
-        return self._asset(sound.path, sound.start_s, shot.duration_s, attributes)
+        start, duration = sound.start_s - sound.handle_s, shot.duration_s + 2 * sound.handle_s
+        return self._asset(sound.path, start, duration, attributes)
 
     def _video(self, shot: Shot) -> dict[str, str]:
         return {"hasVideo": "1", "videoSources": "1", "format": self.format(shot.rate, shot.width, shot.height)}

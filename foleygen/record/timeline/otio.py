@@ -123,17 +123,22 @@ def _clip(
 
 def _heard(sound: Sound, shot: Shot, paths: Paths) -> otio.schema.ExternalReference:
     facts = {"foleygen": {"take": sound.label, "gain_db": sound.gain_db}}
-    return _reference(sound.path, shot, round(sound.start_s * shot.rate), paths, facts)
+    return _reference(sound.path, shot, round(sound.start_s * shot.rate), paths, facts, _handle(sound, shot))
+
+
+def _handle(sound: Sound, shot: Shot) -> int:
+    """Pictures for which a file sounds before the clip."""
+    return round(sound.handle_s * shot.rate)
 
 
 def _reference(
-    path: Path, shot: Shot, start: int, paths: Paths, facts: Mapping[str, object] = _NOTHING
+    path: Path, shot: Shot, start: int, paths: Paths, facts: Mapping[str, object] = _NOTHING, handle: int = 0
 ) -> otio.schema.ExternalReference:
     import opentimelineio as otio
 
     rate = float(shot.rate)
     whole = otio.opentime.TimeRange(
-        otio.opentime.RationalTime(start, rate), otio.opentime.RationalTime(shot.frames, rate)
+        otio.opentime.RationalTime(start - handle, rate), otio.opentime.RationalTime(shot.frames + 2 * handle, rate)
     )
     reference = otio.schema.ExternalReference(paths.plain(path), whole, dict(facts))
     reference.name = printable(path.name)  # programs look for the file by the clip's name

@@ -51,7 +51,14 @@ def _wav(shot: Shot, own: Sound, channel: int, channels: int) -> Sound:
             coding_history=bwf.history(*facts),
             loudness=loudness,
         )
-    return replace(own, path=path, channels=1, is_wav=True, gain_db=-sound.gain_db, start_s=shot.takes[0].start_s)
+    return replace(
+        own,
+        path=path,
+        channels=1,
+        is_wav=True,
+        gain_db=-sound.gain_db,
+        start_s=shot.takes[0].start_s,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from foleygen.facts import SAMPLE_RATE, bed_file, take_file
 from foleygen.record import markers, sidecar
 from foleygen.record.schema import Sidecar
 
+DAY_S = 24 * 3600
+
 
 @dataclass(frozen=True)
 class Sound:
-    """One version of a clip's sound as a file, whose own clock reads ``start_s`` at its first sample."""
+    """One version of a clip's sound as a file, whose own clock reads ``start_s`` at the clip's first picture."""
 
     label: str
     path: Path
@@ -25,6 +27,8 @@ class Sound:
     channels: int = 1
     is_wav: bool = True
     """It holds this sound alone, mono."""
+    handle_s: Fraction = Fraction(0)
+    """Seconds that it has before the clip's first picture, and again after the last."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,10 @@ def shot(output: Path) -> Shot:
     start = number or 0
     clock = Fraction(round(start / rate * SAMPLE_RATE), SAMPLE_RATE)
     has_clock = _keeps_timecode(output)
-    wavs = _wavs(output, found, clock)
+    handle_s = found.handle_pictures / rate
+    # As the wavs have it: without a timecode they begin at zero, and before midnight at the end of the day.
+    clock = handle_s if number is None else (clock - handle_s) % DAY_S + handle_s
+    wavs = _wavs(output, found, clock, handle_s)
     heard = Sound(f"take {found.picked}", output, start / rate if has_clock else Fraction(0), 0.0, is_wav=False)
     picked = next((index for index, sound in enumerate(wavs) if sound.label == heard.label), None)
     return Shot(
@@ -105,24 +112,26 @@ def shot(output: Path) -> Shot:
         duration_s=Fraction(round(found.duration_s * SAMPLE_RATE), SAMPLE_RATE),
         sounds=(heard, *wavs) if picked is None else wavs,
         heard=picked or 0,
-        bed=_bed(output, found, clock),
+        bed=_bed(output, found, clock, handle_s),
         own=_own(output, found, start / rate),
         onsets=tuple(Onset(markers.picture_at(onset, rate), onset) for onset in found.heard.onsets_s),
     )
 
 
-def _wavs(output: Path, found: Sidecar, start_s: Fraction) -> tuple[Sound, ...]:
+def _wavs(output: Path, found: Sidecar, start_s: Fraction, handle_s: Fraction) -> tuple[Sound, ...]:
     """The takes that are there as files; a broadcast wav keeps the clip's time of day."""
     return tuple(
-        Sound(f"take {take.number}", take_file(output, take.number), start_s, take.gain_db)
+        Sound(f"take {take.number}", take_file(output, take.number), start_s, take.gain_db, handle_s=handle_s)
         for take in found.takes
         if take.file is not None and take_file(output, take.number).is_file()
     )
 
 
-def _bed(output: Path, found: Sidecar, start_s: Fraction) -> Sound | None:
+def _bed(output: Path, found: Sidecar, start_s: Fraction, handle_s: Fraction) -> Sound | None:
     bed, path = found.bed, bed_file(output)
-    return None if bed is None or not path.is_file() else Sound("ambience", path, start_s, bed.gain_db)
+    if bed is None or not path.is_file():
+        return None
+    return Sound("ambience", path, start_s, bed.gain_db, handle_s=handle_s)
 
 
 def _own(output: Path, found: Sidecar, start_s: Fraction) -> Sound | None:

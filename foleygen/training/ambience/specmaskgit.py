@@ -22,7 +22,7 @@ from foleygen.training.ambience.tokens import TokenSet
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.parallel import RowParallel, place
 from foleygen.training.recipe import recorded
-from foleygen.training.runs import _state
+from foleygen.training.runs import shipped
 from foleygen.weights import parts
 
 
@@ -189,4 +189,4 @@ def export_specmaskgit(run: Path, tokens: TokenSet, folder: Path) -> None:
         "model": plain(model.config),
         "sampling": plain(recipe.sampling),
     }
-    parts.save(folder, config, _state(model))
+    parts.save(folder, config, shipped(model))

@@ -20,7 +20,7 @@ from foleygen.training.ambience.tokenizer import trained_tokenizer
 from foleygen.training.ambience.windows import Windows, tags_of
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.recipe import recorded
-from foleygen.training.runs import _channels_last, _state
+from foleygen.training.runs import channels_last, shipped
 from foleygen.weights import parts
 
 GAIN = (-0.20, 0.12)
@@ -97,7 +97,7 @@ def tagger_loop(recipe: TaggerRecipe, data: Path, tokenizer: Path | None, folder
     """The classifier on windows of sound, half of them as the tokenizer of a run gives them back."""
     windows = Windows(data)
     torch.manual_seed(recipe.loop.seed)
-    model = _channels_last(Tagger(tagger_config(recipe, windows)))
+    model = channels_last(Tagger(tagger_config(recipe, windows)))
     ears = trained_tokenizer(tokenizer) if tokenizer is not None else None
     draw = make_draw(windows, tags_of(windows), recipe.crop, ears, device)
     return runs.started(recipe, model, make_loss(recipe.label_smoothing), draw, folder, device)
@@ -114,4 +114,4 @@ def export_tagger(run: Path, windows: Windows, folder: Path) -> None:
     model = Tagger(tagger_config(recipe, windows))
     model.load_state_dict(runs.weights(run, recipe))
     config = {"kind": "tagger", "tags": list(tags_of(windows)), "model": plain(model.config)}
-    parts.save(folder, config, _state(model))
+    parts.save(folder, config, shipped(model))

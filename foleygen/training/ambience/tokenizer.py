@@ -22,7 +22,7 @@ from foleygen.training.autoencoder import reconstruction_loss
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.parallel import RowParallel
 from foleygen.training.recipe import recorded
-from foleygen.training.runs import _channels_last, _state
+from foleygen.training.runs import channels_last, shipped
 from foleygen.weights import parts
 
 GAIN = (-0.20, 0.12)
@@ -166,7 +166,7 @@ def tokenizer_loop(recipe: TokenizerRecipe, data: Path, folder: Path, device: st
     if recipe.objective.crop > windows.config.frames:
         raise UsageError(f"objective.crop is {recipe.objective.crop} frames", f"give {windows.config.frames} at most")
     torch.manual_seed(recipe.loop.seed)
-    model = _channels_last(TokenizerTraining(recipe.model, recipe.objective))
+    model = channels_last(TokenizerTraining(recipe.model, recipe.objective))
     draw = make_draw(windows.mels, recipe.objective.crop, device)
     return runs.started(recipe, model, make_loss(recipe.objective), draw, folder, device)
 
@@ -183,4 +183,4 @@ def export_tokenizer(run: Path, windows: Windows, folder: Path) -> None:
     """A tokenizer's run as a part; ``windows`` say which mel it is for."""
     model = trained_tokenizer(run)
     config = {"kind": "tokenizer", "mel": plain(windows.config.mel), "model": plain(model.config)}
-    parts.save(folder, config, _state(model))
+    parts.save(folder, config, shipped(model))

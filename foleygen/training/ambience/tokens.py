@@ -18,7 +18,7 @@ from foleygen.models.vqgan import VQGAN
 from foleygen.strict import Reader
 from foleygen.training import stored
 from foleygen.training.ambience.windows import Windows
-from foleygen.weights import tags as table_of_tags
+from foleygen.weights.tags import table
 
 Conditioning = Literal["tags", "clap"]
 FILE = "tokens.npz"
@@ -89,7 +89,7 @@ def encode(
     if conditioning == "clap" and windows.heard is None:
         raise UsageError(f"{windows.folder}: was made without CLAP", "make it with foleygen train windows --clap")
     named = {tag for record in windows.records for tag in record.tags}
-    order = tuple(tags) if tags is not None else tuple(tag for tag in table_of_tags.table() if tag in named)
+    order = tuple(tags) if tags is not None else tuple(tag for tag in table() if tag in named)
     device = next(tokenizer.parameters()).device
     tokens = np.zeros((len(windows), *config.grid), np.int16)
     for row in range(len(windows)):
