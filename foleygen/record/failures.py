@@ -58,7 +58,7 @@ def write(clip: Path, output: Path, error: FoleygenError) -> None:
     if output.parent == clip.parent and not output.parent.is_dir():
         return  # the clip's own folder, which was misspelt
     path = path_for(output)
-    if os.path.lexists(path) and _load(path) is None:
+    if os.path.lexists(path) and load(path) is None:
         return  # it is nobody's record
     try:
         with atomic.publish(path) as temporary:

@@ -20,7 +20,7 @@ from typing import Any
 
 from foleygen import atomic
 from foleygen.cues.words import table
-from foleygen.errors import printable
+from foleygen.errors import ClipError, printable
 from foleygen.review.clip import Facts
 from foleygen.review.pictures import Pictures
 
@@ -66,8 +66,11 @@ def text(page: Page, clips: Sequence[Facts], pictures: Iterable[tuple[str, Pictu
 
 def write(path: Path, content: str) -> None:
     """Publish the page. Raises ClipError where the folder cannot be written, RetryableError when the disk is full."""
-    with atomic.publish(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    try:
+        with atomic.publish(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    except ClipError as error:
+        raise ClipError(error.message, "give its clips another folder, or review it with --serve") from error
 
 
 def drawn(found: Pictures) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from foleygen import atomic
+from foleygen import atomic, regular
 from foleygen.review.clip import Facts
 
 NAME = "review.json"
@@ -38,9 +38,7 @@ class Seen:
 
 def _read(path: Path) -> frozenset[str]:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return frozenset()
-        found = json.loads(path.read_bytes())
+        found = json.loads(regular.read(path, _MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     ids = found.get("seen") if isinstance(found, dict) and found.get("schema") == SCHEMA else None
