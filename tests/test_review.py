@@ -378,3 +378,34 @@ def test_what_was_seen_is_remembered(tmp_path: Path) -> None:
     (tmp_path / "review.json").write_text("[")
     Seen(tmp_path).note("c")
     assert json.loads((tmp_path / "review.json").read_text())["seen"] == ["c"]
+
+
+# A farm
+
+
+def test_a_report_is_a_page_of_all_shards_failures_first(
+    tmp_path: Path, random_bundle: Path, foleygen: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foleygen.batch import summary
+    from foleygen.batch.events import ClipFailed, Report
+    from foleygen.batch.shard import Shard
+
+    made = finish(tmp_path / "out" / "day 1", random_bundle, name="door.mp4", takes=1)
+    monkeypatch.chdir(tmp_path)
+    one = Report(total=2, done=[Path("out/day 1/door.foley.mp4")], skipped=[Path("elsewhere/out/gone.foley.mp4")])
+    error = ClipError("<i>bad</i>.mp4: holds no picture data", "export it again")
+    two = Report(total=1, failed=[ClipFailed(Path("bad.mp4"), Path("out/bad.foley.mp4"), error)])
+    for number, report in ((1, one), (2, two)):
+        summary.write(tmp_path / "out", summary.of_report(report, Shard(number, 3), "hash"))
+    code, out, err = foleygen("report", tmp_path / "out", "--html")
+    assert code == ExitCode.TRY_AGAIN
+    assert "missing" in out
+    assert f"page: {tmp_path / 'out' / 'report.html'}" in err
+    found = Elements((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    data = json.loads(found.texts["data"])
+    told = [(clip["output"], clip["state"], clip["shard"]) for clip in data["clips"]]
+    assert told == [("bad.foley.mp4", "failed", 2), ("gone.foley.mp4", "stale", 1), ("day 1/door.foley.mp4", "done", 1)]
+    assert data["clips"][2]["path"] == "day%201/door.foley.mp4"
+    assert [row[0] for row in data["shards"]] == ["1", "2", "3", "all"]
+    assert "i" not in found.names
+    assert made.output.exists()

@@ -91,6 +91,16 @@ def failed(output: Path, folder: Path, message: str, remedy: str) -> Facts:
     return Facts(**_place(output, folder), state="failed", reason=printable(message), remedy=printable(remedy))
 
 
+def lost(output: Path, folder: Path) -> Facts:
+    """A clip that was finished and has no sidecar any more."""
+    return Facts(
+        **_place(output, folder),
+        state="stale",
+        reason="its sidecar is not there",
+        remedy="run 'foleygen add-sound' again",
+    )
+
+
 def finished(output: Path, folder: Path, document: dict[str, Any]) -> Facts:
     """A clip that was finished, or what its sidecar lets know of it."""
     try:
