@@ -44,7 +44,7 @@ def text(page: Page, clips: Sequence[Facts], pictures: Iterable[tuple[str, Pictu
     blocks = [_block(f"pictures-{name}", drawn(found)) for name, found in pictures]
     shown = os.path.abspath(page.folder)
     document = {
-        "folder": printable(shown),
+        "folder": printable(os.path.basename(shown)),
         "id": hashlib.sha256(os.fsencode(shown)).hexdigest()[:16],
         "served": page.served,
         "shards": page.shards,
