@@ -128,6 +128,7 @@ _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
 _DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
 _FILL = "Let the picture add to the cues that were given."
 _FROM_FILE = "Read more inputs from this list, one path per line; - is stdin."
+_LOG_FILE = "Add one line for each event, with its time, to this file."
 _LOUDNESS = "Bring each finished clip to off, ebu, atsc, podcast, streaming or a number of LUFS."
 _MARKERS = "Write the times of the sounds beside each finished clip, in one form or several (csv,resolve)."
 _MAX_FAILURES = "Stop the batch after this many failed clips."
@@ -142,6 +143,7 @@ _SOUND = "What sounds: words such as 'glass bottle', or a YAML file with a line 
 _STEMS = "Write each take as a 48 kHz broadcast wav beside the clip."
 _STEMS_FORMAT = "Samples of the wavs: 24 bits, lowered as a whole where they would be too loud, or 32-bit float."
 _TAKES = "Versions of each clip; the first is in it, all are beside it as wav files."
+_THREADS = "Processors for the models; auto takes those that are free."
 _TIMELINE = "Write all clips in order as an .aaf, .edl, .fcpxml, .otio or .xml timeline."
 _TIMELINE_PATHS = "How a timeline names its files: with their whole path, from its own folder, or as URLs."
 _AAF = "Whether an .aaf timeline refers to its wavs or has them in it."
@@ -195,6 +197,9 @@ class Settings:
     )
     batch_size: int | None = field(
         default=None, metadata=_spec("whole", _BATCH, minimum=1, maximum=4096, auto="auto", metavar="auto|N")
+    )
+    threads: int | None = field(
+        default=None, metadata=_spec("whole", _THREADS, minimum=1, maximum=1024, auto="auto", metavar="auto|N")
     )
     audio: AudioPolicy = field(
         default=RenderSettings.audio, metadata=_spec("text", _AUDIO, choices=("keep", "replace", "mix"))
@@ -270,6 +275,7 @@ class Settings:
         default=False, metadata=_spec("switch", "Say what would be done, write nothing.", short="n", once=True)
     )
     json: bool = field(default=False, metadata=_spec("switch", _JSON, once=True))
+    log_file: Path | None = field(default=None, metadata=_spec("path", _LOG_FILE, auto="", metavar="FILE"))
     quiet: bool = field(default=False, metadata=_spec("switch", "Nothing on stderr but errors.", short="q", once=True))
     verbose: int = field(default=0, metadata=_spec("whole", _VERBOSE, minimum=0, maximum=2, short="v"))
 

@@ -42,3 +42,11 @@ def test_commands_options_and_choices_complete() -> None:
     assert suggestions("foleygen models ver", 2) == ["verify"]
     assert suggestions("foleygen add-sound --pre", 2) == ["--precision"]
     assert suggestions("foleygen add-sound --audio ", 3) == ["keep", "replace", "mix"]
+
+
+def test_values_that_are_no_fixed_choices_complete() -> None:
+    assert suggestions("foleygen add-sound --model t", 3) == ["tiny"]
+    assert suggestions("foleygen add-sound --loudness e", 3) == ["ebu"]
+    assert suggestions("foleygen add-sound --sound foot", 3) == ["footsteps"]
+    assert suggestions("foleygen add-sound --ambience ra", 3) == ["rain"]
+    assert suggestions("foleygen train mdsgen --recipe tiny-m", 4) == ["tiny-mdsgen"]

@@ -82,7 +82,7 @@ def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureF
         "[1/2] shots/a.mp4: 20.0 s of picture",
         "  shots/a.mp4: sampling 40%, 0.8x real time, 15.0 s left",
         "  shots/a.mp4: sampling 80%, 0.8x real time, 5.0 s left",
-        "  shots/a.foley.mp4: done in 5.0 s, 4.0x real time, -23.0 LUFS, peak -2.5 dBTP, 2 takes",
+        "  shots/a.foley.mp4: done in 5.0 s, 8.0x real time, -23.0 LUFS, peak -2.5 dBTP, 2 takes",
         "  shots/a.foley.mp4: done in 5.0 s, 4.0x real time",
     ]
 
@@ -130,7 +130,7 @@ def test_bars_show_clip_stage_speed_and_batch(monkeypatch: pytest.MonkeyPatch) -
 def test_the_summary_adds_up() -> None:
     failure = events.ClipFailed(CLIP, OUTPUT, ClipError("x"))
     report = Report(total=3, done=[OUTPUT], skipped=[OUTPUT], failed=[failure])
-    report.clip_seconds, report.wall_seconds = 20.0, 5.0
+    report.sound_seconds, report.wall_seconds = 20.0, 5.0
     assert summary(report) == ["1 done, 1 skipped, 1 failed; 20.0 s of sound in 5.0 s (4.0x real time)"]
     report.total, report.elsewhere, report.timeline = 5, 7, Path("cut.otio")
     text, stopped, timeline = summary(report)

@@ -89,11 +89,11 @@ def test_names_are_a_forms_own() -> None:
 def test_they_follow_the_take_that_is_heard(tmp_path: Path, random_bundle: Path) -> None:
     made = finish(tmp_path, random_bundle, takes=2)
     record = sidecar.load(made.output)
-    markers.refresh(made.output, record)
+    markers.refresh(made.output, record, record)
     assert not any(markers.path_for(made.output, form).exists() for form in MARKERS), "only those that are there"
     for form in ("csv", "audacity"):
         markers.of_record(made.output, record, form)
-    markers.refresh(made.output, replace(record, picked=2))
+    markers.refresh(made.output, record, replace(record, picked=2))
     for form in ("csv", "audacity"):
         path = markers.path_for(made.output, form)
         assert [cue.seconds for cue in read(path, made)] == pytest.approx([0.2, 1.2])

@@ -68,8 +68,10 @@ def rewrite(made: Made, **changes: object) -> None:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files, apart from when the finished clips were written."""
-    found = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return {name: re.sub(rb'"output_stamp": "[0-9a-f]*"', b"", content) for name, content in found.items()}
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return {
+        name: re.sub(rb'"output_stamp": "[0-9a-f]*"', b'"output_stamp": ""', content) for name, content in found.items()
+    }
 
 
 def uncircled(content: bytes) -> bytes:

@@ -103,6 +103,11 @@ class ClipDone:
     warnings: tuple[str, ...] = ()
     takes: tuple[Take, ...] = ()
 
+    @property
+    def sound_seconds(self) -> float:
+        """Of all its takes together."""
+        return self.duration * max(1, len(self.takes))
+
 
 @dataclass(frozen=True)
 class ClipFailed:
@@ -131,6 +136,8 @@ class Report:
     cues_kept: int = 0
     """Cues at which something begins in the finished clips."""
     clip_seconds: float = 0.0
+    sound_seconds: float = 0.0
+    """Of all takes that were made."""
     wall_seconds: float = 0.0
     non_commercial: str | None = None
     """Licence of the bundle if its sound may not be sold."""
@@ -147,6 +154,7 @@ class Report:
         elif isinstance(event, ClipDone):
             self.done.append(event.output)
             self.clip_seconds += event.duration
+            self.sound_seconds += event.sound_seconds
             kept = event.takes[0].obedience if event.takes else None
             if kept is not None:
                 self.cues_given += kept.given

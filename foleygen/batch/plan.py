@@ -108,6 +108,8 @@ def _check_name(template: str, stem: str, clip: Path) -> None:
         os.fsencode(stem)
     except UnicodeEncodeError as error:
         wrong = error.object[error.start]
+    if wrong in ("/", os.sep):
+        raise UsageError(f"--name: {template!r} holds a path for {clip.name!r}", "give no field a slash")
     if wrong is not None:
         raise UsageError(f"--name: {template!r} gives a name with {wrong!a} in it", "correct the format")
 

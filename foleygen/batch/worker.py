@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foleygen.batch import cores
 from foleygen.batch.events import (
     ClipDone,
     ClipFailed,
@@ -96,8 +97,13 @@ def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
 
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
     """The bundle on its device."""
+    import torch
+
     from foleygen.pipeline import Engine
 
+    count = cores.threads(settings.threads)
+    if count is not None:
+        torch.set_num_threads(count)
     return Engine.load(bundle, settings.device, settings.precision)
 
 
@@ -254,6 +260,8 @@ class Worker:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
                 written = sidecar.write(job.output, record.document(), outcome.seal)
                 claims.clear(stale, record)
+                if not job.output.exists():
+                    log.warning("%s: was moved away or removed as soon as it was written", job.output)
                 for form in self._settings.markers or ():
                     markers.of_record(job.output, record, form)
             except Exception as unwritten:

@@ -15,8 +15,10 @@ from typing import NoReturn
 import click
 
 from foleygen import __version__
+from foleygen.batch.cores import PASSIVE
 from foleygen.cli.terminal import lasting
 from foleygen.errors import ExitCode, FoleygenError, Interrupted, UsageError, printable, shortage
+from foleygen.strict import did_you_mean
 
 COMMANDS = {
     "add-sound": "foleygen.cli.add_sound:add_sound",
@@ -35,6 +37,7 @@ COMMANDS = {
     "fill": "foleygen.cli.compose.fill:fill",
     "extend": "foleygen.cli.compose.extend:extend",
     "demo": "foleygen.cli.demo:demo",
+    "config": "foleygen.cli.settings_shown:config",
     "doctor": "foleygen.cli.doctor:doctor",
     "models": "foleygen.cli.models:models",
     "cache": "foleygen.cli.cache:cache",
@@ -69,6 +72,13 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command {args[0]!r}, {did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(prog)s %(version)s")
@@ -92,6 +102,7 @@ def cli(context: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
     lasting.secure()
+    os.environ.update({name: os.environ.get(name, value) for name, value in PASSIVE.items()})
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.exit(code)
@@ -104,6 +115,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="foleygen", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return ExitCode.OK
     except click.ClickException as error:
         return _complain(_explained(error), ExitCode.USAGE)
     except click.Abort:

@@ -6,12 +6,15 @@ Precedence: command-line flag > ``FOLEYGEN_<OPTION>`` > project ``foleygen.yaml`
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from foleygen.cli.terminal.streams import write_note
 from foleygen.errors import UsageError
 from foleygen.settings import LOUDNESS_PRESETS, Settings, Spec, is_list, spec, specs
 from foleygen.strict import did_you_mean, shown, yaml_document
@@ -19,6 +22,8 @@ from foleygen.strict import did_you_mean, shown, yaml_document
 PROJECT_FILE = "foleygen.yaml"
 _LABEL = re.compile(r"[0-9]{2}[:;][0-9]{2}[:;][0-9]{2}[:;.,][0-9]{2,3}")
 ENVIRONMENT_PREFIX = "FOLEYGEN_"
+OTHER_VARIABLES = {f"{ENVIRONMENT_PREFIX}{name}" for name in ("CONFIG", "CACHE_DIR", "DATA_DIR", "SHARED", "SLURM")}
+"""What is no setting: two folders, the settings' file, and what the tests are told."""
 
 
 def load(
@@ -31,16 +36,45 @@ def load(
 
     Raises UsageError for an unknown key or a value that does not fit, naming the source.
     """
+    return settings_of(found(flags, environ, folder, config_file))
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a setting is, and where that comes from."""
+
+    value: object
+    source: str
+    file: Path | None = None
+    """The file of settings that says it."""
+
+
+def settings_of(chosen: Mapping[str, Value]) -> Settings:
+    """The values of ``found`` as Settings."""
+    return Settings(**{name: each.value for name, each in chosen.items()})  # type: ignore[arg-type]
+
+
+def found(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    config_file: Path | None = None,
+) -> dict[str, Value]:
+    """Each setting and where it comes from; see ``load``."""
     named = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
     if config_file is None and named:
         config_file = Path(os.path.expanduser(named))
     files = [config_file] if config_file is not None else _default_files(folder or _here())
-    values: dict[str, object] = {}
+    values = {name: Value(setting.default, "default") for name, setting in specs().items()}
     for path in files:
-        values.update(_from_file(path))
-    values.update(_from_environment(environ))
-    values.update({name: convert(name, value, f"--{_dashed(name)}") for name, value in flags.items()})
-    return Settings(**values)  # type: ignore[arg-type]
+        values.update({name: Value(value, str(path), path) for name, value in _from_file(path).items()})
+    _refuse_unknown(environ)
+    for name, value in _from_environment(environ).items():
+        values[name] = Value(value, f"{ENVIRONMENT_PREFIX}{name.upper()}")
+    for name, value in flags.items():
+        flag = f"--{_dashed(name)}"
+        values[name] = Value(convert(name, value, flag), flag)
+    return values
 
 
 def convert(name: str, value: object, source: str) -> object:
@@ -68,8 +102,31 @@ def _default_files(folder: Path) -> list[Path]:
 
     here = folder.absolute()
     project = next((path for level in (here, *here.parents) if (path := level / PROJECT_FILE).is_file()), None)
+    if project is not None and project.parent != here and (reason := _why_not(project)):
+        write_note(f"warning: {project}: {reason}, so it is not taken from there; name it with --config to take it")
+        project = None
     user = user_config_path("foleygen") / PROJECT_FILE
     return [path for path in (user if user.is_file() else None, project) if path is not None]
+
+
+def _why_not(path: Path) -> str | None:
+    """Why a file in a folder above is not taken unless it is named: it may be a stranger's, or use a cluster."""
+    if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
+        return "belongs to another user"
+    return "names a Ray cluster" if "ray" in _from_file(path) else None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """Raises UsageError for a variable that is no setting, as for a key of a file."""
+    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in specs()} | OTHER_VARIABLES
+    for name in environ:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            raise UsageError(f"{name}: no such variable", _near(name, known))
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else "unset it; 'foleygen config show' lists the settings"
 
 
 def _from_file(path: Path) -> dict[str, object]:

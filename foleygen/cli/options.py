@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 
 from foleygen.cli import config
 from foleygen.cli.app import Invocation
+from foleygen.cli.terminal.streams import write_note
 from foleygen.settings import Settings, Spec, spec, specs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -43,10 +45,18 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
 
 def load_settings(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> Settings:
     """Settings from what was typed (``values``), the environment, the YAML files and the defaults."""
-    typed = {name: value for name, value in values.items() if value is not None}
-    settings = config.load(typed, config_file=config_file)
+    chosen = config.found(typed_settings(values), config_file=config_file)
+    settings = config.settings_of(chosen)
     invocation.verbose = settings.verbose
+    if settings.verbose and not settings.quiet:
+        for path in dict.fromkeys(each.file for each in chosen.values() if each.file is not None):
+            write_note(f"settings: {path}")
     return settings
+
+
+def typed_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Of the values of the options, those that were typed."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _option(setting: Field[Any]) -> Callable[[Command], Command]:
@@ -61,7 +71,17 @@ def _option(setting: Field[Any]) -> Callable[[Command], Command]:
         both = f"--{name}" if rule.once else f"--{name}/--no-{name}"
         return click.option(*flags, both, is_flag=True, default=None, help=text)
     metavar = rule.metavar or {"whole": "N", "number": "X", "decibel": "DB", "path": "DIR"}.get(rule.kind)
-    return click.option(*flags, f"--{name}", type=_type(rule), metavar=metavar, default=None, help=text)
+    kind = _type(rule)
+    proposed = partial(_proposed, setting.name, rule) if kind is click.STRING else None
+    return click.option(
+        *flags, f"--{name}", type=kind, metavar=metavar, default=None, help=text, shell_complete=proposed
+    )
+
+
+def _proposed(name: str, rule: Spec, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from foleygen.cli.completion import of_setting
+
+    return of_setting(name, rule, incomplete)
 
 
 def _counted(context: click.Context, parameter: click.Parameter, value: int) -> int | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeline",
+    "timelines",
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
@@ -38,7 +39,7 @@ def pick(
     inputs: tuple[Path, ...],
     loudest: bool,
     picks: Path | None,
-    timeline: tuple[Path, ...],
+    timelines: tuple[Path, ...],
     config_file: Path | None,
     **values: Any,
 ) -> ExitCode:
@@ -60,7 +61,7 @@ def pick(
     """
     from foleygen.cli.finished import each_of, finished_of
     from foleygen.record import takes
-    from foleygen.record.timeline import timeline as timelines
+    from foleygen.record.timeline import timeline
 
     settings = load_settings(invocation, config_file, values)
     if picks is not None:
@@ -70,11 +71,11 @@ def pick(
     else:
         clips, take = (inputs, None) if loudest else _split(inputs)
         work = [partial(_chosen, look, take) for look in finished_of(clips, settings)]
-    for path in timeline if len(work) == 1 else ():
-        timelines.stale(path, work[0]()[0].output)
+    for path in timelines if len(work) == 1 else ():
+        timeline.stale(path, work[0]()[0].output)
     code = each_of(work, _put)
-    for path in timeline:
-        timelines.refresh(path)
+    for path in timelines:
+        timeline.refresh(path)
     return code
 
 

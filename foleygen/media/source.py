@@ -23,6 +23,8 @@ from foleygen.settings import MAX_PIXELS
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
 # Demuxers that make "video" out of pictures, text, or lists of other files.
 _NOT_CLIPS = frozenset({"image2", "image2pipe", "tty", "hls", "dash", "concat", "ffmetadata", "lavfi", "sdp", "rtsp"})
+DECODER_THREADS = min(4, os.cpu_count() or 1)
+"""Of each decoder; by itself each would have one for every processor of the machine."""
 MAX_SAMPLES = 2**24
 """Packets of a clip that are listed in memory, at about 60 bytes: a day of sound at 48 kHz and of 120 pictures/s."""
 
@@ -45,6 +47,9 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[InputContainer]
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _explained(path, name, error) from error
+    for stream in container.streams:
+        if stream.codec_context is not None:
+            stream.codec_context.thread_count = DECODER_THREADS
     with container:
         demuxers = set(container.format.name.split(","))
         if demuxers & _NOT_CLIPS or container.format.name.endswith("_pipe"):

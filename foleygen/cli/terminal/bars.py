@@ -15,7 +15,7 @@ from rich.text import Text
 from foleygen.batch import events
 from foleygen.cli.terminal.reading import speed
 from foleygen.cli.terminal.streams import write_result
-from foleygen.cli.terminal.views import View
+from foleygen.cli.terminal.views import View, done_line
 from foleygen.errors import printable
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 20
 BAR_WIDTH = 12
+MUXING = "muxing"
+"""The last stage of a clip."""
 
 
 class BarView(View):
@@ -47,6 +49,7 @@ class BarView(View):
         self._total = 0
         self._ended = 0
         self._shares: dict[Path, float] = {}
+        self._muxing: set[Path] = set()
         self._stage = ""
 
     def show(self, event: Event) -> None:
@@ -61,8 +64,11 @@ class BarView(View):
         elif isinstance(event, events.ENDS):
             self._ended += 1
             self._shares.pop(event.clip, None)
+            self._muxing.discard(event.clip)
             self._bars.update(self._batch, completed=self._ended, state=f"{self._ended}/{self._total}")
             self._bars.update(self._clip, visible=False)
+            if isinstance(event, events.ClipDone):
+                self.message(done_line(event))
 
     def message(self, text: str) -> None:
         style = "red" if text.startswith("error:") else "yellow" if text.startswith("warning:") else ""
@@ -81,12 +87,16 @@ class BarView(View):
         self._bars.stop()
 
     def _advance(self, event: events.ClipProgress) -> None:
-        """The batch's bar grows with every clip at work, the clip's bar shows the one that began first."""
+        """The batch's bar grows with every clip at work; the clip's bar shows the first whose sound is not made yet.
+
+        What is left to do of a clip is to wait for its mux, while another one has the models.
+        """
         self._shares[event.clip] = event.done
+        (self._muxing.add if event.stage == MUXING else self._muxing.discard)(event.clip)
         total = min(self._ended + sum(self._shares.values()), self._total)
-        first = next(iter(self._shares))
+        shown = next((clip for clip in self._shares if clip not in self._muxing), next(iter(self._shares)))
         self._bars.update(self._batch, completed=total)
-        if event.clip != first:
+        if event.clip != shown:
             return
         elapsed = self._clock() - self._began.setdefault(event.clip, self._clock())
         label = printable(event.clip.name)

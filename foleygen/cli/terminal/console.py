@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foleygen.batch import events
+from foleygen.cli.terminal.journal import Journal
 from foleygen.cli.terminal.reading import clock_time, real_time
 from foleygen.cli.terminal.streams import is_interactive
 from foleygen.cli.terminal.views import Clock, EventView, LineView, View
@@ -38,7 +39,8 @@ def open_console(settings: Settings, clock: Clock = time.monotonic) -> Iterator[
         view = BarView(clock)
     else:
         view = LineView(clock)
-    console = Console(view, settings)
+    journal = None if settings.log_file is None else Journal(settings.log_file)
+    console = Console(view, settings, journal)
     handler = _LogHandler(console)
     logger = logging.getLogger("foleygen")
     logger.addHandler(handler)
@@ -48,21 +50,26 @@ def open_console(settings: Settings, clock: Clock = time.monotonic) -> Iterator[
     finally:
         view.close()
         logger.removeHandler(handler)
+        if journal is not None:
+            journal.close()
 
 
 class Console:
     """Hears the batch's events, and tells them through its view."""
 
-    def __init__(self, view: View, settings: Settings) -> None:
+    def __init__(self, view: View, settings: Settings, journal: Journal | None = None) -> None:
         self._view = view
+        self._journal = journal
         self._settings = settings
 
     def listen(self, event: Event) -> None:
         """Show ``event``; finished clips, failures and the summary are the same in every view."""
         self._view.show(event)
+        if self._journal is not None:
+            self._journal.listen(event)
         if isinstance(event, events.ClipDone):
             for warning in event.warnings:
-                self._talk(f"warning: {printable(event.clip)}: {warning}")
+                self.warn(_named_once(event.clip, warning))
             self._view.result(event.output)
         elif isinstance(event, events.Remark):
             self._talk(printable(event.text))
@@ -72,7 +79,10 @@ class Console:
                 self._talk(f"would overwrite: {printable(path)}", level=0)
             self._view.result(event.output)
         elif isinstance(event, events.ClipSkipped):
-            self._talk(f"skipped: {printable(event.output)}: {event.reason}", level=0 if self._settings.dry_run else 1)
+            self._talk(
+                f"skipped: {printable(event.output)}: {printable(event.reason)}",
+                level=0 if self._settings.dry_run else 1,
+            )
         elif isinstance(event, events.ClipStarted) and event.reason is not None:
             self._talk(f"redone: {printable(event.output)}{_because(event.reason)}", level=1)
         elif isinstance(event, events.ClipFailed):
@@ -82,7 +92,8 @@ class Console:
         elif isinstance(event, events.Finished):
             self._view.close()
             for line in summary(event.report):
-                self._talk(line)
+                self._talk(printable(line))
+                self._note("info", line)
 
     def left_out(self, path: Path, reason: str) -> None:
         """Say at ``-v`` that the walk leaves ``path`` out."""
@@ -91,11 +102,17 @@ class Console:
     def warn(self, text: str) -> None:
         """Say what is not as it should be."""
         self._talk(f"warning: {printable(text)}")
+        self._note("warning", text)
 
     def log(self, record: logging.LogRecord, text: str) -> None:
         """What a module of foleygen logged; below a warning only at ``-vv``."""
         for line in text.splitlines():
             self._talk(f"{record.levelname.lower()}: {printable(line)}")
+            self._note(record.levelname.lower(), line)
+
+    def _note(self, level: str, text: str) -> None:
+        if self._journal is not None:
+            self._journal.write(level, text)
 
     def _talk(self, text: str, level: int = 0) -> None:
         if not self._settings.quiet and self._settings.verbose >= level:
@@ -116,8 +133,8 @@ def summary(report: Report) -> list[str]:
     ]
     text = ", ".join(counts) or "nothing done"
     if report.done:
-        pace = real_time(report.clip_seconds, report.wall_seconds)
-        text += f"; {clock_time(report.clip_seconds)} of sound in {clock_time(report.wall_seconds)} ({pace})"
+        pace = real_time(report.sound_seconds, report.wall_seconds)
+        text += f"; {clock_time(report.sound_seconds)} of sound in {clock_time(report.wall_seconds)} ({pace})"
     if report.cues_given:
         text += f"; {report.cues_kept} of {report.cues_given} cues kept"
     if report.elsewhere:
@@ -131,6 +148,12 @@ def summary(report: Report) -> list[str]:
     if report.non_commercial is not None and report.done:
         lines.append(f"these weights are for non-commercial use only ({report.non_commercial}), and so is this sound")
     return lines
+
+
+def _named_once(clip: Path, warning: str) -> str:
+    """A clip's warning with its name, which some have already."""
+    named = str(clip)
+    return warning if warning.startswith((f"{named}:", f"{printable(clip)}:")) else f"{named}: {warning}"
 
 
 def _because(reason: str | None) -> str:

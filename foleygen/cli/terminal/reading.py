@@ -32,4 +32,5 @@ def speed(done: float, clip_seconds: float, elapsed: float) -> str:
     if done <= 0 or elapsed <= 0:
         return ""
     left = elapsed * (1 - done) / done
-    return f", {real_time(done * clip_seconds, elapsed)}, {clock_time(left)} left"
+    told = f", {clock_time(left)} left" if left >= 0.05 else ""
+    return f", {real_time(done * clip_seconds, elapsed)}{told}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from foleygen.cli.terminal.lasting import replace_by_nothing
+from foleygen.errors import printable
 
 if TYPE_CHECKING:
     from foleygen.settings import Settings
@@ -33,7 +34,8 @@ def write_bytes(content: bytes) -> None:
 
 
 def write_note(text: str) -> None:
-    """One line on stderr."""
+    """One line on stderr, or several; what is not printable is escaped, since it may come from a stranger's file."""
+    text = "\n".join(map(printable, text.split("\n")))
     _write(sys.stderr, f"{text}\n".encode(sys.stderr.encoding or "ascii", "backslashreplace"))
 
 
@@ -53,7 +55,8 @@ def write_json(document: Any) -> None:
 
 
 def write_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Rows on stdout in aligned columns; those in ``right`` are aligned right."""
+    """Rows on stdout in aligned columns; those in ``right`` are aligned right. What is not printable is escaped."""
+    rows = [[_shown(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = [
@@ -61,6 +64,11 @@ def write_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Non
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         write_result("  ".join(cells).rstrip())
+
+
+def _shown(cell: str) -> str:
+    """Bytes of a name that are no text stay as they are: they are written as they came."""
+    return "".join(char if "\udc80" <= char <= "\udcff" else printable(char) for char in cell)
 
 
 def draw(settings: Settings, rows: Callable[[int], Sequence[str]]) -> None:

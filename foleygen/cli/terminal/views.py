@@ -61,8 +61,7 @@ class LineView(View):
             pace = speed(event.done, event.seconds, now - self._began.get(event.clip, now))
             self.message(f"  {printable(event.clip)}: {event.stage} {event.done:.0%}{pace}")
         elif isinstance(event, events.ClipDone):
-            taken = f"{clock_time(event.seconds)}, {real_time(event.duration, event.seconds)}"
-            self.message(f"  {printable(event.output)}: done in {taken}{levels(event)}")
+            self.message(f"  {done_line(event)}")
 
 
 class EventView(View):
@@ -92,6 +91,12 @@ class EventView(View):
             return False
         self._shown[event.clip] = (stages | {event.stage}, now)
         return True
+
+
+def done_line(event: events.ClipDone) -> str:
+    """``NAME: done in 5.0 s, 4.0x real time`` with its levels."""
+    taken = f"{clock_time(event.seconds)}, {real_time(event.sound_seconds, event.seconds)}"
+    return f"{printable(event.output)}: done in {taken}{levels(event)}"
 
 
 def levels(event: events.ClipDone) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from foleygen.cli import completion
 from foleygen.errors import SetupError, UsageError
 from foleygen.settings import DEVICES, Settings
 from foleygen.strict import file_text
@@ -63,7 +64,12 @@ def run_options(default: str) -> Callable[[Command], Command]:
             click.option("--steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's."),
             OUTPUT,
             click.option(
-                "--recipe", default=default, show_default=True, metavar="NAME|FILE", help="A packaged recipe or YAML."
+                "--recipe",
+                default=default,
+                show_default=True,
+                metavar="NAME|FILE",
+                help="A packaged recipe or YAML.",
+                shell_complete=completion.recipes,
             ),
         ):
             command = option(command)
