@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foleygen.errors import ClipError, RetryableError, printable
+from foleygen.regular import Seal, seal
 
 PART_MARK = "part-"
 ABANDONED_S = 24 * 3600.0
@@ -22,11 +23,12 @@ _swept: set[str] = set()
 
 
 @contextmanager
-def publish(destination: Path) -> Iterator[Path]:
+def publish(destination: Path, seals: list[Seal] | None = None) -> Iterator[Path]:
     """Yield a hidden temporary path beside ``destination``; rename it there on success.
 
     The temporary keeps the destination's suffix, is flushed to disk before the rename, and is
-    removed on any exception or signal; what killed processes left in the folder is removed too.
+    removed on any exception or signal; its seal goes to ``seals`` before any other program can know it. What killed
+    processes left in the folder is removed too.
     Raises RetryableError when the disk is full, ClipError when the folder cannot be written or goes away meanwhile.
     """
     name = f".{PART_MARK}{_owner()}-{os.getpid()}-{os.urandom(4).hex()}"
@@ -37,6 +39,8 @@ def publish(destination: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
+        if seals is not None:
+            seals.append(seal(temporary))
         os.replace(temporary, destination)
     except OSError as error:
         raise _explained(error, destination) from error

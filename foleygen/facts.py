@@ -36,6 +36,10 @@ class Loudness:
 UNMEASURED = Loudness()
 
 
+OBEYED_S = 0.030
+"""How far from its cue a sound may begin: less than a picture at 25 a second."""
+
+
 @dataclass(frozen=True)
 class Obedience:
     """How a sound keeps to its cues; seconds after the first picture."""
@@ -74,6 +78,8 @@ class Take:
     """Largest magnitudes (0..1) of 64 stretches of equal length."""
     stem: Path | None
     """Its wav file."""
+    stem_sha256: str | None = None
+    """Of the samples in its wav as they were written, in hex."""
     obedience: Obedience | None = None
     """None: it had no cues."""
 

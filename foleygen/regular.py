@@ -8,14 +8,16 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+from foleygen.facts import stamp
 
 _BLOCK = 1 << 20
 
 
-class NotRegular(OSError):
+class NotRegularError(OSError):
     """A folder, a pipe or a device."""
 
 
@@ -25,12 +27,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     flags = getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise NotRegular(errno.EINVAL, "not a regular file", os.fspath(path))
+            raise NotRegularError(errno.EINVAL, "not a regular file", os.fspath(path))
         yield file
 
 
 def read(path: Path, most: int) -> bytes:
-    """The content of the regular file ``path``. Raises OSError, and ValueError where it has more than ``most`` bytes."""
+    """The content of the regular file ``path``. Raises OSError, and ValueError for more than ``most`` bytes."""
     with opened(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -40,28 +42,20 @@ def read(path: Path, most: int) -> bytes:
 
 @dataclass(frozen=True)
 class Seal:
-    """What tells a file from every other one: its bytes, their SHA-256, and when they were written (ns since 1970)."""
+    """What tells a file from every other one: its size, and the SHA-256 of its bytes in hex."""
 
     bytes: int
     sha256: str
-    mtime_ns: int
-
-    def holds(self, path: Path) -> bool:
-        """Whether ``path`` is the file that was sealed; read only where its size is right and its time is not.
-
-        Raises OSError.
-        """
-        status = os.stat(path)
-        if status.st_size != self.bytes or not stat.S_ISREG(status.st_mode):
-            return False
-        return status.st_mtime_ns == self.mtime_ns or seal(path).sha256 == self.sha256
+    stamp: str | None = field(default=None, compare=False)
+    """Of its size and time of change (``facts.stamp``), while nobody has copied or touched it."""
 
 
-def seal(path: Path) -> Seal:
-    """The seal of the file ``path`` as it is now. Raises OSError."""
-    digest = hashlib.sha256()
+def seal(path: Path, offset: int = 0, size: int | None = None) -> Seal:
+    """The seal of the file ``path`` as it is now, or of ``size`` bytes of it from ``offset``. Raises OSError."""
+    digest, count = hashlib.sha256(), 0
     with opened(path) as file:
-        while block := file.read(_BLOCK):
+        file.seek(offset)
+        while block := file.read(_BLOCK if size is None else min(_BLOCK, size - count)):
             digest.update(block)
-        status = os.fstat(file.fileno())
-    return Seal(status.st_size, digest.hexdigest(), status.st_mtime_ns)
+            count += len(block)
+    return Seal(count, digest.hexdigest(), stamp(path))

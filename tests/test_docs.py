@@ -233,7 +233,9 @@ def test_the_schema_of_a_sidecar_is_its_dataclass() -> None:
 def sidecar_fields() -> set[str]:
     """``own`` is there as soon as anything can be set for one clip alone."""
     unused = set() if fields(ClipSettings) else {"own"}
-    return {"schema", "output", "output_bytes"} | {item.name for item in fields(Sidecar)} - unused
+    return {"schema", "output", "output_bytes", "output_sha256", "output_stamp"} | {
+        item.name for item in fields(Sidecar)
+    } - unused
 
 
 def properties(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,16 @@ def test_events_import_next_to_nothing() -> None:
     assert not HEAVY & loaded
 
 
-@pytest.mark.parametrize("module", ["foleygen.record.fit", "foleygen.record.takes", "foleygen.record.making"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "foleygen.record.fit",
+        "foleygen.record.takes",
+        "foleygen.record.claims",
+        "foleygen.record.remaking",
+        "foleygen.record.making",
+    ],
+)
 def test_the_record_of_a_clip_is_read_without_models_and_codecs(module: str) -> None:
     assert not {"torch", "av", "numpy"} & loaded_by(module)
 

@@ -12,7 +12,7 @@ from finished import finish
 
 from foleygen.batch import run
 from foleygen.batch.discover import discover, is_finished
-from foleygen.record import fit, markers, sidecar, takes
+from foleygen.record import finding, fit, markers, sidecar, takes
 from foleygen.record.timeline.shots import shot
 from foleygen.settings import Settings
 
@@ -94,7 +94,7 @@ def test_takes_timelines_and_markers_read_once(
 ) -> None:
     made = finish(tmp_path, random_bundle)
     markers.of_record(made.output, sidecar.load(made.output))
-    for look in (takes.find, lambda clip: takes.pick(clip, 2), shot):
+    for look in (finding.find, lambda clip: takes.pick(clip, 2), shot):
         parsed.clear()
         look(made.output)
         assert len(parsed) == 1
@@ -111,9 +111,9 @@ def test_takes_timelines_and_markers_read_once(
         (b'{"model": "m", "output": "x.foley.webm"}', "x.foley.mov.json"),
         (b'{"model": "m", "output": "x.foley.mov"}', "x.foley.json"),
         (b'{"schema": 2, "output": "\\u0078.foley.mov"}', "x.foley.json"),
-        (b'{"schema": 2, "output": "\\x"}', "x.foley.json"),
+        (b'{"schema": 2, "output": "\\x"}', "x.foley.mov.json"),
         (b"{}", "x.foley.mov.json"),
-        (b"no JSON", "x.foley.json"),
+        (b"no JSON", "x.foley.mov.json"),
     ],
 )
 def test_the_head_of_a_sidecar_says_whose_it_is(tmp_path: Path, content: bytes, name: str) -> None:

@@ -303,6 +303,7 @@ def test_a_cue_is_moved_and_the_clip_made_again(tmp_path: Path, told_bundle: Pat
         driver.get(server.address)
         show(driver, "shot")
         until(driver, "document.querySelector('#mel img') !== null")
+        assert not driver.find_element("id", "save").is_enabled()
         press(driver, *[RIGHT] * 10, "m")
         press(driver, "r")
         until(driver, "document.getElementById('said').textContent.endsWith('is made again')")
@@ -319,6 +320,20 @@ def test_a_cue_is_moved_and_the_clip_made_again(tmp_path: Path, told_bundle: Pat
     assert record.picked == 2
     assert record.own.cues is not None
     assert [cue.seconds for cue in record.own.cues.cues] == [0.4]
+
+
+@pytest.mark.slow
+def test_a_clip_without_cues_is_left_to_the_picture(tmp_path: Path, told_bundle: Path) -> None:
+    output = finished_with(tmp_path, told_bundle)
+    with served(tmp_path, told_bundle) as server, opened() as driver:
+        driver.get(server.address)
+        show(driver, "shot")
+        output.write_bytes(output.read_bytes() + b"\0")
+        driver.find_element("id", "render").click()
+        until(driver, "/is made again|not made/.test(document.getElementById('said').textContent)")
+        assert not complaints(driver)
+    assert not (tmp_path / "shot.cues.csv").exists()
+    assert sidecar.load(output).own.cues is None
 
 
 def test_two_pages_do_not_overwrite_each_other_unseen(tmp_path: Path, random_bundle: Path) -> None:

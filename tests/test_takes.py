@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
+from foleygen import regular
 from foleygen.cli import app
 from foleygen.cli.takes import BLOCKS, PLAIN_BLOCKS, waveform
 from foleygen.errors import ClipError, ExitCode, UsageError
@@ -65,7 +67,9 @@ def rewrite(made: Made, **changes: object) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    """All files, apart from when the finished clips were written."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {name: re.sub(rb'"output_stamp": "[0-9a-f]*"', b"", content) for name, content in found.items()}
 
 
 def uncircled(content: bytes) -> bytes:
@@ -125,7 +129,7 @@ def test_only_the_finished_clip_its_sidecar_and_its_markers_change(made: Made) -
     assert changed == {"shot.foley.mov", "shot.foley.json", "shot.foley.markers.csv"}
     assert b"0.200000" in after["shot.foley.markers.csv"]
     old, new = (json.loads(files["shot.foley.json"]) for files in (before, after))
-    assert {key for key in old if old[key] != new[key]} <= {"picked", "output_bytes"}
+    assert {key for key in old if old[key] != new[key]} <= {"picked", "output_bytes", "output_sha256", "output_stamp"}
 
 
 def test_loudness_is_that_of_the_run_for_the_take_that_is_picked(tmp_path: Path, random_bundle: Path) -> None:
@@ -246,15 +250,22 @@ def change_output(made: Made) -> None:
 def swap_output(made: Made) -> None:
     """Another clip in its place, and a sidecar that says it is right."""
     write_clip(made.output, 50, size=(48, 64))
-    rewrite(made, output_bytes=made.output.stat().st_size)
+    found = regular.seal(made.output)
+    rewrite(made, output_bytes=found.bytes, output_sha256=found.sha256, output_stamp=None)
 
 
 def aim_at_source(made: Made) -> None:
     """A sidecar that calls the source the finished clip."""
     document = json.loads(sidecar.path_for(made.output).read_bytes())
-    size = made.source.stat().st_size
+    found = regular.seal(made.source)
     named = [{**take, "file": f"shot.t{take['number']:02d}.wav"} for take in document["takes"]]
-    changed = {**document, "output": "shot.mov", "output_bytes": size, "takes": named}
+    changed = {
+        **document,
+        "output": "shot.mov",
+        "output_bytes": found.bytes,
+        "output_sha256": found.sha256,
+        "takes": named,
+    }
     sidecar.path_for(made.output).write_text(json.dumps(changed))
     for number in (1, 2, 3):
         shutil.copy(take_file(made.output, number), take_file(made.source, number))

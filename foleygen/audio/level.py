@@ -27,6 +27,10 @@ PRESETS = {
 }
 TRUE_PEAK_DBTP = -1.0
 """Ceiling for a target that is a number (EBU R 128's)."""
+UNMEASURED_LUFS = -23.0
+"""The Foley's loudness for the bed's level where it cannot be measured: silent, or shorter than 0.4 s."""
+BED_PEAK_DBTP = -1.0
+"""No bed is raised above this true peak."""
 _SLACK_DB = 0.005
 """Differences that nobody is told of."""
 _MARGIN_DB = 0.03
@@ -67,6 +71,14 @@ def gain_db(loudness: Loudness, target: LoudnessTarget) -> tuple[float, str | No
         f"is at {reached:.1f} LUFS instead of {target.lufs:g}: "
         f"more gain would lift its true peak above {target.true_peak_dbtp:g} dBTP"
     )
+
+
+def bed_gain_db(bed: Loudness, foley: Loudness, above_db: float) -> float:
+    """What puts a ``bed`` at ``above_db`` over the ``foley``, as that is in the clip; no bed comes near full scale."""
+    if bed.integrated_lufs is None or bed.true_peak_dbtp is None:
+        return 0.0
+    own = UNMEASURED_LUFS if foley.integrated_lufs is None else foley.integrated_lufs
+    return told(min(own + above_db - bed.integrated_lufs, BED_PEAK_DBTP - bed.true_peak_dbtp))
 
 
 def told(gain_db: float) -> float:

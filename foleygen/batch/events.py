@@ -70,6 +70,8 @@ class ClipPlanned:
     clip: Path
     output: Path
     reason: str | None
+    overwrites: tuple[Path, ...] = ()
+    """Files that would be replaced."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class ClipSkipped:
     clip: Path
     output: Path
     reason: str
+    is_kept: bool = False
+    """It would have been made again, but its editor has picked, edited or locked it."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Report:
     done: list[Path] = field(default_factory=list)
     planned: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
+    kept: list[ClipSkipped] = field(default_factory=list)
+    """Those of the skipped that their editors have picked, edited or locked."""
     failed: list[ClipFailed] = field(default_factory=list)
     cues_given: int = 0
     cues_kept: int = 0
@@ -147,6 +153,7 @@ class Report:
                 self.cues_kept += kept.kept
         elif isinstance(event, ClipSkipped):
             self.skipped.append(event.output)
+            self.kept += [event] if event.is_kept else []
         elif isinstance(event, ClipPlanned):
             self.planned.append(event.output)
         elif isinstance(event, ClipFailed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from string import Formatter
 
 from foleygen.batch.discover import Clip
 from foleygen.cues.spotting import NOTHING, Spotter, Spotting
+from foleygen.cues.words import CATID
 from foleygen.errors import ClipError, UsageError
 from foleygen.facts import MARK
 from foleygen.settings import RenderSettings, Settings
@@ -49,7 +51,12 @@ def spotted(planned: Sequence[Planned], settings: Settings) -> tuple[list[Planne
 def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
     """One Planned per clip, in order. Raises UsageError for a wrong template, or outputs that collide."""
     check_template(settings.name)
-    planned = [_planned(clip, settings) for clip in clips]
+    found = list(clips)
+    spotter = spotter_of(settings) if "{catid}" in settings.name else None
+    planned = []
+    for clip in found:
+        spotting = NOTHING if spotter is None else spotter.of(clip.path, clip.mirror, others=len(found) > 1)
+        planned.append(_planned(clip, settings, spotting.catid))
     _refuse_collisions(planned)
     return planned
 
@@ -57,23 +64,25 @@ def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
 def check_template(template: str) -> None:
     """Raises UsageError unless ``template`` holds only plain FIELDS, and names a file in the same folder."""
     try:
-        named = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+        named = [(name, form or "") for _, name, form, _ in Formatter().parse(template) if name is not None]
     except ValueError as error:
         raise UsageError(f"--name: {template!r} is not a template ({error})", "close each brace") from error
-    for name in named:
+    for name, form in named:
+        if "{" in form or any(int(number[:9]) > NAME_BYTES for number in re.findall("[0-9]+", form)):
+            raise UsageError(f"--name: {{{name}:...}} has a format that no name can have", "use a plain one: {seed:05}")
         if name not in FIELDS:
             raise UsageError(f"--name: unknown field {{{name}}}", did_you_mean(name, FIELDS))
     if any(mark in template for mark in ("/", os.sep, "\0", "\n")):
         raise UsageError(f"--name: {template!r} holds a path", "give the folder with -o/--output")
 
 
-def output_name(template: str, clip: Path, settings: Settings) -> str:
+def output_name(template: str, clip: Path, settings: Settings, catid: str = CATID) -> str:
     """The file name of the finished clip, suffix included; ``template`` has passed check_template."""
     # The Universal Category System parts a name at its underlines and hyphens: no field has any of its own.
     parted = _apart if "{catid}" in template else str
     values = {
         "stem": parted(clip.stem),
-        "catid": RenderSettings.cat_id,
+        "catid": catid,
         "creator": parted(settings.creator),
         "source": parted(settings.source),
         "ext": clip.suffix.removeprefix("."),
@@ -83,13 +92,24 @@ def output_name(template: str, clip: Path, settings: Settings) -> str:
     }
     try:
         stem = template.format_map(values)
-    except (ValueError, LookupError) as error:
+    except (ValueError, LookupError, OverflowError, TypeError) as error:
         raise UsageError(f"--name: {template!r} does not fit its fields ({error})", "correct the format") from error
-    if any(mark in stem for mark in ("/", os.sep, "\0")):
-        raise UsageError(f"--name: {template!r} holds a path for {clip.name!r}", "give --creator and --source no slash")
+    _check_name(template, stem, clip)
     if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
         raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
     return stem + output_suffix(clip, settings)
+
+
+def _check_name(template: str, stem: str, clip: Path) -> None:
+    """Raises UsageError for a name that leads elsewhere, or has what a file's name cannot have or should not."""
+    new, never = set(stem) - set(clip.name), {"/", os.sep, "\0"}
+    wrong = next((char for char in stem if char in never or (char in new and not char.isprintable())), None)
+    try:
+        os.fsencode(stem)
+    except UnicodeEncodeError as error:
+        wrong = error.object[error.start]
+    if wrong is not None:
+        raise UsageError(f"--name: {template!r} gives a name with {wrong!a} in it", "correct the format")
 
 
 def _apart(text: str) -> str:
@@ -105,9 +125,9 @@ def output_suffix(clip: Path, settings: Settings) -> str:
     return suffix_for(clip, settings.max_pixels)
 
 
-def _planned(clip: Clip, settings: Settings) -> Planned:
+def _planned(clip: Clip, settings: Settings, catid: str) -> Planned:
     folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
-    output = folder / output_name(settings.name, clip.path, settings)
+    output = folder / output_name(settings.name, clip.path, settings, catid)
     longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(MARK))) + 11)
     if longest > NAME_BYTES:
         problem = ClipError(f"{clip.path}: its output's name would be too long", "give a shorter one with --name")

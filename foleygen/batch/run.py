@@ -51,7 +51,7 @@ def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work 
 
         timeline.check(settings.timeline, settings.has_wavs)
     if choice.shard is not None and not settings.dry_run:
-        summary.forget(choice.folder, choice.shard)
+        summary.forget(choice.folder, choice.shard, settings.overwrite)
     for remark in choice.remarks:
         listen(Remark(remark))
     batch = _Batch(settings, report, listen)

@@ -6,6 +6,7 @@ docs/batches.md describes the file.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -93,10 +94,20 @@ def of_report(report: Report, shard: Shard, list_hash: str) -> Summary:
     )
 
 
-def forget(folder: Path, shard: Shard) -> None:
-    """Remove the summary of an earlier run, so that a shard that dies now is missing."""
+def forget(folder: Path, shard: Shard, overwrite: bool = False) -> None:
+    """Remove the summary of an earlier run, so that a shard that dies now is missing.
+
+    Raises UsageError for another file of that name, unless that may be overwritten.
+    """
+    path = path_for(folder, shard)
+    if os.path.lexists(path) and not overwrite:
+        try:
+            _load(path)
+        except UsageError as error:
+            fact = f"{path}: exists and was not made by foleygen"
+            raise UsageError(fact, "move it, or allow it to be lost with --overwrite") from error
     with suppress(OSError):
-        path_for(folder, shard).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def write(folder: Path, summary: Summary) -> Path:

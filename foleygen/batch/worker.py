@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foleygen.batch.events import (
     ClipDone,
@@ -25,9 +26,11 @@ from foleygen.batch.events import (
     Opened,
 )
 from foleygen.batch.plan import Planned
+from foleygen.batch.remade import remade
+from foleygen.batch.standing import DONE, Standing, standing
 from foleygen.cues.spotting import NOTHING, check_learnt
-from foleygen.errors import BundleError, ClipError, FoleygenError
-from foleygen.record import failures, fit, markers, sidecar
+from foleygen.errors import BundleError, FoleygenError
+from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
 
@@ -123,6 +126,7 @@ class Worker:
         self._engine: Engine | None = None
         self._composer: Composer | None = None
         self._at_work: dict[Path, Planned] = {}
+        self._stale: dict[Path, tuple[Path, ...]] = {}
 
     def work(self, planned: Iterable[Planned], listen: Listener) -> None:
         """Bring every clip to its end, which is one of events.ENDS.
@@ -190,24 +194,27 @@ class Worker:
 
         if item.problem is not None:
             raise item.problem
-        # Cues are said in the clip's own clock, which is known when it has been read.
-        found = self._finished(item, item.clip.own) if item.spotting == NOTHING else None
-        if found is not None and found.stays(item.clip.path):
+        document = sidecar.read(item.output)
+        if self._is_done(item, document):
             self._skip(item, tell)
             return None
         info = probe(item.clip.path, self._settings.max_pixels)
         own, notes = self._own(item, info)
-        if item.spotting != NOTHING:
-            found = self._finished(item, own)
-        reason = self._reason_to_redo(item.output, info.content_id, found)
-        if reason is None and found is not None:
-            self._skip(item, tell)
+        identity = fit.identity(self._settings, self._bundle, self._ambience, own)
+        found = standing(item.output, document, identity, info.content_id, self._settings)
+        if found.stays is not None:
+            self._skip(item, tell, found)
             return None
-        reason = reason or failures.reason(item.output)
+        reason = found.reason or failures.reason(item.output)
         if self._settings.dry_run:
-            tell(ClipPlanned(item.clip.path, item.output, reason))
+            tell(ClipPlanned(item.clip.path, item.output, reason, found.overwrites))
+            return None
+        if found.ready is not None:
+            tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
+            tell(remade(item, *found.ready, self._settings))
             return None
         self._at_work[item.output] = item
+        self._stale[item.output] = found.stale
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
         return Job(replace(info, warnings=info.warnings + notes), item.output, own)
 
@@ -221,33 +228,32 @@ class Worker:
         check_told(own, self._bundle, item.clip.path)
         return own, notes
 
-    def _finished(self, item: Planned, own: ClipSettings) -> fit.Fit | None:
-        """What the finished clip is to this run; None where there is none, or it is lost anyway."""
-        if self._settings.overwrite or not item.output.exists():
-            return None
-        return fit.judge(item.output, fit.identity(self._settings, self._bundle, self._ambience, own))
+    def _is_done(self, item: Planned, document: Mapping[str, Any] | None) -> bool:
+        """Whether the finished clip stays, as its sidecar and the clip's time of change tell."""
+        # Cues are said in the clip's own clock, which is known when it has been read.
+        if self._settings.overwrite or item.spotting != NOTHING or document is None or not item.output.exists():
+            return False
+        identity = fit.identity(self._settings, self._bundle, self._ambience, item.clip.own)
+        return fit.fit_of(item.output, document, identity).stays(item.clip.path)
 
-    def _reason_to_redo(self, output: Path, content_id: str, found: fit.Fit | None) -> str | None:
-        """Why the finished ``output`` is redone; None if it stays, or is not there. Raises ClipError for a stranger."""
-        if found is None:
-            return "--overwrite was given" if output.exists() else None
-        if not found.is_own:
-            raise ClipError(
-                f"{output}: exists and was not made by foleygen", "move it, or allow it to be lost with --overwrite"
-            )
-        return found.reason_for(content_id)
-
-    def _skip(self, item: Planned, tell: Listener) -> None:
-        tell(ClipSkipped(item.clip.path, item.output, "done already, with the same settings"))
+    def _skip(self, item: Planned, tell: Listener, found: Standing = DONE) -> None:
+        """The finished clip stays; markers that it lacks are written from its sidecar."""
+        forms = () if found.is_kept or self._settings.dry_run else self._settings.markers or ()
+        for form in forms:
+            if not os.path.lexists(markers.path_for(item.output, form)):
+                markers.of_record(item.output, sidecar.load(item.output), form)
+        tell(ClipSkipped(item.clip.path, item.output, found.stays or "", found.is_kept))
 
     def _finish(self, outcome: Outcome, tell: Listener) -> None:
         job = outcome.job
-        item = self._at_work.pop(job.output)
+        item, stale = self._at_work.pop(job.output), self._stale.pop(job.output)
         error = outcome.error
         if error is None:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                written = sidecar.write(job.output, record.document())
+                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
+                written = sidecar.write(job.output, record.document(), outcome.seal)
+                claims.clear(stale, record)
                 for form in self._settings.markers or ():
                     markers.of_record(job.output, record, form)
             except Exception as unwritten:

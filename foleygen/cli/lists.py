@@ -25,7 +25,7 @@ def clips_of(inputs: Sequence[Path], settings: Settings, note: Note) -> list[Cli
     if dashes > 1:
         raise UsageError("stdin is named more than once", "give one -")
     listing = sys.stdin.buffer if dashes and str(source) != "-" else ()
-    return discover(inputs, listing, settings.output, note, [] if source is None else [_content(source)])
+    return discover(inputs, listing, settings.output, note, [] if source is None else [content(source)])
 
 
 def named(inputs: Sequence[Path], settings: Settings) -> str:
@@ -33,7 +33,8 @@ def named(inputs: Sequence[Path], settings: Settings) -> str:
     return ", ".join(map(str, inputs if settings.from_file is None else (*inputs, settings.from_file)))
 
 
-def _content(source: Path) -> bytes:
+def content(source: Path) -> bytes:
+    """What a list holds; ``-`` is stdin. Raises UsageError."""
     if str(source) == "-":
         return sys.stdin.buffer.read()
     try:

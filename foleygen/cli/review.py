@@ -80,7 +80,7 @@ def _drawn(folder: Path, clips: Sequence[Facts], settings: Settings) -> Iterator
 
     from foleygen.cli.terminal.streams import is_interactive
     from foleygen.errors import FoleygenError
-    from foleygen.record import takes
+    from foleygen.record import finding
     from foleygen.review import pictures
     from foleygen.review.folder import path_of
 
@@ -91,7 +91,7 @@ def _drawn(folder: Path, clips: Sequence[Facts], settings: Settings) -> Iterator
         if shows:
             print(f"\rdrawing {number} of {len(clips)}", end="", file=sys.stderr, flush=True)
         try:
-            yield clip.id, pictures.of(takes.find(path_of(clip, folder)))
+            yield clip.id, pictures.of(finding.find(path_of(clip, folder)))
         except FoleygenError:
             continue
     if shows:

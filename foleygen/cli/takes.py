@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foleygen.errors import printable
+from foleygen.cli.app import Invocation
+from foleygen.cli.options import TALK, load_settings, settings_options
+from foleygen.errors import ExitCode, printable
 
 if TYPE_CHECKING:
-    from foleygen.record.takes import Finished
+    from foleygen.record.finding import Finished
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = " .:-=+*#@"
@@ -22,29 +24,48 @@ WAVEFORM_COLUMNS = 32
 _HEADER = ("take", "loudness", "true peak", "sounds", "waveform", "file")
 
 
-@click.command(short_help="List the takes of a clip.")
-@click.argument("clip", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, instead of the table.")
-def takes(clip: Path, as_json: bool) -> None:
-    """List the versions of the sound of CLIP, a finished clip or its source.
+@click.command(short_help="List the takes of clips.")
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per clip on stdout, instead of the table.")
+@settings_options("output", "from_file", *TALK)
+@click.pass_obj
+def takes(
+    invocation: Invocation,
+    /,
+    inputs: tuple[Path, ...],
+    as_json: bool,
+    config_file: Path | None,
+    **values: Any,
+) -> ExitCode:
+    """List the versions of the sound of INPUT: a finished clip, its source, or a folder.
 
-    The take in the finished clip is marked with *. Levels are those of the take as generated; the waveforms share one
+    A clip that was finished elsewhere is found by its sidecar below -o. The take in the finished clip is marked with
+    *, a clip that is locked says so. Levels are those of the take's wav; the waveforms share one
     scale. 'foleygen pick' puts another take in the clip.
 
     \b
     Examples:
       foleygen add-sound shot.mov --takes 3
       foleygen takes shot.mov
+      foleygen takes clips/ -o finished/
       foleygen takes finished/shot.foley.mov --json
     """
-    from foleygen.cli.terminal.streams import write_json, write_table
-    from foleygen.record.takes import find
+    from foleygen.cli.finished import each_of, finished_of
 
-    finished = find(clip)
+    looks = finished_of(inputs, load_settings(invocation, config_file, values))
+    return each_of(looks, lambda finished: _print(finished, as_json, with_name=len(looks) > 1))
+
+
+def _print(finished: Finished, as_json: bool, with_name: bool) -> None:
+    from foleygen.cli.terminal.streams import write_json, write_result, write_table
+
     if as_json:
         write_json(_document(finished))
-    else:
-        write_table([_HEADER, *_rows(finished)], right=(0, 1, 2, 3))
+        return
+    lock = " (locked)" if finished.sidecar.locked else ""
+    if with_name or lock:
+        write_result(f"{printable(finished.output)}{lock}")
+    write_table([_HEADER, *_rows(finished)], right=(0, 1, 2, 3))
 
 
 def _rows(finished: Finished) -> list[tuple[str, ...]]:
@@ -92,7 +113,7 @@ def _document(finished: Finished) -> dict[str, Any]:
         {**plain(take), "picked": take.number == found.picked, "file": _place(finished, take.number)}
         for take in found.takes
     ]
-    return {"output": str(finished.output), "picked": found.picked, "takes": listed}
+    return {"output": str(finished.output), "picked": found.picked, "locked": found.locked, "takes": listed}
 
 
 def _place(finished: Finished, number: int) -> str | None:

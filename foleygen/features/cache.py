@@ -87,7 +87,7 @@ class FeatureCache:
                 content = file.read()
         except FileNotFoundError:
             return None
-        except regular.NotRegular:
+        except regular.NotRegularError:
             log.warning("%s: not a regular file; the features are computed again", path)
             return None
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 import unicodedata
@@ -120,8 +121,8 @@ def write(
     slate: Slate | None = None,
     marks: Sequence[Mark] = (),
     date: datetime | None = None,
-) -> None:
-    """Write ``sound``, whose 24-bit samples must not be above full scale.
+) -> str:
+    """Write ``sound``, whose 24-bit samples must not be above full scale; gives the SHA-256 of the samples in hex.
 
     ``time_reference``: 48 kHz samples from midnight to the first one. ``loudness`` is that of ``sound``; ``marks`` are
     in its samples. Texts are made ASCII and cut to the length of their fields; ``coding_history`` is what ``history``
@@ -138,10 +139,14 @@ def write(
     words = _float_words if sound.form == "float32" else _pcm_words
     with publish(path) as temporary, open(temporary, "wb") as file:
         file.write(wav_chunks.head(form, sound.samples, chunks))
+        digest = hashlib.sha256()
         for block in sound:
-            file.write(words(block))
+            written = words(block)
+            digest.update(written)
+            file.write(written)
         if sound.samples * form.bits // 8 % 2:
             file.write(b"\0")
+    return digest.hexdigest()
 
 
 def history(*facts: str, form: StemsFormat = "pcm24") -> str:

@@ -28,7 +28,8 @@ from foleygen.media.mixdown import Level, Mixdown, again, alone, mixed
 from foleygen.media.probe import ClipInfo
 from foleygen.media.proof import prove
 from foleygen.media.soundtrack import Soundtrack
-from foleygen.media.source import opened, packets
+from foleygen.media.source import opened, packets, refuse_another
+from foleygen.regular import Seal
 from foleygen.settings import AudioPolicy, RenderSettings
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
@@ -72,6 +73,8 @@ class MuxReport:
     """Of the new track as a player decodes it."""
     gain_db: float = 0.0
     """What the new sound was raised by on its way into the track."""
+    seal: Seal | None = None
+    """Of the file, as it was written."""
 
 
 def mux(
@@ -106,7 +109,8 @@ def mux(
         made = alone(info, sound, sample_rate, loudness, level)
     made = settled(made, kind)
     beside = None if side is None else settled(_beside(info, side), kind)
-    with publish(output) as temporary:
+    seals: list[Seal] = []
+    with publish(output, seals) as temporary:
         with (
             opened(info.path) as source,
             _explained_refusals(info, kind),
@@ -130,9 +134,10 @@ def mux(
             picture = copies.picture_index
         copies.complete(temporary)
         lost = list(prove(info, temporary, picture, kind))
+        refuse_another(info.path, info.stamp)
     notes = () if beside is None else tuple(f"{beside.title}: {note}" for note in beside.notes)
     warnings = (*copies.warnings, *lost, *made.notes, *notes)
-    return MuxReport(kind.audio_codec, track.samples, warnings, made.loudness, made.foley_gain_db)
+    return MuxReport(kind.audio_codec, track.samples, warnings, made.loudness, made.foley_gain_db, seals[0])
 
 
 def _beside(info: ClipInfo, side: SideTrack) -> Mixdown:

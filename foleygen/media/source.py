@@ -15,6 +15,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from foleygen.errors import ClipError, printable
+from foleygen.facts import stamp
 from foleygen.media import boxes
 from foleygen.media.clock import AS_TOLD, Clock
 from foleygen.settings import MAX_PIXELS
@@ -49,6 +50,13 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[InputContainer]
         if demuxers & _NOT_CLIPS or container.format.name.endswith("_pipe"):
             raise ClipError(f"{name}: a picture, text or play list, not a clip", "give a video file")
         yield container
+
+
+def refuse_another(path: Path, known: str | None) -> None:
+    """Raises ClipError where ``path`` is not the file any more whose ``facts.stamp`` is ``known``."""
+    if known is not None and stamp(path) != known:
+        fact = f"{printable(path)}: was replaced, written to or removed while it was read"
+        raise ClipError(fact, "run the same command again when it is finished")
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:

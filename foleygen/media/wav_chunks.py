@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from foleygen.regular import seal
+
 PCM = 1
 FLOAT = 3
 _UNKNOWN = 0xFFFFFFFF
 """A size that the ds64 chunk tells in 64 bits."""
 _HEAD = 12
+_ORIGINATOR = (256, 32)
+"""Where a bext chunk says who made the file, and how long that may be."""
 _CHUNK = 8
 
 
@@ -87,6 +91,22 @@ def places(path: Path) -> dict[bytes, Place]:
         if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
             return {}
         return dict(reversed(list(_chunks(file))))
+
+
+def sound_sha256(path: Path) -> str:
+    """SHA-256 in hex of a wav's samples, whatever else it says; of all of it where it is no wav. Raises OSError."""
+    place = places(path).get(b"data")
+    return (seal(path) if place is None else seal(path, place.offset, place.size)).sha256
+
+
+def is_by(path: Path, originator: str) -> bool:
+    """Whether a broadcast wav says that ``originator`` made it."""
+    place = places(path).get(b"bext")
+    if place is None:
+        return False
+    with open(path, "rb") as file:
+        file.seek(place.offset + _ORIGINATOR[0])
+        return file.read(_ORIGINATOR[1]).rstrip(b"\0") == originator.encode()
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, Place]]:

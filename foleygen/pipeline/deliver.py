@@ -32,10 +32,6 @@ from foleygen.pipeline.tracks import Stopped, TakeTrack, Track
 from foleygen.settings import RenderSettings
 
 CHUNK = 1 << 16
-UNMEASURED_LUFS = -23.0
-"""The Foley's loudness for the bed's level where it cannot be measured: silent, or shorter than 0.4 s."""
-BED_PEAK_DBTP = -1.0
-"""No bed is raised above this true peak."""
 
 
 class Spooled:
@@ -74,20 +70,25 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
     with track.clocked("metering"):
         takes = [_measured(track, take, settings, stopped) for take in track.takes]
         bed = _measured_bed(track, takes[0].take, settings, stopped)
-    track.warnings.extend(remarks(track.job, takes[0].take))
+    track.warnings.extend(remarks(track.job.own, takes[0].take))
     with _removed_on_failure() as written:
         if takes[0].take.stem is not None:
             with track.clocked("stems"):
                 track.warnings.extend(timecode.time_reference(track.job.info)[1])
                 handle = track.handle(SAMPLE_RATE)
-                for stem in stems.written(track.job.info, takes, bed, engine.bundle, settings, handle):
+                for stem, sha256 in stems.written(track.job, takes, bed, engine.bundle, settings, handle):
                     written.append(stem)
+                    track.stems_sha256[stem.name] = sha256
         with track.clocked("muxing"):
             _mux(track, takes[0], bed, engine, settings)
     track.report(tell, "muxing", 1.0)
-    others = tuple(one.take for one in takes[1:])
-    track.delivered = (replace(takes[0].take, gain_db=track.gain_db), *others)
+    made = [replace(one.take, stem_sha256=_sha256(track, one.take.stem)) for one in takes]
+    track.delivered = (replace(made[0], gain_db=track.gain_db), *made[1:])
     track.delivered_bed = None if bed is None else bed.bed
+
+
+def _sha256(track: Track, stem: Path | None) -> str | None:
+    return None if stem is None else track.stems_sha256[stem.name]
 
 
 def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> TakeSound:
@@ -135,12 +136,7 @@ def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: 
         return None
     spooled = Spooled(track.bed.spool, stopped)
     sound, loudness = bwf.filed(spooled, track.bed.sample_rate, _length(track), settings.stems_format)
-    gain = 0.0
-    if loudness.integrated_lufs is not None and loudness.true_peak_dbtp is not None:
-        own = foley.loudness.integrated_lufs
-        above = UNMEASURED_LUFS if own is None else own + foley.gain_db
-        wanted = above + settings.ambience_level - loudness.integrated_lufs
-        gain = level.told(min(wanted, BED_PEAK_DBTP - loudness.true_peak_dbtp))
+    gain = level.bed_gain_db(loudness, foley.loudness.after(foley.gain_db), settings.ambience_level)
     stem = bed_file(track.job.output) if foley.stem is not None else None
     made = Bed(track.bed.prompt, track.bed.tags, loudness, sound.gain_db, gain, stem)
     return BedSound(made, sound, _heard(track, sound))
@@ -159,7 +155,7 @@ def _mux(track: Track, first: TakeSound, bed: BedSound | None, engine: Engine, s
         side=None if bed is None else SideTrack(AMBIENCE_TITLE, Scaled(bed.heard, bed.bed.gain_db), SAMPLE_RATE),
         metadata={"comment": comment(engine.bundle.name, settings.seed, first.take.number)},
     )
-    track.audio_codec, track.gain_db = report.audio_codec, report.gain_db
+    track.audio_codec, track.gain_db, track.seal = report.audio_codec, report.gain_db, report.seal
     track.loudness = report.loudness
     track.warnings.extend(report.warnings)
 

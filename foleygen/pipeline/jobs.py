@@ -9,6 +9,7 @@ from pathlib import Path
 from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
+from foleygen.regular import Seal
 from foleygen.settings import AS_THE_RUN, ClipSettings
 
 
@@ -45,6 +46,8 @@ class Outcome:
     """Pictures for which each wav sounds before the clip, and again after it."""
     repaired_joints: int = 0
     """Over all takes."""
+    seal: Seal | None = None
+    """Of the output, as it was written."""
 
 
 @dataclass(frozen=True)

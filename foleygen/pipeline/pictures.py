@@ -18,6 +18,7 @@ from foleygen.features.extract import PREPROCESSING_VERSION, extract
 from foleygen.media.cuts import DETECTION_VERSION, Reel
 from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.probe import ClipInfo
+from foleygen.media.source import refuse_another
 from foleygen.media.timecode import nominal_rate
 from foleygen.pipeline.tracks import Track, handle_pictures, track_samples
 from foleygen.settings import RenderSettings
@@ -175,6 +176,7 @@ def features_of(view: View, engine: Engine, cache: FeatureCache | None) -> NDArr
     with view.track.clocked("features"):
         ((_, features),) = extract([(view.window.index, view.frames)], engine.encode, engine.device)
         if cache is not None:
+            refuse_another(view.track.job.info.path, view.track.job.info.stamp)
             cache.put(view.key, features)
     return features
 

@@ -19,6 +19,7 @@ from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
 from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
+from foleygen.regular import Seal
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
 
@@ -74,6 +75,10 @@ class Track:
     gain_db: float = 0.0
     """What the finished clip adds to its first take."""
     loudness: Loudness = UNMEASURED
+    seal: Seal | None = None
+    """Of its output, as it was written."""
+    stems_sha256: dict[str, str] = field(default_factory=dict)
+    """Of the samples of its wavs, by their names."""
     delivered: tuple[Take, ...] = ()
     """Its takes, once its output is there."""
     bed: BedTrack | None = None
@@ -177,6 +182,7 @@ class Track:
             bed=self.delivered_bed,
             handle_pictures=self.handle_pictures,
             repaired_joints=self.repaired,
+            seal=self.seal,
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foleygen import __version__
+from foleygen import __version__, regular
 from foleygen.errors import ClipError
 from foleygen.facts import MARK, bed_file, stamp, take_file
 from foleygen.record import sidecar
@@ -73,7 +73,11 @@ def identity(
 
 def judge(output: Path, expected: Mapping[str, Any]) -> Fit:
     """Whether ``output``, which is there, is done and is what is ``expected`` (see ``identity``), whatever it shows."""
-    document = sidecar.read(output)
+    return fit_of(output, sidecar.read(output), expected)
+
+
+def fit_of(output: Path, document: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> Fit:
+    """The same, from what the sidecar says, which is None without one."""
     if document is None:
         return Fit("it has no sidecar, so it was interrupted", is_own=output.stem.endswith(MARK))
     claimed = (document.get(key) for key in ("source_stamp", "content_id"))
@@ -91,13 +95,26 @@ def _difference(output: Path, document: Mapping[str, Any], expected: Mapping[str
         old = _decisive(document.get(key)) if key == "own" else document.get(key)
         if old != expected[key]:
             return _told(old, expected[key], reason)
-    if document.get("output_bytes") != output.stat().st_size:
+    if not is_sealed(output, document):
         return "it changed since it was made"
     try:
         found = sidecar.checked(output, document)
     except ClipError:
         return "its sidecar is damaged"
     return _lacking(output, found, expected["takes"], expected["wavs"])
+
+
+def is_sealed(output: Path, document: Mapping[str, Any]) -> bool:
+    """Whether ``output`` is the file that its sidecar is about, to the byte; read only if it was copied or touched.
+
+    Raises OSError.
+    """
+    if document.get("output_bytes") != output.stat().st_size:
+        return False
+    known = document.get("output_stamp")
+    if known is not None and known == stamp(output):
+        return True
+    return document.get("output_sha256") == regular.seal(output).sha256
 
 
 def _lacking(output: Path, found: Sidecar, count: int, wavs: str | None) -> str | None:

@@ -65,6 +65,7 @@ def take_record(take: Take) -> TakeRecord:
     return TakeRecord(
         number=take.number,
         file=None if take.stem is None else take.stem.name,
+        sound_sha256=take.stem_sha256,
         loudness_lufs=_rounded(loudness.integrated_lufs),
         loudness_range_lu=_rounded(loudness.range_lu),
         true_peak_dbtp=_rounded(loudness.true_peak_dbtp),

@@ -34,7 +34,7 @@ class SoundSettings:
     duck_db: float | None
     """None unless ``audio`` is ``mix``."""
     loudness_lufs: float | None
-    """None: levels stay as generated."""
+    """None: no louder than -1 dBTP."""
     true_peak_dbtp: float | None
     bandwidth: Bandwidth
     ambience: str | None
@@ -70,6 +70,8 @@ class TakeRecord:
     number: int
     file: str | None
     """Its wav, in the sidecar's folder."""
+    sound_sha256: str | None
+    """Of the samples in its wav as they were written; None without one."""
     loudness_lufs: float | None
     loudness_range_lu: float | None
     true_peak_dbtp: float | None
@@ -123,6 +125,8 @@ class Sidecar:
     warnings: tuple[str, ...]
     own: ClipSettings = AS_THE_RUN
     """What was set for this clip alone."""
+    locked: bool = False
+    """Whether its editor has locked it: no run makes it again."""
 
     @property
     def heard(self) -> TakeRecord:

@@ -22,7 +22,7 @@ from foleygen.strict import Reader
 
 MAX_BYTES = 16 * 2**20
 
-_FILE_KEYS = ("schema", "output", "output_bytes")
+_FILE_KEYS = ("schema", "output", "output_bytes", "output_sha256", "output_stamp")
 """Written by ``write``, whatever the document."""
 _HEAD = re.compile(rb'\s*\{\s*(?:"schema"\s*:\s*[0-9]+\s*,\s*)?"output"\s*:\s*("(?:[^"\\]|\\.)*")')
 _HEAD_BYTES = 4096
@@ -92,10 +92,19 @@ def checked(output: Path, document: Mapping[str, Any] | None) -> Sidecar:
     return found
 
 
-def write(output: Path, document: Mapping[str, Any]) -> Path:
-    """Publish ``document`` as the sidecar of the finished ``output``; returns its path."""
-    path = path_for(output)
-    own = {"schema": SCHEMA, "output": output.name, "output_bytes": output.stat().st_size}
+def write(output: Path, document: Mapping[str, Any], seal: regular.Seal | None = None) -> Path:
+    """Publish ``document`` as the sidecar of the finished ``output``; returns its path.
+
+    ``seal`` is that of the output as it was written, which another program may have moved away or replaced since.
+    """
+    path, seal = path_for(output), seal or regular.seal(output)
+    own = {
+        "schema": SCHEMA,
+        "output": output.name,
+        "output_bytes": seal.bytes,
+        "output_sha256": seal.sha256,
+        "output_stamp": seal.stamp,
+    }
     with atomic.publish(path) as temporary:
         temporary.write_text(_text({**own, **document}), encoding="utf-8")
     return path

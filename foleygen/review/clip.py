@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from foleygen.errors import FoleygenError, printable
 from foleygen.media import timecode as smpte
-from foleygen.record import sidecar
+from foleygen.record import finding, sidecar
+from foleygen.record.finding import Finished
 from foleygen.record.schema import Sidecar
-from foleygen.record.takes import Finished
 from foleygen.review.sheet import NO_CUES, Sheet, sheet_of
 from foleygen.review.tag import digest
 
@@ -104,12 +104,11 @@ def lost(output: Path, folder: Path) -> Facts:
 def finished(output: Path, folder: Path, document: dict[str, Any]) -> Facts:
     """A clip that was finished, or what its sidecar lets know of it."""
     try:
-        record = sidecar.checked(output, document)
+        found = finding.finished(output, document)
     except FoleygenError:
         reason = "its sidecar is of another version of foleygen, or damaged"
         return Facts(**_place(output, folder), state="stale", reason=reason, remedy="run 'foleygen add-sound' again")
-    size = document.get("output_bytes")
-    return _of_record(Finished(output, record, size if isinstance(size, int) else None), folder)
+    return _of_record(found, folder)
 
 
 def source_of(output: Path, record: Sidecar) -> Path:
@@ -184,7 +183,7 @@ def _stale(found: Finished, source: Path, sheet: Sheet) -> tuple[str, str]:
         size = found.output.stat().st_size
     except OSError:
         return "the finished clip is not there", again
-    if size != found.output_bytes:
+    if found.seal is not None and size != found.seal.bytes:
         return "the finished clip was changed since it was made", again
     if not source.is_file():
         return "its source is not where it was", f"put {printable(source.name)} back"

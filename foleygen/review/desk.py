@@ -11,7 +11,7 @@ from typing import Any
 
 from foleygen.errors import ClipError, UsageError, printable
 from foleygen.facts import take_file
-from foleygen.record import sidecar, takes
+from foleygen.record import finding, sidecar, takes
 from foleygen.review import page, pictures, sheet
 from foleygen.review.clip import Facts, identity, source_of
 from foleygen.review.folder import facts_of, outputs
@@ -154,7 +154,7 @@ class Desk:
     def _draw(self, name: str, part: str, tag: str) -> dict[str, Any]:
         output = self._output(name)
         self._inside(output)
-        found = takes.find(output)
+        found = finding.find(output)
         drawn = pictures.seen(found) if part == "seen" else pictures.heard(found)
         made: dict[str, Any] = page.drawn(drawn)[part]
         return made

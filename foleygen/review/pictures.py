@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from foleygen.errors import FoleygenError, printable
 from foleygen.facts import SAMPLE_RATE
-from foleygen.record.takes import Finished
+from foleygen.record.finding import Finished
 from foleygen.review.spectrogram import COLUMNS, drawn
 
 MOST_TAKES = 9

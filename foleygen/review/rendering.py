@@ -69,9 +69,10 @@ class Rendering:
         from foleygen.record import markers, sidecar
 
         try:
+            before = sidecar.load(output) if output.is_file() else None
             report = run.run([Clip(source)], settings, self._hear, isolate.work)
-            if not report.failed:
-                markers.refresh(output, sidecar.load(output))
+            if not report.failed and before is not None:
+                markers.refresh(output, before, sidecar.load(output))
         except FoleygenError as error:
             self._progress = Progress("failed", message=error.message, remedy=error.remedy)
         except Interrupted:

@@ -68,6 +68,8 @@ class Console:
             self._talk(printable(event.text))
         elif isinstance(event, events.ClipPlanned):
             self._talk(f"would do: {printable(event.output)}{_because(event.reason)}", level=0)
+            for path in event.overwrites:
+                self._talk(f"would overwrite: {printable(path)}", level=0)
             self._view.result(event.output)
         elif isinstance(event, events.ClipSkipped):
             self._talk(f"skipped: {printable(event.output)}: {event.reason}", level=0 if self._settings.dry_run else 1)
@@ -123,6 +125,7 @@ def summary(report: Report) -> list[str]:
     lines = [f"interrupted: {text}" if report.interrupted else text]
     if report.untried and report.fatal is None and not report.interrupted:
         lines.append(f"stopped after {len(report.failed)} failed; {report.untried} not tried")
+    lines += [f"kept: {printable(each.output)}: {printable(each.reason)}" for each in report.kept]
     if report.timeline is not None:
         lines.append(f"timeline: {printable(report.timeline)}")
     if report.non_commercial is not None and report.done:

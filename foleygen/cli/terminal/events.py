@@ -37,7 +37,9 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]] | None:
     if isinstance(event, events.ClipFailed):
         error = event.error
         return "clip_error", {**base, "type": type(error).__name__, "message": error.message, "remedy": error.remedy}
-    return "clip_plan" if isinstance(event, events.ClipPlanned) else "clip_skip", {**base, "reason": event.reason}
+    if isinstance(event, events.ClipPlanned):
+        return "clip_plan", {**base, "reason": event.reason, "overwrites": list(map(str, event.overwrites))}
+    return "clip_skip", {**base, "reason": event.reason, "kept": event.is_kept}
 
 
 def _done_fields(event: events.ClipDone) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def _level_fields(found: Loudness) -> dict[str, float | None]:
 
 
 def _summary_fields(report: Report) -> dict[str, Any]:
-    counts = {name: len(getattr(report, name)) for name in ("done", "planned", "skipped", "failed")}
+    counts = {name: len(getattr(report, name)) for name in ("done", "planned", "skipped", "kept", "failed")}
     return {
         "total": report.total,
         "elsewhere": report.elsewhere,

@@ -20,9 +20,9 @@ lost: dict[int, OSError] = {}
 class _Lasting(io.FileIO):
     """A descriptor whose first failure to write is its last."""
 
-    def write(self, content: Any, /) -> int | None:
+    def write(self, content: Any, /) -> int:
         try:
-            return super().write(content)
+            return super().write(content) or 0
         except OSError as error:
             number = self.fileno()
             if error.errno != errno.EPIPE:
