@@ -142,7 +142,7 @@ def of_another_version(output: Path, source: Path) -> None:
         (moved, "its source is not where it was"),
         (cued, "its cues are newer than its sound"),
         (cued_wrongly, "shot.cues.csv: its time lies outside of shot.mp4"),
-        (of_another_version, "its sidecar has another schema"),
+        (of_another_version, "its sidecar is of another version"),
     ],
 )
 def test_what_is_stale_says_why(

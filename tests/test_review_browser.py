@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from reviewing import STRANGE, folder_of, served
 from test_review_server import finished_with
 
 from foleygen.cli.app import run
+from foleygen.media import timecode as smpte
 from foleygen.record import sidecar
 
 DELETE, ESCAPE, LEFT, RIGHT, UP, PAGE_DOWN = "\ue017", "\ue00c", "\ue012", "\ue014", "\ue013", "\ue00f"
@@ -223,14 +225,19 @@ def test_a_failed_clip_tells_its_remedy(disk: Any) -> None:
     assert not complaints(disk)
 
 
-def test_missing_media_is_told(driver: Any, page: Path, tmp_path: Path) -> None:
+def test_missing_media_is_told_and_the_takes_are_heard(driver: Any, page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "moved"
     shutil.copytree(page.parent, folder)
     (folder / "door.foley.mp4").unlink()
+    complaints(driver)
     driver.get((folder / "review.html").as_uri())
     row(driver, "door").click()
     until(driver, "!document.getElementById('unplayable').hidden")
     assert any("ERR_FILE_NOT_FOUND" in message for message in complaints(driver))
+    press(driver, "2", " ")
+    until(driver, "Number(document.getElementById('clock').textContent.split(/ +/)[1]) > 0.1")
+    press(driver, "k")
+    assert driver.find_element("css selector", "[aria-checked=true]").text.startswith("Take 2")
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -257,6 +264,8 @@ def test_of_five_hundred_clips_only_those_in_view_are_loaded(driver: Any, page: 
     one = document["clips"][2]
     block = after.partition(f'id="pictures-{one["id"]}">')[2].partition("</script>")[0]
     document["clips"] = [{**one, "id": f"{k:016x}", "name": f"clip {k}", "output": f"clip {k}"} for k in range(500)]
+    for number, clip in enumerate(document["clips"]):
+        clip |= {"rate": [30000, 1001], "first": number * 1799, "drop": number % 2 == 0}
     document["clips"][7] |= {"lufs": -9.0}
     document["clips"][8] |= {"lufs": None, "peak": None}
     blocks = [
@@ -273,6 +282,9 @@ def test_of_five_hundred_clips_only_those_in_view_are_loaded(driver: Any, page: 
     driver.execute_script("document.getElementById('clips').scrollTo(0, 1e6)")
     until(driver, "document.querySelector('#rows li:last-child .poster img') !== null")
     assert driver.execute_script("return document.querySelectorAll('.poster img').length") < 120
+    for number in (0, 1, 2, 9, 10, 11, 120, 499):
+        said = driver.execute_script("return document.querySelectorAll('.row')[arguments[0]].textContent", number)
+        assert smpte.label(number * 1799, Fraction(30000, 1001), number % 2 == 0) in said
     for name, shown in (("loud", "clip 7"), ("silent", "clip 8")):
         driver.find_element("css selector", f"[data-filter={name}]").click()
         assert [one.text for one in driver.find_elements("css selector", ".row .title")] == [shown]
@@ -291,6 +303,7 @@ def test_a_cue_is_moved_and_the_clip_made_again(tmp_path: Path, told_bundle: Pat
         driver.get(server.address)
         show(driver, "shot")
         until(driver, "document.querySelector('#mel img') !== null")
+        assert not driver.find_element("id", "save").is_enabled()
         press(driver, *[RIGHT] * 10, "m")
         press(driver, "r")
         until(driver, "document.getElementById('said').textContent.endsWith('is made again')")
@@ -307,6 +320,20 @@ def test_a_cue_is_moved_and_the_clip_made_again(tmp_path: Path, told_bundle: Pat
     assert record.picked == 2
     assert record.own.cues is not None
     assert [cue.seconds for cue in record.own.cues.cues] == [0.4]
+
+
+@pytest.mark.slow
+def test_a_clip_without_cues_is_left_to_the_picture(tmp_path: Path, told_bundle: Path) -> None:
+    output = finished_with(tmp_path, told_bundle)
+    with served(tmp_path, told_bundle) as server, opened() as driver:
+        driver.get(server.address)
+        show(driver, "shot")
+        output.write_bytes(output.read_bytes() + b"\0")
+        driver.find_element("id", "render").click()
+        until(driver, "/is made again|not made/.test(document.getElementById('said').textContent)")
+        assert not complaints(driver)
+    assert not (tmp_path / "shot.cues.csv").exists()
+    assert sidecar.load(output).own.cues is None
 
 
 def test_two_pages_do_not_overwrite_each_other_unseen(tmp_path: Path, random_bundle: Path) -> None:

@@ -105,8 +105,9 @@ def finished(output: Path, folder: Path, document: dict[str, Any]) -> Facts:
     """A clip that was finished, or what its sidecar lets know of it."""
     try:
         found = finding.finished(output, document)
-    except FoleygenError as error:
-        return Facts(**_place(output, folder), state="stale", reason=error.message, remedy=error.remedy)
+    except FoleygenError:
+        reason = "its sidecar is of another version of foleygen, or damaged"
+        return Facts(**_place(output, folder), state="stale", reason=reason, remedy="run 'foleygen add-sound' again")
     return _of_record(found, folder)
 
 
@@ -198,6 +199,6 @@ def _sounds(source: Path) -> bool:
     from foleygen.media.own_sound import channels
 
     try:
-        return channels(source) > 0
+        return source.is_file() and channels(source) > 0
     except (FoleygenError, OSError):
         return False

@@ -12,7 +12,7 @@ const KEYS = [
 const DEEDS = {
   " ": toggle, k: () => run(0), l: faster, j: slower, a: compare, p: () => !byId("pick").hidden && !byId("pick").disabled && pick(),
   ArrowUp: () => strengthen(STEP), ArrowDown: () => strengthen(-STEP), Delete: removeCue, Backspace: removeCue,
-  s: () => saveCues(), r: () => SERVED && !byId("render").disabled && render(), w: () => cues()[selected] && byId("word").focus(),
+  s: () => !byId("save").disabled && saveCues(), r: () => SERVED && !byId("render").disabled && render(), w: () => cues()[selected] && byId("word").focus(),
 };
 
 function pressed(event) {

@@ -58,14 +58,13 @@ function rowOf(clip) {
 
 function fill(row) {
   const clip = row.clip;
-  const shard = clip.shard === null ? "" : `shard ${clip.shard} \u00b7 `;
-  const place = `${shard}${clip.folder ? `${clip.folder}/ \u00b7 ` : ""}`;
-  const time = clip.seconds === null ? "" : `${label(clip.first, clip)} \u00b7 ${length(clip.seconds)}`;
+  const time = clip.seconds === null ? [] : [label(clip.first, clip), length(clip.seconds)];
+  const place = [clip.shard === null ? "" : `shard ${clip.shard}`, clip.folder ? `${clip.folder}/` : "", ...time];
   const poster = row.querySelector(".poster") || make("span", { className: "poster" });
   row.classList.toggle("unseen", !isSeen(clip));
   row.replaceChildren(
     poster,
-    cell("name", make("span", { className: "title", textContent: clip.name }), make("br"), make("span", { className: "small", textContent: place + time })),
+    cell("name", make("span", { className: "title", textContent: clip.name }), make("br"), make("span", { className: "small", textContent: place.filter(Boolean).join(" \u00b7 ") })),
     cell("engine", make("span", { textContent: clip.model }), make("br"), licenceOf(clip)),
     cell("level", ...(clip.takes.length ? levels(clip).split(", ").map((text) => make("div", { className: "small", textContent: text })) : [])),
     cell("state", stateOf(clip), " ", make("span", { className: "small", textContent: notes(clip) })),

@@ -7,8 +7,11 @@ const DRIFT_S = 0.06;
 let heard = "clip";
 let shuttle = 0;
 let turned = 0;
+// A file that this browser cannot show: then a take's wav leads, if there is one.
+let broken = false;
 
-const now = () => video.currentTime || 0;
+const leader = () => (broken ? other : video);
+const now = () => leader().currentTime || 0;
 const isPlaying = () => shuttle !== 0;
 
 /** What can be heard besides the finished clip: `take-N` and `own`. */
@@ -29,7 +32,7 @@ function hear(what) {
 
 /** Bring the other sound to where the picture is. */
 function follow(exactly = false) {
-  if (heard === "clip") return;
+  if (heard === "clip" || broken) return;
   if (exactly || Math.abs(other.currentTime - now()) > DRIFT_S) other.currentTime = now();
   other.playbackRate = Math.max(0.25, video.playbackRate);
   const wanted = shuttle > 0 && !video.paused && !video.seeking;
@@ -41,11 +44,11 @@ function follow(exactly = false) {
 function run(speed) {
   shuttle = current && current.takes.length ? speed : 0;
   if (shuttle > 0) {
-    if (video.ended || now() >= current.seconds - 0.01) video.currentTime = 0;
-    video.playbackRate = shuttle;
-    video.play().catch(() => { shuttle = 0; showSpeed(); });
+    if (leader().ended || now() >= current.seconds - 0.01) leader().currentTime = 0;
+    leader().playbackRate = shuttle;
+    leader().play().catch(() => { shuttle = 0; showSpeed(); });
   } else {
-    video.pause();
+    leader().pause();
     follow();
   }
   turned = performance.now();
@@ -63,7 +66,7 @@ const faster = () => run(shuttle > 0 ? Math.min(4, shuttle * 2) : 1);
 const slower = () => run(shuttle < 0 ? Math.max(-4, shuttle * 2) : -1);
 
 function seek(seconds) {
-  video.currentTime = Math.max(0, Math.min(current.seconds, seconds));
+  leader().currentTime = Math.max(0, Math.min(current.seconds, seconds));
   follow(true);
 }
 
@@ -95,10 +98,16 @@ function showTime() {
 
 for (const event of ["playing", "pause", "seeked", "ratechange", "timeupdate", "waiting"]) video.addEventListener(event, () => follow());
 video.addEventListener("ended", () => run(0));
+other.addEventListener("ended", () => broken && run(0));
 video.addEventListener("error", () => {
   if (!video.getAttribute("src")) return;
   byId("unplayable").textContent = "This browser cannot show this file; its takes and cues are below. Open it in a player to see it.";
   byId("unplayable").hidden = false;
+  broken = true;
+  run(0);
+  const take = current.takes.find((one) => one.number === taken && one.file) || current.takes.find((one) => one.file);
+  if (take) choose(take.number);
+  else showTakes();
 });
 
 /** The takes as buttons; the one that is heard is checked. */
@@ -128,7 +137,7 @@ const chosenTake = () => taken;
 
 /** What to play for a take: the finished clip has one, the wavs have the others. */
 function soundOf(clip, number) {
-  if (number === clip.picked) return "clip";
+  if (number === clip.picked && !broken) return "clip";
   const take = clip.takes[number - 1];
   return take && take.file ? `take-${number}` : null;
 }
@@ -145,6 +154,6 @@ function choose(number) {
 /** Between the take and the sound that the clip had before. */
 function compare() {
   if (!current.own) return say("The clip has no sound of its own.", true);
-  hear(heard === "own" ? soundOf(current, taken) : "own");
+  hear(heard === "own" ? soundOf(current, taken) || "own" : "own");
   return say(heard === "own" ? "The clip's own sound" : `Take ${taken}`);
 }

@@ -33,7 +33,7 @@ async function saveServed() {
   adopt(clip, answer);
   histories.get(clip.id).rows = clip.sheet.rows;
   if (clip === current) drawCues();
-  say(`${plural(clip.sheet.rows.length, "cue")} saved in ${clip.sheet.file}`);
+  say(`${plural(clip.sheet.rows.length, "cue")} saved in ${clip.sheet.file}${silence(clip.sheet.rows)}`);
   return true;
 }
 
@@ -56,7 +56,7 @@ function reload(clip) {
 
 async function render() {
   const clip = current;
-  if ((isChanged(clip) || clip.sheet.tag === "none") && !(await saveServed())) return;
+  if (isUnsaved(clip) && !(await saveServed())) return;
   const answer = await ask(`render/${clip.id}`, { method: "POST", headers: { "If-Match": `"${clip.hash}"` } });
   if (answer.failed) {
     say(answer.failed, true);

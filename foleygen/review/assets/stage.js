@@ -26,6 +26,7 @@ function open(clip) {
 
 function show(clip) {
   taken = clip.picked;
+  broken = false;
   video.src = mediaOf(clip, "video");
   video.style.aspectRatio = `${clip.width} / ${clip.height}`;
   hear("clip");
@@ -106,8 +107,17 @@ function showPicks() {
   byId("save-picks").textContent = `Download ${plural(count, "pick")}`;
 }
 
+/** As files name it; a name that is not text is told as well as it can be. */
+function pathOf(clip) {
+  try {
+    return decodeURIComponent(clip.path);
+  } catch {
+    return clip.output;
+  }
+}
+
 function downloadPicks() {
-  const picks = clips.filter((clip) => memory.picks[clip.id]).map((clip) => ({ output: decodeURIComponent(clip.path), take: memory.picks[clip.id] }));
+  const picks = clips.filter((clip) => memory.picks[clip.id]).map((clip) => ({ output: pathOf(clip), take: memory.picks[clip.id] }));
   download("picks.json", `${JSON.stringify({ picks }, null, 2)}\n`, "application/json");
   say("Put picks.json beside the page and run: foleygen pick --from picks.json");
 }
@@ -115,5 +125,5 @@ function downloadPicks() {
 function saveCues() {
   if (SERVED) return saveServed();
   download(current.sheet.file, table(current, cues()), "text/csv");
-  return say(`Put ${current.sheet.file} beside the clip and run 'foleygen add-sound' again, or name it with --cues.`);
+  return say(`Put ${current.sheet.file} beside the clip and run 'foleygen add-sound' again, or name it with --cues${silence(cues())}.`);
 }

@@ -160,7 +160,7 @@ function showEditor() {
   byId("one").hidden = !cue;
   byId("undo").disabled = !history.past.length;
   byId("redo").disabled = !history.future.length;
-  byId("save").disabled = SERVED && !isChanged(current) && current.sheet.tag !== "none";
+  byId("save").disabled = SERVED ? !isUnsaved(current) : !cues().length && !isChanged(current);
   if (!cue) return;
   byId("at").textContent = labelAt(cue.seconds, current);
   byId("strength").value = cue.strength === null ? DEFAULT_STRENGTH : cue.strength;
