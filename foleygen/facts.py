@@ -36,6 +36,10 @@ class Loudness:
 UNMEASURED = Loudness()
 
 
+OBEYED_S = 0.030
+"""How far from its cue a sound may begin: less than a picture at 25 a second."""
+
+
 @dataclass(frozen=True)
 class Obedience:
     """How a sound keeps to its cues; seconds after the first picture."""

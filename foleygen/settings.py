@@ -52,8 +52,6 @@ class RenderSettings:
     """Who made the sounds, in the wavs."""
     source: str = "NONE"
     """What they were made for: the Universal Category System's word where nobody says."""
-    cat_id: str = "FOLYMisc"
-    """Their category in the Universal Category System."""
     loudness: str | None = None
     true_peak: float | None = None
     """dBTP."""

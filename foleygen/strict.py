@@ -9,9 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-import os
 import re
-import stat
 import sys
 import types
 import typing
@@ -22,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from foleygen import regular
 from foleygen.errors import FoleygenError
 
 Section = TypeVar("Section")
@@ -132,11 +131,10 @@ class Reader:
 def file_text(path: Path, error: type[FoleygenError], missing: str = "check the path", most: int = MOST_BYTES) -> str:
     """The text of a regular UTF-8 file of at most ``most`` bytes; ``missing`` is the next step where there is none."""
     try:
-        # a pipe without a writer would wait for ever
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as handle:
-            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-                raise error(f"{path}: is not a regular file", "name another")
-            content = handle.read(most + 1)
+        with regular.opened(path) as file:
+            content = file.read(most + 1)
+    except regular.NotRegularError as problem:
+        raise error(f"{path}: is not a regular file", "name another") from problem
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise error(f"{path}: does not exist", missing) from problem
     except IsADirectoryError as problem:

@@ -118,6 +118,7 @@ def _take(  # type: ignore[no-untyped-def]
         handle = round(handle_pictures / timecode.nominal_rate(info.average_rate) * RATE)
         longer = bwf.Filed([np.pad(sound, handle)], RATE, len(sound) + 2 * handle, settings.stems_format, filed.gain_db)
         sounds = [stems.TakeSound(take, longer, bwf.Part(longer, handle, len(sound)))]
-        ((_, sha256),) = stems.written(info, sounds, None, bundle.load(weights), settings.render_settings(1), handle)
+        asked = settings.render_settings(1)
+        ((_, sha256),) = stems.written(Job(info, output), sounds, None, bundle.load(weights), asked, handle)
         return replace(take, stem_sha256=sha256)
     return take

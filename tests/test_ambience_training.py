@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from foleygen.audio.mel import MelConfig
 from foleygen.cli import app
-from foleygen.errors import ClipError, UsageError
+from foleygen.errors import UsageError
 from foleygen.media import wav
 from foleygen.models.specmaskgit import SpecMaskGITConfig, load_specmaskgit
 from foleygen.models.tagger import load_tagger
@@ -167,7 +167,7 @@ def test_what_is_missing_is_said(recordings: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         Studio(config(tmp_path))
     (tmp_path / "manifest.tsv").write_text("file\tclass\tfold\nlost.wav\train\ttrain\n")
-    with pytest.raises(ClipError, match=r"has no lost\.wav"):
+    with pytest.raises(UsageError, match=r"lists lost\.wav, which is not there"):
         Studio(config(tmp_path))
     with pytest.raises(UsageError, match="holds no windows"):
         Windows(tmp_path)

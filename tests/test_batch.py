@@ -142,6 +142,8 @@ def test_names_of_the_universal_category_system_have_four_parts() -> None:
     assert output_name("{stem}", Path("shot_010-b.mov"), settings) == "shot_010-b.mov", "as it is without a category"
     with pytest.raises(UsageError, match="holds a path"):
         output_name(template, Path("shot.mov"), Settings(creator="../me"))
+    (named,) = plan([Clip(Path("/clips/a.mov"))], Settings(name=template, sound="footsteps on wood"))
+    assert named.output.name == "FOLYFeet_a-1_FOLEYGEN_NONE.mov"
 
 
 @rules(deadline=None)  # the first example imports the containers

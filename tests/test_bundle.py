@@ -341,3 +341,16 @@ def test_store_finds_installed_bundles_and_paths(tmp_path: Path, monkeypatch: py
         store.resolve(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert store.resolve("mine") == Path("mine")
+
+
+def test_bundle_yaml_is_no_link_out_of_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    save(folder)
+    (folder / MANIFEST).rename(tmp_path / "elsewhere.yaml")
+    (folder / MANIFEST).symlink_to(tmp_path / "elsewhere.yaml")
+    with pytest.raises(BundleError, match=r"bundle\.yaml: is a link that leads out of its folder"):
+        bundles.load(folder)
+    (tmp_path / "elsewhere.yaml").rename(folder / "inside.yaml")
+    (folder / MANIFEST).unlink()
+    (folder / MANIFEST).symlink_to("inside.yaml")
+    assert bundles.load(folder).name

@@ -35,7 +35,7 @@ OTHERS: dict[str, Any] = {
     "ambience_level": -3.0,
 }
 """A value that is not the default for each setting that decides the sound."""
-NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "cat_id", "handles"}
+NOT_HEARD = {"take", "takes", "stems", "stems_format", "batch_size", "creator", "source", "handles"}
 
 
 def write(path: Path, text: str) -> Path:
@@ -135,7 +135,7 @@ def test_a_flag_can_undo_a_file(tmp_path: Path) -> None:
 
 def test_the_pipeline_gets_the_same_defaults() -> None:
     assert Settings().render_settings(1) == RenderSettings()
-    assert {item.name for item in fields(RenderSettings)} - specs().keys() == {"take", "cat_id"}
+    assert {item.name for item in fields(RenderSettings)} - specs().keys() == {"take"}
 
 
 def test_the_pipeline_gets_what_was_asked_for() -> None:
@@ -174,3 +174,48 @@ def test_no_text_is_more_than_a_usage_error(text: str) -> None:
         except UsageError:
             continue
         assert value is None or type(value) in (int, float, str, bool, type(Path()))
+
+
+# Cues and words
+
+
+def test_paths_of_cues_and_words_are_meant_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "foleygen.yaml").write_text("cues: spotted\nsound: sounds.yaml\nmidi_map: notes.yaml\n")
+    found = config.load({}, {}, tmp_path / "deeper")
+    assert (found.cues, found.sound) == (str(tmp_path / "spotted"), str(tmp_path / "sounds.yaml"))
+    assert found.midi_map == tmp_path / "notes.yaml"
+    (tmp_path / "foleygen.yaml").write_text("cues: auto\nsound: glass bottle\n")
+    found = config.load({}, {}, tmp_path)
+    assert (found.cues, found.sound) == ("auto", "glass bottle")
+    (tmp_path / "foleygen.yaml").write_text("cues: none\n")
+    assert config.load({}, {}, tmp_path).cues is None
+
+
+@pytest.mark.parametrize(
+    ("value", "forms"),
+    [("csv", ("csv",)), ("csv,resolve", ("csv", "resolve")), ("midi, csv,midi", ("midi", "csv")), ("none", None)],
+)
+def test_markers_are_one_form_or_several(value: str, forms: tuple[str, ...] | None) -> None:
+    assert config.load({"markers": value}, {}).markers == forms
+
+
+def test_markers_may_be_a_list_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "foleygen.yaml").write_text("markers: [csv, avid]\ncues_start: '01:00:00;00'\n")
+    found = config.load({}, {}, tmp_path)
+    assert (found.markers, found.cues_start) == (("csv", "avid"), "01:00:00;00")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fact"),
+    [
+        ("markers", "csv,resolv", "is not none, or one or several of csv, resolve, .*; did you mean 'resolve'?"),
+        ("markers", "", "is not none, or one or several of csv"),
+        ("markers", 3, "is not none, or one or several of csv"),
+        ("cues_start", "01:00", "is not a timecode such as 01:00:00:00 or 'clip'"),
+        ("cues", 5, "is not a path, 'auto' or 'none'"),
+        ("cues", "", "is not a path, 'auto' or 'none'"),
+    ],
+)
+def test_cues_and_markers_at_fault(name: str, value: object, fact: str) -> None:
+    with pytest.raises(UsageError, match=fact):
+        config.load({name: value}, {})

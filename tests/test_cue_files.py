@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,15 +16,16 @@ import opentimelineio as otio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wavinfo import WavInfoReader
 
 from foleygen.cues import files, text, words
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import filled, sheet
-from foleygen.cues.formats import midi, table, wav
+from foleygen.cues.formats import midi, table
 from foleygen.cues.marker import resolved
 from foleygen.errors import ExitCode, FoleygenError, UsageError
 from foleygen.facts import Cue, CueSheet, Stretch
+from foleygen.media import wav_chunks
+from foleygen.media.wav_chunks import Mark
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
@@ -425,15 +427,18 @@ def test_cue_points_of_reaper(tmp_path: Path) -> None:
     assert times(cues_of(tmp_path, "a.wav", wav_bytes(chunks, b"RF64", data=long))) == [1.0, 2.0]
 
 
-def test_our_cue_points_are_read_by_another_library(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    made = sheet([Cue(0.5, sound="door"), Cue(1.25)], [Stretch(0.25, 2.0)])
-    path.write_bytes(wav_bytes(wav.chunks(made, 48000)))
-    found = WavInfoReader(str(path)).cues
-    assert [cue.sample_offset for cue in found.cues] == [12000, 24000, 60000]
-    assert [label.text for label in found.labels] == ["known", "door", "sound 2"]
-    assert [(one.name, one.length) for one in found.ranges] == [(1, 84000)]
-    assert wav.chunks(sheet([]), 48000) == b""
+def stem_bytes(made: CueSheet) -> bytes:
+    """A wav with the cue points that stems have."""
+    marks = [Mark(round(cue.seconds * 48000), text.line(cue, index)) for index, cue in enumerate(made.cues, start=1)]
+    return wav_bytes(b"".join(wav_chunks.cues(marks)))
+
+
+def test_a_stretch_in_a_wav(tmp_path: Path) -> None:
+    points = struct.pack("<I", 1) + struct.pack("<II4sIII", 1, 48000, b"data", 0, 0, 48000)
+    labels = b"adtl" + b"labl" + struct.pack("<II", 10, 1) + b"Known\0"
+    labels += b"ltxt" + struct.pack("<III4sHHHH", 20, 1, 24000, b"rgn ", 0, 0, 0, 0)
+    chunks = b"cue " + struct.pack("<I", len(points)) + points + b"LIST" + struct.pack("<I", len(labels)) + labels
+    assert cues_of(tmp_path, "a.wav", wav_bytes(chunks)).known == (Stretch(1.0, 1.5),)
 
 
 @pytest.mark.parametrize(
@@ -488,7 +493,7 @@ KINDS: dict[str, tuple[str, Callable[[CueSheet, ClipClock], bytes]]] = {
         for name in files.WRITTEN
         if name != "csv"
     },  # type: ignore[dict-item]
-    "wav": ("a.wav", lambda made, own: wav_bytes(wav.chunks(made, 48000))),
+    "wav": ("a.wav", lambda made, own: stem_bytes(made)),
 }
 WHOLE = {"ours", "reaper", "audacity"}
 """Those that keep stretches and microseconds."""
@@ -583,6 +588,13 @@ def test_a_lost_path_and_a_folder(tmp_path: Path, name: str) -> None:
     assert caught.value.exit_code == ExitCode.USAGE
     (tmp_path / name).mkdir()
     with pytest.raises(UsageError, match=f"{name}: is a folder; name a file in it"):
+        files.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match=rf"{name}: cannot be read \(not a regular file\)"):
         files.read(tmp_path / name)
 
 

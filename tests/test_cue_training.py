@@ -206,6 +206,8 @@ def test_a_level_counts_where_a_strength_was_told() -> None:
     weight = torch.ones(2)
     assert float(adapter.level_error(reader, found, true, hits, weight)) == 0
     hits[0, 0] = 17
+    assert adapter.level_error(reader, found, true, hits, weight).item() == 0  # one hit is its window's mean
+    hits[0, 1] = 60
     assert adapter.level_error(reader, found, true, hits, weight).item() > 0
     assert float(adapter.level_error(reader, true, true, hits, weight)) == 0
 

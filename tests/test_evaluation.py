@@ -242,7 +242,7 @@ class TestFidelity:
         (tmp_path / "text.npz").write_text("no archive")
         np.savez(tmp_path / "short.npz", ids=["a"], features=np.zeros((1, 2)))
         np.savez(tmp_path / "odd.npz", ids=["a"], features=np.zeros((2, 2)), logits=np.zeros((1, 2)))
-        for name, fact in (("text", "not a readable"), ("short", "logits"), ("odd", "fit"), ("none", "not a readable")):
+        for name, fact in (("text", "not a readable"), ("short", "logits"), ("odd", "fit"), ("none", "does not exist")):
             with pytest.raises(UsageError, match=fact):
                 fidelity.read_predictions(tmp_path / f"{name}.npz")
         with pytest.raises(UsageError, match="at least two"):

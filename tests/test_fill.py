@@ -210,3 +210,22 @@ def test_any_bytes_after_a_header_are_sound_or_an_error(tmp_path_factory: pytest
     except FoleygenError as error:
         said = str(error)
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_what_is_too_loud_for_a_file_is_lowered_not_cut(
+    tmp_path: Path, subtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    quiet = np.random.default_rng(0).uniform(-0.1, 0.1, (48000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", quiet, 48000, subtype)
+    times = np.arange(9600) / 48000
+    loud = np.stack([2 * np.sin(2 * np.pi * 440 * times) * np.hanning(9600)] * 2).astype(np.float32)
+    source = opened(tmp_path / "a.wav")
+    replaced(source, tmp_path / "b.wav", 1000, loud)
+    extended(source, tmp_path / "c.wav", 48000, [loud[:, :5000], loud[:, 5000:]])
+    for name, first in (("b.wav", 1000), ("c.wav", 48000)):
+        found, _ = soundfile.read(tmp_path / name, dtype="float32")
+        new = found[first : first + 9600]
+        assert np.abs(new).max() == pytest.approx(2.0 if subtype == "FLOAT" else 1.0, abs=0.01)
+        assert np.corrcoef(new[:, 0], loud[0])[0, 1] > 0.9999, "nothing is flat"
+    assert ("was lowered by 6.0 dB" in caplog.text) == (subtype != "FLOAT")

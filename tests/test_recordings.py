@@ -15,6 +15,7 @@ from tiny_training import write_dataset
 import foleygen
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.cli.app import cli, run
+from foleygen.cli.evaluate.shared import Chosen, open_dataset
 from foleygen.errors import UsageError
 from foleygen.training.data.material import recording_mels
 from foleygen.training.data.recordings import Manifest, listed, read
@@ -144,8 +145,8 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate ambience": ("--what", "roundtrip", "--count", "1"),
     "evaluate vocoder": ("--model", "tiny", "--count", "1"),
 }
-BY_THE_SAME_DOOR = {"evaluate alignment", "evaluate fidelity", "evaluate retrieval"}
-"""These want a trained network first; ``open_dataset`` is tried for them."""
+BY_THE_SAME_DOOR = {"evaluate alignment", "evaluate cues", "evaluate fidelity", "evaluate retrieval"}
+"""These want a trained network first, and then call ``open_dataset`` as the others of ``evaluate`` do."""
 
 
 def commands_with(option: str) -> set[str]:
@@ -184,6 +185,14 @@ def test_each_command_says_what_is_wrong(
     assert fact in last
 
 
+def test_the_door_of_the_measures_says_what_is_wrong(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "sounds", fold="test")
+    without_file(folder)
+    chosen = Chosen(data=None, count=1, style="clean", family=None, material=None, recordings=folder)
+    with click.Context(cli), pytest.raises(UsageError, match=r"lists tap\.wav, which is not there"):
+        open_dataset(chosen)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_fault_is_a_traceback(fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change, fact = FAULTS[fault]
@@ -195,11 +204,12 @@ def test_no_fault_is_a_traceback(fault: str, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_only_one_file_reads_manifests() -> None:
-    """Whoever writes the name of the file, or reads tables, is that file (or reads no manifests)."""
+    """Where recordings are used, nobody else reads tables, but for the loop its own losses."""
     package = Path(foleygen.__file__).parent
     readers = {
         str(path.relative_to(package))
-        for path in package.rglob("*.py")
+        for room in ("training", "evaluation", "scenes", "cli")
+        for path in (package / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "DictReader"
     }

@@ -6,13 +6,24 @@ import pickle
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import opentimelineio as otio
 import pytest
+from finished import finish
+from wavinfo import WavInfoReader
 
+from foleygen.batch.discover import Clip
+from foleygen.batch.plan import plan
 from foleygen.cues.clock import ClipClock
+from foleygen.cues.cue import sheet
 from foleygen.cues.spotting import NOTHING, Spotter, Spotting
 from foleygen.errors import ClipError, ExitCode, SetupError, UsageError
-from foleygen.settings import AS_THE_RUN, ClipSettings
+from foleygen.facts import UNMEASURED, Cue, Take, take_file
+from foleygen.media import bwf
+from foleygen.media.probe import probe
+from foleygen.pipeline import Job, stems
+from foleygen.settings import AS_THE_RUN, ClipSettings, Settings
+from foleygen.weights import bundle
 
 CLOCK = ClipClock("a.mov", Fraction(25), Fraction(10))
 ROWS = "seconds,timecode,strength,confidence,sound\n1.0,,,,door\n2.0,,,,\n"
@@ -152,3 +163,36 @@ def test_a_library_that_is_missing_is_named(clips: list[Path], tmp_path: Path, m
     (tmp_path / "b.cues.mid").write_bytes(b"MThd")
     with pytest.raises(SetupError, match=r"b.cues.mid: needs mido; install it with: pip install 'foleygen\[midi\]'"):
         Spotter().of(clips[1])
+
+
+# What words are called in file names
+
+
+@pytest.mark.parametrize(
+    ("sound", "rows", "catid"),
+    [
+        (None, None, "FOLYMisc"),
+        ("walking on gravel", None, "FOLYFeet"),
+        (None, "seconds,sound\n1,knock\n2,clap\n3,\n", "FOLYHand"),
+        (None, "seconds,sound\n1,knock\n2,door\n", "FOLYMisc"),
+        ("knock", "seconds,sound\n1,footsteps\n", "FOLYMisc"),
+    ],
+)
+def test_categories_in_names(tmp_path: Path, sound: str | None, rows: str | None, catid: str) -> None:
+    clip = Clip(tmp_path / "a-1.mov")
+    if rows is not None:
+        (tmp_path / "a-1.cues.csv").write_text(rows)
+    (planned,) = plan([clip], Settings(name="{catid}_{stem}", container="mov", sound=sound))
+    assert planned.output.name == f"{catid}_a 1.mov"
+
+
+def test_wavs_say_the_category_and_the_words(tmp_path: Path, random_bundle: Path) -> None:
+    made = finish(tmp_path, random_bundle, takes=1)
+    job = Job(probe(made.source), made.output, ClipSettings(sheet([Cue(0.5, 0.25, None, "footsteps")])))
+    take = Take(1, UNMEASURED, 0.0, 0.0, (0.51, 1.0), (), take_file(made.output, 1))
+    filed, _ = bwf.filed([np.zeros(96000, np.float32)], 48000, 96000, "pcm24")
+    sounds = [stems.TakeSound(take, filed, bwf.Part(filed, 0, filed.samples))]
+    (path,) = stems.written(job, sounds, None, bundle.load(random_bundle), Settings().render_settings(1))
+    found = WavInfoReader(str(path))
+    assert [label.text for label in found.cues.labels] == ["footsteps; strength 0.250", "sound 2"]
+    assert b"<catId>FOLYFeet</catId>" in path.read_bytes()

@@ -31,18 +31,18 @@ from wavinfo import WavInfoReader
 from foleygen.audio import onsets
 from foleygen.engines.foley import Engine
 from foleygen.errors import ClipError, Interrupted, UsageError
-from foleygen.facts import Loudness
+from foleygen.facts import UNMEASURED, Loudness, Take
 from foleygen.features.cache import FeatureCache
 from foleygen.media import bwf
 from foleygen.media.loudness import measure
 from foleygen.media.probe import probe
-from foleygen.pipeline import Job, Outcome, Progress, pictures, render, rendering, soundtrack
+from foleygen.pipeline import Job, Outcome, Progress, pictures, render, rendering, soundtrack, stems
 from foleygen.pipeline.deliver import deliver
 from foleygen.pipeline.sound import Row, Sounding, joined
 from foleygen.pipeline.threads import Room
 from foleygen.pipeline.tracks import Stopped, Track
 from foleygen.sampling.noise import WindowKey
-from foleygen.settings import RenderSettings
+from foleygen.settings import ClipSettings, RenderSettings
 
 OVERLAP_S = 0.25
 HOP = WINDOW - round(OVERLAP_S * SAMPLE_RATE)
@@ -577,3 +577,15 @@ def test_handles_are_nothing_without_wavs(tmp_path: Path, engine: Watched, clip:
     asked = run_one(clip, tmp_path / "asked", engine, handles=0.5)
     assert asked.handle_pictures == 0
     assert np.array_equal(decoded_sound(plain.job.output)[0], decoded_sound(asked.job.output)[0])
+
+
+@pytest.mark.parametrize(("words", "category"), [("footsteps on wood", "FOLYFeet"), (None, "FOLYMisc")])
+def test_a_wav_says_which_category_its_sound_has(
+    tmp_path: Path, engine: Watched, clip: Path, words: str | None, category: str
+) -> None:
+    info, path = probe(clip), tmp_path / "a.wav"
+    sound = bwf.Filed([np.zeros(480, np.float32)], 48000, 480)
+    take = Take(1, UNMEASURED, 0.0, 0.0, (), (), path)
+    one = stems.TakeSound(take, sound, bwf.Part(sound, 0, 480))
+    assert list(stems.written(info, [one], None, engine.bundle, settings(), ClipSettings(sound=words))) == [path]
+    assert f"<catId>{category}</catId>".encode() in path.read_bytes()

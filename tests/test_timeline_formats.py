@@ -26,7 +26,7 @@ from foleygen.errors import ClipError, ExitCode, UsageError
 from foleygen.facts import UNMEASURED, Bed, bed_file, own_file, take_file
 from foleygen.media import bwf, timecode, wav_chunks
 from foleygen.media.probe import probe
-from foleygen.pipeline import stems
+from foleygen.pipeline import Job, stems
 from foleygen.record import sidecar, takes
 from foleygen.record.schema import BedRecord
 from foleygen.record.timeline import timeline
@@ -63,7 +63,7 @@ def with_bed(made: Made, weights: Path) -> None:
     sound = bwf.Filed([noise], RATE, round(info.duration * RATE))
     bed = Bed("rain", ("rain",), UNMEASURED, 0.0, -6.0, bed_file(made.output))
     one = stems.BedSound(bed, sound, bwf.Part(sound, 0, sound.samples))
-    list(stems.written(info, [], one, bundle.load(weights), LOUD.render_settings(1)))
+    list(stems.written(Job(info, info.path), [], one, bundle.load(weights), LOUD.render_settings(1)))
     record = BedRecord("rain", ("rain",), bed_file(made.output).name, None, None, 0.0, -6.0, "m", "l", True)
     sidecar.write(made.output, plain(replace(found, bed=record)))
 

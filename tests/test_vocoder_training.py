@@ -170,7 +170,7 @@ def test_recordings_that_are_kept_apart_stay_apart(recordings: Path) -> None:
     assert float(np.abs(knock).max()) == pytest.approx(0.7, rel=1e-3)
     (kept,) = recording_sounds(recordings, "test", 16000)
     assert not np.array_equal(kept, knock)
-    with pytest.raises(UsageError, match="no recording of fold 'train' at 96000 Hz"):
+    with pytest.raises(UsageError, match="no recording of the fold 'train' at 96000 Hz"):
         recording_sounds(recordings, "train", 96000)
 
 
@@ -300,7 +300,7 @@ def test_the_commands_train_pack_and_compare(
 def test_packing_without_parts_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert app.run(["train", "bundle", "--vocoder", "run", "--name", "mine", "-o", str(tmp_path / "mine")]) == 2
     _, err = capfd.readouterr()
-    assert "give it, or --vocoder and --base" in err
+    assert "give it, or --vocoder or --cues and --base" in err
     assert app.run(["evaluate", "vocoder"]) == 2
     _, err = capfd.readouterr()
     assert "no vocoder was named" in err

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from foleygen.audio.onsets import PEAK_RADIUS_S, match
-from foleygen.facts import Obedience
-
-OBEYED_S = 0.030
-"""How far from its cue a sound may begin: less than a picture at 25 a second."""
+from foleygen.facts import OBEYED_S, Obedience
 
 
 def judged(cues: Sequence[float], onsets: Sequence[float], is_known: Callable[[float], bool]) -> Obedience:

@@ -11,6 +11,7 @@ from string import Formatter
 
 from foleygen.batch.discover import Clip
 from foleygen.cues.spotting import NOTHING, Spotter, Spotting
+from foleygen.cues.words import CATID
 from foleygen.errors import ClipError, UsageError
 from foleygen.facts import MARK
 from foleygen.settings import RenderSettings, Settings
@@ -50,7 +51,12 @@ def spotted(planned: Sequence[Planned], settings: Settings) -> tuple[list[Planne
 def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
     """One Planned per clip, in order. Raises UsageError for a wrong template, or outputs that collide."""
     check_template(settings.name)
-    planned = [_planned(clip, settings) for clip in clips]
+    found = list(clips)
+    spotter = spotter_of(settings) if "{catid}" in settings.name else None
+    planned = []
+    for clip in found:
+        spotting = NOTHING if spotter is None else spotter.of(clip.path, clip.mirror, others=len(found) > 1)
+        planned.append(_planned(clip, settings, spotting.catid))
     _refuse_collisions(planned)
     return planned
 
@@ -70,13 +76,13 @@ def check_template(template: str) -> None:
         raise UsageError(f"--name: {template!r} holds a path", "give the folder with -o/--output")
 
 
-def output_name(template: str, clip: Path, settings: Settings) -> str:
+def output_name(template: str, clip: Path, settings: Settings, catid: str = CATID) -> str:
     """The file name of the finished clip, suffix included; ``template`` has passed check_template."""
     # The Universal Category System parts a name at its underlines and hyphens: no field has any of its own.
     parted = _apart if "{catid}" in template else str
     values = {
         "stem": parted(clip.stem),
-        "catid": RenderSettings.cat_id,
+        "catid": catid,
         "creator": parted(settings.creator),
         "source": parted(settings.source),
         "ext": clip.suffix.removeprefix("."),
@@ -121,9 +127,9 @@ def output_suffix(clip: Path, settings: Settings) -> str:
     return suffix_for(clip, settings.max_pixels)
 
 
-def _planned(clip: Clip, settings: Settings) -> Planned:
+def _planned(clip: Clip, settings: Settings, catid: str) -> Planned:
     folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
-    output = folder / output_name(settings.name, clip.path, settings)
+    output = folder / output_name(settings.name, clip.path, settings, catid)
     longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(MARK))) + 11)
     if longest > NAME_BYTES:
         problem = ClipError(f"{clip.path}: its output's name would be too long", "give a shorter one with --name")

@@ -31,6 +31,7 @@ COMMANDS = {
     "lock": "foleygen.cli.lock:lock",
     "unlock": "foleygen.cli.lock:unlock",
     "deliver": "foleygen.cli.deliver:deliver",
+    "review": "foleygen.cli.review:review",
     "preview": "foleygen.cli.preview:preview",
     "ambience": "foleygen.cli.compose.ambience:ambience",
     "fill": "foleygen.cli.compose.fill:fill",

@@ -87,8 +87,8 @@ def preview(
     bundle = load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
     check_told(own, bundle, clip)
-    for note in () if settings.quiet else notes:
-        write_note(note)
+    for remark in () if settings.quiet else notes:
+        write_note(remark)
     length = seconds or bundle.window_samples / bundle.sample_rate
     result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length, own)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.command(short_help="Merge the summaries of shards.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def report(folder: Path, as_json: bool) -> ExitCode:
+@click.option("--html", "as_html", is_flag=True, help="Write DIR/report.html too: all shards and all their clips.")
+def report(folder: Path, as_json: bool, as_html: bool) -> ExitCode:
     """Print how the shards of a batch ended, and leave with the exit code of the whole.
 
     DIR holds the run-I-of-N.json that add-sound --shard writes: its --output, or the folder that holds all its
@@ -27,6 +28,7 @@ def report(folder: Path, as_json: bool) -> ExitCode:
     Examples:
       foleygen report finished/
       foleygen report finished/ --json
+      foleygen report finished/ --html
     """
     from foleygen.batch.summary import Merged, read
     from foleygen.cli.terminal.streams import write_json, write_note
@@ -40,7 +42,19 @@ def report(folder: Path, as_json: bool) -> ExitCode:
             write_note(f"error: {printable(failure.message)}; {printable(failure.remedy)}")
         for number in merged.missing:
             write_note(f"missing: shard {number}/{merged.summaries[0].shards}")
+    if as_html:
+        write_note(f"page: {printable(_write_page(folder, merged))}")
     return merged.exit_code
+
+
+def _write_page(folder: Path, merged: Merged) -> Path:
+    """The page of a review, without pictures, with the table of the shards."""
+    from foleygen.review import page, shards
+
+    path = folder / "report.html"
+    found = page.Page(folder, shards=tuple(_rows(merged)[1:]))
+    page.write(path, page.text(found, shards.clips(merged.summaries, folder)))
+    return path
 
 
 def _row(name: str, summaries: list[Summary], ended: str) -> tuple[str, ...]:
@@ -54,6 +68,11 @@ def _row(name: str, summaries: list[Summary], ended: str) -> tuple[str, ...]:
 def _print(merged: Merged) -> None:
     from foleygen.cli.terminal.streams import write_table
 
+    write_table(_rows(merged), right=range(7))
+
+
+def _rows(merged: Merged) -> list[tuple[str, ...]]:
+    """The table: a header, a row for each shard, and one for all."""
     by_number = {summary.shard: summary for summary in merged.summaries}
     rows: list[tuple[str, ...]] = [("SHARD", "CLIPS", "DONE", "SKIPPED", "FAILED", "SOUND", "TIME", "EXIT")]
     for number in range(1, merged.summaries[0].shards + 1):
@@ -63,7 +82,7 @@ def _print(merged: Merged) -> None:
         else:
             rows.append((str(number), *["-"] * 6, "missing"))
     rows.append(_row("all", list(merged.summaries), str(int(merged.exit_code))))
-    write_table(rows, right=range(7))
+    return rows
 
 
 def _document(merged: Merged) -> dict[str, Any]:

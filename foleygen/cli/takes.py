@@ -40,7 +40,7 @@ def takes(
     """List the versions of the sound of INPUT: a finished clip, its source, or a folder.
 
     A clip that was finished elsewhere is found by its sidecar below -o. The take in the finished clip is marked with
-    *, a clip that is locked says so. Levels are those of the take as generated; the waveforms share one
+    *, a clip that is locked says so. Levels are those of the take's wav; the waveforms share one
     scale. 'foleygen pick' puts another take in the clip.
 
     \b

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
+from foleygen import regular
 from foleygen.cues.cue import MAX_CUES
 from foleygen.errors import UsageError, printable
 
@@ -39,6 +42,21 @@ class CueFile:
         """How messages name a place in it."""
         return f"{printable(self.path)}: {place}"
 
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """It, open to be read. Raises UsageError for what is no file that can be read."""
+        try:
+            with regular.opened(self.path) as file:
+                yield file
+        except FileNotFoundError as error:
+            raise self.error("does not exist", "check the path") from error
+        except IsADirectoryError as error:
+            raise self.error("is a folder", "name a file in it") from error
+        except OSError as error:
+            raise self.error(f"cannot be read ({error.strerror})", "check the path and its permissions") from error
+        except ValueError as error:
+            raise self.error("is no path", "check the path") from error
+
     def head(self) -> str:
         """The first HEAD_BYTES as text, whatever they are. Raises UsageError for what is no file that can be read."""
         found = self._read(HEAD_BYTES)
@@ -68,17 +86,8 @@ class CueFile:
             raise self.error(f"has more than {MAX_CUES:,} cues", "give a file with the cues of one clip")
 
     def _read(self, most: int) -> bytes:
-        try:
-            with open(self.path, "rb") as file:
-                return file.read(most)
-        except FileNotFoundError as error:
-            raise self.error("does not exist", "check the path") from error
-        except IsADirectoryError as error:
-            raise self.error("is a folder", "name a file in it") from error
-        except OSError as error:
-            raise self.error(f"cannot be read ({error.strerror})", "check the path and its permissions") from error
-        except ValueError as error:
-            raise self.error("is no path", "check the path") from error
+        with self.opened() as file:
+            return file.read(most)
 
 
 def _encoding(content: bytes) -> str:

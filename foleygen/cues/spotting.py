@@ -34,6 +34,12 @@ class Spotting:
     sound: str | None = None
     picture: bool = True
 
+    @property
+    def catid(self) -> str:
+        """The category of its sounds in the Universal Category System, as far as words tell."""
+        markers = () if self.markers is None else self.markers.markers
+        return words.catid_of([self.sound, *(marker.sound for marker in markers)])
+
     def settled(self, clock: ClipClock) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip with that ``clock``, and what to warn of. Raises ClipError for times beyond it."""
         if self.markers is None and self.sound is None and not self.picture:
@@ -76,7 +82,7 @@ class Spotter:
             self._found.append(printable(markers.path.name))
         elif self.cues not in (AUTO, None):
             self._without.append(printable(clip.name))
-        return Spotting(markers, self.start, self.fill, self._sound(clip), self.picture)
+        return Spotting(markers, self.start, self.fill, self.sound_of(clip), self.picture)
 
     def remarks(self) -> list[str]:
         """What is to be said of the batch, one line each, once all of its clips were asked for."""
@@ -123,7 +129,8 @@ class Spotter:
             return text.sound_of(self.sound, "--sound")
         return _listed(Path(self.sound))
 
-    def _sound(self, clip: Path) -> str | None:
+    def sound_of(self, clip: Path) -> str | None:
+        """Words for all of ``clip``. Raises UsageError."""
         if not isinstance(self._words, Mapping):
             return self._words
         name = next((name for name in (clip.name, clip.stem) if name in self._words), None)

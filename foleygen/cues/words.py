@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from foleygen.strict import Reader, did_you_mean
 
 TABLE = Path(__file__).with_name("words.yaml")
 CATID = "FOLYMisc"
-"""Of what has no words."""
+"""Of what has no words, or several that differ."""
 _PLACES = ("on", "of", "in", "with", "at", "by", "against", "onto", "into", "to", "floor", "ground", "surface")
 _SMALL = frozenset(("a", "an", "the", "and", *_PLACES))
 """Words that change nothing."""
@@ -85,6 +85,12 @@ def table() -> Table:
         {name: reader.section(Material, entry or {}, f"{TABLE}: {name}") for name, entry in part("materials").items()},
         {name: reader.section(Thing, entry, f"{TABLE}: {name}") for name, entry in part("things").items()},
     )
+
+
+def catid_of(sounds: Iterable[str | None]) -> str:
+    """The category of a file whose sounds are in those words: theirs if they have one in common."""
+    found = {understand(sound).catid for sound in sounds if sound is not None}
+    return found.pop() if len(found) == 1 else CATID
 
 
 def understand(text: str, known: Collection[str] | None = None) -> Sound:

@@ -57,7 +57,10 @@ def set_in(path: Path, grafts: Mapping[int, Graft]) -> bool:
         movie = _movie(file)
         if movie is None or movie.stop != os.fstat(file.fileno()).st_size or movie.stop - movie.start > _MAX_MOVIE:
             return False
-        file.seek(movie.start)
+        file.seek(movie.start - 4)
+        if file.read(4) != b"moov":
+            # A size of eight bytes stands between its name and its payload.
+            return False
         payload = b"".join(_grown(io.BytesIO(file.read(movie.stop - movie.start)), grafts))
         file.seek(movie.start - 8)
         file.write(_box(b"moov", payload))

@@ -133,8 +133,8 @@ def _tracks(root: ET.Element, name: str) -> None:
 def _aswg(root: ET.Element, slate: Slate, loudness: Loudness) -> None:
     block = ET.SubElement(root, "ASWG")
     _add(block, contentType="fx", isGenerated="true", catId=slate.cat_id, fxName=slate.scene)
-    if slate.cat_id.startswith("FOLY"):
-        _add(block, category="FOLEY", subCategory=SUBCATEGORIES.get(slate.cat_id, "MISC"))
+    category, subcategory = CATEGORIES.get(slate.cat_id, ("FOLEY", "MISC"))
+    _add(block, category=category, subCategory=subcategory)
     _add(block, creatorId=slate.creator, sourceId=slate.source)
     if loudness.integrated_lufs is not None:
         _add(block, loudness=f"{loudness.integrated_lufs:.2f}")
@@ -142,11 +142,12 @@ def _aswg(root: ET.Element, slate: Slate, loudness: Loudness) -> None:
         _add(block, maxPeak=f"{loudness.true_peak_dbtp:.2f}")
 
 
-SUBCATEGORIES = {
-    "FOLYClth": "CLOTH",
-    "FOLYFeet": "FEET",
-    "FOLYHand": "HANDS",
-    "FOLYMisc": "MISC",
-    "FOLYProp": "PROP",
+CATEGORIES = {
+    "AMBMisc": ("AMBIENCE", "MISC"),
+    "FOLYClth": ("FOLEY", "CLOTH"),
+    "FOLYFeet": ("FOLEY", "FEET"),
+    "FOLYHand": ("FOLEY", "HANDS"),
+    "FOLYMisc": ("FOLEY", "MISC"),
+    "FOLYProp": ("FOLEY", "PROP"),
 }
-"""Foley in the Universal Category System."""
+"""What the identifiers of the Universal Category System stand for."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -21,6 +17,7 @@ from foleygen.media import moov
 from foleygen.media.clock import AS_TOLD, Clock, JointFinder, counted, tells_times
 from foleygen.media.moov import TrackHeader
 from foleygen.media.orientation import Orientation, orientation_of
+from foleygen.media.scan import Scan, round_half_up
 from foleygen.media.source import opened, packets, picture_stream
 from foleygen.media.timecode import is_standard, nominal_rate
 from foleygen.settings import MAX_PIXELS
@@ -85,7 +82,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
         stream = picture_stream(container, path)
         _refuse_what_cannot_be_decoded(stream, path, max_pixels)
         clock = AS_TOLD if tells_times(container) else _counted(path, max_pixels)
-        scan = _Scan(stream, path)
+        scan = Scan(stream, path)
         joints = JointFinder(container, scan.step * scan.time_base)
         for packet in packets(container, stream, clock=clock):
             joints.move(packet)
@@ -101,13 +98,6 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> ClipInfo:
         )
 
 
-def packet_time(packet: Packet[Stream], index: int, step: Fraction) -> int:
-    """Presentation time of the packet, in its stream's time base; ``step`` is one frame in that base."""
-    if packet.pts is not None:
-        return packet.pts
-    return packet.dts if packet.dts is not None else round(index * step)
-
-
 def _counted(path: Path, max_pixels: int) -> Clock:
     """The clock of a clip whose packets have no times; the file is read once more for it."""
     with opened(path, max_pixels) as container:
@@ -121,92 +111,11 @@ def _joints(found: JointFinder) -> Iterator[str]:
     if found.jumps:
         before, after = (float(time) for time in found.jumps[0])
         fact = f"its times go from {before:.2f} s to {after:.2f} s"
-        rest = f", and jump {len(found.jumps) - 1} times more" if len(found.jumps) > 1 else ""
+        rest = f", the first of {len(found.jumps)} jumps" if len(found.jumps) > 1 else ""
         yield f"{fact}{rest}, as those of joined recordings do: the parts follow each other without a gap"
 
 
-class _Scan:
-    """Facts gathered over the packets of a picture stream, in file order."""
-
-    def __init__(self, stream: VideoStream, path: Path) -> None:
-        assert stream.time_base is not None
-        self.stream = stream
-        self.path = path
-        self.time_base = Fraction(stream.time_base)
-        self.step = 1 / (stream.average_rate or Fraction(25)) / self.time_base
-        self.read = self.shown = self.corrupt = self.hidden = 0
-        self.first: int | None = None
-        self.last: int | None = None
-        self.before_last: int | None = None
-        self.last_duration = 0
-        self.longest = 0
-        """Time base units from one packet to the next, at most."""
-        self._dts: int | None = None
-        self._frame: VideoFrame | None = None
-        self._digest = hashlib.sha256()
-        self._origin_ms: int | None = None
-
-    def add(self, packet: Packet[Stream]) -> None:
-        time = packet_time(packet, self.read, self.step)
-        self.read += 1
-        self.corrupt += packet.is_corrupt
-        self._hash(packet, time)
-        if self._frame is None:
-            self._frame = _decoded(self.stream, packet)
-        if packet.is_discard:
-            self.hidden += 1
-            return
-        self.shown += 1
-        if packet.dts is not None:
-            self.longest = max(self.longest, packet.dts - (packet.dts if self._dts is None else self._dts))
-            self._dts = packet.dts
-        if self.first is None or time < self.first:
-            self.first = time
-        if self.last is None or time > self.last:
-            self.before_last, self.last = self.last, time
-            self.last_duration = packet.duration or 0
-        elif self.before_last is None or self.before_last < time < self.last:
-            self.before_last = time
-
-    def _hash(self, packet: Packet[Stream], time: int) -> None:
-        # Milliseconds, rounded before the origin is taken off, because that is what Matroska keeps of a time stamp.
-        milliseconds = _round_half_up(time * self.time_base * 1000)
-        if self._origin_ms is None:
-            self._origin_ms = milliseconds
-        self._digest.update(b"%d %d\n" % (milliseconds - self._origin_ms, packet.size))
-        self._digest.update(packet)
-
-    def first_frame(self) -> VideoFrame:
-        """The first picture that decodes. Raises ClipError."""
-        name = printable(self.path)
-        if self.read == self.corrupt:
-            raise ClipError(f"{name}: holds no picture data", "copy or export it again")
-        if self._frame is None:
-            self._frame = _decoded(self.stream, None)
-        if self._frame is None:
-            announced = f", of {self.stream.frames} announced," if self.stream.frames > self.read + 1 else ""
-            raise ClipError(f"{name}: none of its {self.read} pictures{announced} can be decoded", "export it again")
-        if self.first is None:
-            raise ClipError(f"{name}: its edit list hides every picture", "export it again")
-        return self._frame
-
-    @property
-    def end(self) -> Fraction:
-        """Time base units: end of the last shown picture."""
-        assert self.last is not None
-        if self.last_duration > 0:
-            return Fraction(self.last + self.last_duration)
-        if self.before_last is not None and self.last > self.before_last:
-            return Fraction(2 * self.last - self.before_last)
-        return self.last + self.step
-
-    def content_id(self, orientation: Orientation) -> str:
-        turned = self._digest.copy()
-        turned.update(b"turned %d mirrored %d\n" % (orientation.degrees, orientation.mirrored))
-        return turned.hexdigest()
-
-
-def _described(path: Path, container: InputContainer, stream: VideoStream, scan: _Scan, frame: VideoFrame) -> ClipInfo:
+def _described(path: Path, container: InputContainer, stream: VideoStream, scan: Scan, frame: VideoFrame) -> ClipInfo:
     assert scan.first is not None
     start = scan.first * scan.time_base
     whole = scan.end * scan.time_base - start
@@ -244,7 +153,7 @@ def _described(path: Path, container: InputContainer, stream: VideoStream, scan:
     )
 
 
-def _end(stream: VideoStream, scan: _Scan, headers: Sequence[TrackHeader]) -> Fraction:
+def _end(stream: VideoStream, scan: Scan, headers: Sequence[TrackHeader]) -> Fraction:
     """Time base units: end of the last shown picture, or of the edit list within it."""
     header = next((header for header in headers if header.id == stream.id), None)
     if header is not None and header.shown and scan.first is not None and scan.last is not None:
@@ -254,7 +163,7 @@ def _end(stream: VideoStream, scan: _Scan, headers: Sequence[TrackHeader]) -> Fr
     return scan.end
 
 
-def _warnings(container: InputContainer, stream: VideoStream, scan: _Scan, orientation: Orientation) -> Iterator[str]:
+def _warnings(container: InputContainer, stream: VideoStream, scan: Scan, orientation: Orientation) -> Iterator[str]:
     there = scan.read
     if container.format.name == "avi" and scan.last is not None:
         # Pictures of no bytes, where a camera dropped one, count in the header and in the times.
@@ -282,19 +191,11 @@ def _refuse_what_cannot_be_decoded(stream: VideoStream, path: Path, max_pixels: 
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
 
 
-def _decoded(stream: VideoStream, packet: Packet[Stream] | None) -> VideoFrame | None:
-    try:
-        frames = stream.codec_context.decode(packet)
-    except av.FFmpegError:
-        return None
-    return frames[0] if frames else None
-
-
 def _displayed_size(stream: VideoStream, frame: VideoFrame, orientation: Orientation) -> tuple[int, int]:
     width, height = frame.width, frame.height
     aspect = stream.sample_aspect_ratio
     if aspect and aspect > 0:
-        width = max(1, _round_half_up(width * Fraction(aspect)))
+        width = max(1, round_half_up(width * Fraction(aspect)))
     return (height, width) if orientation.sideways else (width, height)
 
 
@@ -324,7 +225,3 @@ def _tag(name: str, container: InputContainer, stream: VideoStream) -> str | Non
             if key.lower() == name:
                 return value
     return None
-
-
-def _round_half_up(value: Fraction) -> int:
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import shutil
 import struct
@@ -22,11 +23,15 @@ from numpy.typing import NDArray
 from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
 
+log = logging.getLogger(__name__)
+
 EXACT = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 """Subtypes whose samples come back from a file as they went in."""
 MAX_CHANNELS = 64
 _FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
 _BLOCK = 1 << 16
+EASE_S = 0.01
+"""Within what time a gain is reached beside what stays as it was."""
 
 Samples = NDArray[np.float32]
 Native = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.int32]
@@ -76,10 +81,12 @@ def opened(path: Path) -> SoundFile:
 def replaced(sound: SoundFile, output: Path, first: int, samples: Samples) -> None:
     """Write ``sound`` to ``output`` with ``samples`` (C, n) from frame ``first`` on.
 
+    In a file of integers they are lowered, with a warning, where they would be cut.
     A WAV file keeps every other byte, what it says about itself included; other formats keep their samples. Raises
     ClipError or RetryableError where it cannot be written.
     """
     place = _data_offset(sound)
+    samples = _below_full_scale(sound, samples, has_end=True)
     with publish(output) as temporary:
         if place is None:
             with _target(temporary, sound) as target:
@@ -97,10 +104,13 @@ def replaced(sound: SoundFile, output: Path, first: int, samples: Samples) -> No
 def extended(sound: SoundFile, output: Path, last: int, chunks: Iterable[Samples]) -> int:
     """Write ``sound`` to ``output`` up to frame ``last``, and ``chunks`` (C, n) after that; its frames in all.
 
+    In a file of integers they are lowered, with a warning, where they would be cut, and so all of them come first.
     Raises ClipError or RetryableError where it cannot be written.
     """
     with publish(output) as temporary, _target(temporary, sound) as target:
         _write_all(target, temporary, _blocks(sound, 0, last))
+        if sound.subtype not in _FLOATS:
+            chunks = [_below_full_scale(sound, np.concatenate(list(chunks), axis=1), has_end=False)]
         return last + _write_all(target, temporary, (_native(sound, chunk) for chunk in chunks))
 
 
@@ -141,9 +151,28 @@ def _write_all(target: soundfile.SoundFile, temporary: Path, blocks: Iterable[Na
 
 
 def _native(sound: SoundFile, samples: Samples) -> NDArray[np.float32]:
-    """Frames (n, C) for libsndfile, which rounds them; integers end at full scale."""
-    frames = samples.T
-    return np.ascontiguousarray(frames if sound.subtype in _FLOATS else np.clip(frames, -1.0, 1.0))
+    """Frames (n, C) for libsndfile, which rounds them."""
+    return np.ascontiguousarray(samples.T)
+
+
+def _below_full_scale(sound: SoundFile, samples: Samples, has_end: bool) -> Samples:
+    """Samples (C, n) under one gain where integers could not hold them; it is reached, and left, within EASE_S."""
+    peak = float(np.abs(samples).max(initial=0))
+    if sound.subtype in _FLOATS or peak <= 1:
+        return samples
+    gain = (1 - 2**-10) / peak
+    log.warning(
+        "%s: what is new in it was lowered by %.1f dB to be below full scale",
+        printable(sound.path),
+        -20 * np.log10(gain),
+    )
+    ease = min(round(EASE_S * sound.rate), samples.shape[1] // 2)
+    envelope = np.full(samples.shape[1], gain, np.float32)
+    envelope[:ease] = np.linspace(1, gain, ease)
+    if has_end and ease:
+        envelope[-ease:] = np.linspace(gain, 1, ease)
+    eased = samples * envelope
+    return eased if np.abs(eased).max() <= 1 else samples * np.float32(gain)
 
 
 def _encoded(sound: SoundFile, samples: Samples) -> bytes:

@@ -70,13 +70,13 @@ def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Eve
     with track.clocked("metering"):
         takes = [_measured(track, take, settings, stopped) for take in track.takes]
         bed = _measured_bed(track, takes[0].take, settings, stopped)
-    track.warnings.extend(remarks(track.job, takes[0].take))
+    track.warnings.extend(remarks(track.job.own, takes[0].take))
     with _removed_on_failure() as written:
         if takes[0].take.stem is not None:
             with track.clocked("stems"):
                 track.warnings.extend(timecode.time_reference(track.job.info)[1])
                 handle = track.handle(SAMPLE_RATE)
-                for stem, sha256 in stems.written(track.job.info, takes, bed, engine.bundle, settings, handle):
+                for stem, sha256 in stems.written(track.job, takes, bed, engine.bundle, settings, handle):
                     written.append(stem)
                     track.stems_sha256[stem.name] = sha256
         with track.clocked("muxing"):

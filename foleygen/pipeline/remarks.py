@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from foleygen.audio.obedience import judged
 from foleygen.facts import Obedience, Take
-from foleygen.pipeline.jobs import Job
 from foleygen.settings import ClipSettings
 
 QUIET_LUFS = -60.0
@@ -21,7 +20,7 @@ def obedience(own: ClipSettings, onsets: Sequence[float]) -> Obedience | None:
     return judged([cue.seconds for cue in own.cues.cues], onsets, own.cues.is_known)
 
 
-def remarks(job: Job, heard: Take) -> Iterator[str]:
+def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
     """Sentences on the take that is in the finished clip; none where all is well."""
     found = heard.obedience
     if found is not None and found.faults:
@@ -34,12 +33,12 @@ def remarks(job: Job, heard: Take) -> Iterator[str]:
     if level is None and heard.loudness.true_peak_dbtp is not None:
         return  # too short to be measured
     if level is None or level <= QUIET_LUFS:
-        yield _silence(job, level)
+        yield _silence(own, level)
 
 
-def _silence(job: Job, level: float | None) -> str:
+def _silence(own: ClipSettings, level: float | None) -> str:
     how = "is silent" if level is None else f"is all but silent ({level:.0f} LUFS)"
-    if job.own.cues is not None and not job.own.cues.cues and job.own.cues.known is None:
+    if own.cues is not None and not own.cues.cues and own.cues.known is None:
         return f"{how}, as its cues ask for nothing"
     return f"{how}: nothing is seen in it that would sound; say when and what with --cues and --sound"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 
@@ -45,6 +45,7 @@ def look(info: ClipInfo, engine: Engine, settings: RenderSettings, cache: Featur
 
     Raises FoleygenError: BundleError where the bundle's encoder has no onsets to tell.
     """
+    settings = replace(settings, handles=0.0)
     track = Track(Job(info, info.path), engine.bundle.sample_rate)
     seen: list[tuple[Window, NDArray[np.float32]]] = []
     with failing(track), closing(views(track, engine, settings, cache)) as found:

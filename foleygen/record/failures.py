@@ -58,7 +58,7 @@ def write(clip: Path, output: Path, error: FoleygenError) -> None:
     if output.parent == clip.parent and not output.parent.is_dir():
         return  # the clip's own folder, which was misspelt
     path = path_for(output)
-    if os.path.lexists(path) and _load(path) is None:
+    if os.path.lexists(path) and load(path) is None:
         return  # it is nobody's record
     try:
         with atomic.publish(path) as temporary:
@@ -80,13 +80,14 @@ def _found(output: Path) -> tuple[Path, dict[str, Any] | None]:
     short = output.with_name(output.stem.removesuffix(MARK) + MARK + SUFFIX)
     full = output.with_name(output.name + SUFFIX)
     path = full if os.path.lexists(full) else short
-    document = _load(path)
+    document = load(path)
     if document is not None and document.get("output") == output.name:
         return path, document
     return (full if os.path.lexists(path) else path), None
 
 
-def _load(path: Path) -> dict[str, Any] | None:
+def load(path: Path) -> dict[str, Any] | None:
+    """The record ``path``, unchecked; None where there is none, or none that can be read."""
     try:
         document = json.loads(regular.read(path, sidecar.MAX_BYTES))
     except (OSError, ValueError, RecursionError):

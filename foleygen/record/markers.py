@@ -5,7 +5,6 @@ The forms are those that cues are read from (``cues.files``); docs/editors.md ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,13 +12,10 @@ from foleygen import regular
 from foleygen.cues import files
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import sheet
+from foleygen.cues.heard import missed, named
 from foleygen.errors import FoleygenError
-from foleygen.facts import Cue
 from foleygen.record import sidecar
 from foleygen.record.schema import Sidecar
-
-MISSED = "missed"
-"""Opens the name of a marker where a sound was asked for and none begins."""
 
 
 def path_for(output: Path, form: str = "csv") -> Path:
@@ -52,23 +48,10 @@ def refresh(output: Path, before: Sidecar, record: Sidecar) -> None:
 
 def _content(output: Path, record: Sidecar, form: str) -> bytes:
     clock = ClipClock(output.name, record.frame_rate, Fraction(record.duration_s), record.timecode)
-    return files.written(form, sheet(_cues(record, form)), clock)
+    lost = missed(record.heard.missed_s, record.own) if form != "csv" else []  # whose rows are sounds
+    return files.written(form, sheet([*named(record.heard.onsets_s, record.own), *lost]), clock)
 
 
 def picture_at(seconds: float, frame_rate: Fraction) -> int:
     """Number of the picture, from 0, on the screen ``seconds`` after the first one appeared."""
     return ClipClock("", frame_rate, Fraction(0)).picture_at(seconds)
-
-
-def _cues(record: Sidecar, form: str) -> Iterator[Cue]:
-    """The sounds of the take that is heard, with what was asked for; the table has those that are there alone."""
-    from foleygen.audio.obedience import OBEYED_S
-
-    told = () if record.own.cues is None else record.own.cues.cues
-    for onset in record.heard.onsets_s:
-        cue = min(told, key=lambda one: abs(one.seconds - onset), default=Cue(-1.0))
-        asked = cue if abs(cue.seconds - onset) <= OBEYED_S else Cue(onset)
-        yield Cue(onset, asked.strength, None, asked.sound or record.own.sound, asked.name)
-    for time in record.heard.missed_s if form != "csv" else ():
-        sound = next((cue.sound for cue in told if cue.seconds == time), None)
-        yield Cue(time, name=f"{MISSED}: {sound}" if sound else MISSED)

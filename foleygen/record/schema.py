@@ -34,7 +34,7 @@ class SoundSettings:
     duck_db: float | None
     """None unless ``audio`` is ``mix``."""
     loudness_lufs: float | None
-    """None: levels stay as generated."""
+    """None: no louder than -1 dBTP."""
     true_peak_dbtp: float | None
     bandwidth: Bandwidth
     ambience: str | None

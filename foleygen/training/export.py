@@ -15,6 +15,7 @@ from foleygen.errors import BundleError
 from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
+from foleygen.strict import file_text
 from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
@@ -128,7 +129,7 @@ def export_transformer(
     spec = replace(spec, name=name, transformer=transformer, sampling=sampling, cues=None)
     parts = {part: tensors(base, part) for part in base.parts if part != "cues"}
     parts["transformer"] = halved(_without_side_block(weights))
-    licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
+    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
 
 
@@ -151,7 +152,7 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
     spec = replace(spec, name=name, vocoder=VocoderSpec(kind="vocos", options=options))
     parts = {part: tensors(base, part) for part in base.parts}
     parts["vocoder"] = halved(vocoder.network.state_dict())
-    licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
+    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
 
 
@@ -162,7 +163,7 @@ def export_cues(
     spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
     parts = {part: tensors(base, part) for part in base.parts}
     parts["cues"] = halved(weights)
-    licence_text = (base.path / "LICENSE").read_text(encoding="utf-8")
+    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
     return bundles.save(
         folder, replace(spec, name=name, cues=cues), parts, licence_text=licence_text, model_card=model_card
     )

@@ -29,15 +29,15 @@ def settings(path: Path, kind: type[Settings], missing: str) -> Settings:
 
 
 def mapped(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    """The numbers in ``path``, which has exactly ``shape`` of them, without reading them."""
+    """The numbers in ``path``, which has at least ``shape`` of them, without reading them."""
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
     try:
         found = path.stat().st_size
-        if found == wanted and path.is_file():
+        if found >= wanted and path.is_file():
             return np.memmap(path, dtype, "r", shape=shape)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})", AGAIN) from error
-    raise UsageError(f"{path}: has {found} bytes instead of {wanted}", AGAIN)
+    raise UsageError(f"{path}: has {found} bytes and lacks {max(0, wanted - found)}", AGAIN)
 
 
 def arrays(path: Path, names: Iterable[str], missing: str) -> dict[str, NDArray[Any]]:

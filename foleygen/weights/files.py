@@ -93,7 +93,7 @@ def written(
         for name, state in tensors.items():
             file = staging / f"{name}.safetensors"
             with publish(file) as temporary:
-                save_file({key: _owned(tensor) for key, tensor in state.items()}, temporary, {"format": "pt"})
+                save_file(_owned(state), temporary, {"format": "pt"})
                 temporary.chmod(0o644)  # safetensors would keep it to its owner
             parts[name] = Part(file=file.name, sha256=sha256(file), bytes=file.stat().st_size)
         text = yaml.safe_dump(dict(manifest(parts)), sort_keys=False, allow_unicode=True, width=120)
@@ -166,11 +166,19 @@ def _check_part(folder: Path, part: Part, verify: bool) -> None:
         raise BundleError(f"{file}: its SHA-256 is not the one in {MANIFEST}", "fetch or export the bundle again")
 
 
-def _owned(tensor: Tensor) -> Tensor:
-    """A copy with its own memory: safetensors refuses views that share it."""
+def _owned(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that share no memory, which safetensors refuses; those that have their own are not copied."""
     import torch
 
-    return tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+    owned, places = {}, set[int]()
+    for key, tensor in state.items():
+        value = tensor.detach().to("cpu")
+        whole = value.is_contiguous() and value.untyped_storage().nbytes() == value.nbytes
+        if not whole or value.data_ptr() in places:
+            value = value.clone(memory_format=torch.contiguous_format)
+        places.add(value.data_ptr())
+        owned[key] = value
+    return owned
 
 
 def _swap(staging: Path, folder: Path) -> None:

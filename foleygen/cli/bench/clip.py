@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Time this build and another checkout of foleygen in turns, as processes of their own.",
 )
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of --against, --headline.")
+@click.option("--frames", is_flag=True, help="Time the frames of CLIP against nothing but decoding it.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Of what is done in turns.")
 @click.option("--headline", is_flag=True, help="Time Diff-Foley's U-Net and MDSGen's sizes side by side instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(*ENGINE, "batch_size", "max_pixels", *TALK)
@@ -60,6 +61,7 @@ def bench(
     folder: Path | None,
     checkout: Path | None,
     headline: bool,
+    frames: bool,
     rounds: int,
     as_json: bool,
     config_file: Path | None,
@@ -68,7 +70,8 @@ def bench(
     """Time each stage of CLIP, once with an empty cache and once with a full one.
 
     --batch times many clips, and shows what is gained by decoding the next ones while one is sampled and the last
-    ones are written. Without CLIP, a sample scene of --seconds and --size is drawn first.
+    ones are written. --against runs add-sound and preview of two builds, each with its own default weights. Without
+    CLIP, a sample scene of --seconds and --size is drawn first.
 
     --headline compares samplers: Diff-Foley's U-Net and MDSGen-T, -S and -B in turns, with random weights, one window
     each, beside the ratios of the MDSGen paper. It takes 5 GB of memory and, on two cores, some minutes.
@@ -88,8 +91,9 @@ def bench(
 
     settings = load_settings(invocation, config_file, values)
     given = {"CLIP": clip, "--against": checkout, "--batch": folder, "--headline": headline or None}
+    given["--frames"] = frames or None
     chosen = [name for name, value in given.items() if value is not None]
-    if len(chosen) > 1 and chosen != ["CLIP", "--against"]:
+    if len(chosen) > 1 and chosen not in (["CLIP", "--against"], ["CLIP", "--frames"]):
         raise UsageError(f"{' and '.join(chosen)}: two things to time", "give one of them")
     with tempfile.TemporaryDirectory(prefix="foleygen-") as name:
         scratch = Path(name)
@@ -106,6 +110,11 @@ def bench(
 
             drawn = clip or _drawn(scratch / "clip", "--count=1", f"--seconds={seconds}", f"--size={size}")[-1]
             measured, show = against.measure(checkout, drawn, rounds, scratch, _drawn), against.show
+        elif frames:
+            from foleygen.cli.bench import frames as bench_frames
+
+            drawn = clip or _drawn(scratch / "clip", "--count=1", f"--seconds={seconds}", f"--size={size}")[-1]
+            measured, show = bench_frames.measure(settings, drawn, rounds), bench_frames.show
         else:
             drawn = clip or _drawn(scratch, "--count=1", f"--seconds={seconds}", f"--size={size}")[-1]
             measured, show = _measure(settings, drawn, scratch), _print

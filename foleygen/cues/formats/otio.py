@@ -34,7 +34,7 @@ def read(file: CueFile) -> list[Marker]:
 
 
 def _opened(file: CueFile) -> Any:
-    """The root object. The library crashes on JSON that is nested too deeply, which Python's own parser refuses."""
+    """The root object. OpenTimelineIO 0.18.1 may end the process on JSON that Python's parser refuses as too deep."""
     try:
         import opentimelineio as otio
     except ImportError as error:

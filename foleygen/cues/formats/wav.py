@@ -1,7 +1,8 @@
 """The cue points of a wav: ``cue `` with the samples, ``LIST adtl`` with their labels (``labl``), notes and lengths.
 
 Written by Reaper, Audition, WaveLab and Sound Forge. Times count from the first sample, which is taken for the first
-picture. A cue point with a length (``ltxt``) that is named ``known`` is a stretch. RIFF, RF64 and BW64.
+picture. A cue point with a length (``ltxt``) that is named ``known`` is a stretch. RIFF, RF64 and BW64. Stems have cue
+points of their own (``media.bwf``).
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ from foleygen.cues import text
 from foleygen.cues.cue import MAX_CUES
 from foleygen.cues.marker import Marker
 from foleygen.cues.reading import CueFile
-from foleygen.facts import CueSheet
 
 _POINT = struct.Struct("<II4sIII")
-_LENGTH = struct.Struct("<II4sHHHH")
 _MOST = 16 * 2**20
 """Bytes of a chunk that is read as a whole."""
 _FORMS = (b"RIFF", b"RF64", b"BW64")
@@ -47,9 +46,8 @@ def recognises(head: str) -> bool:
 
 def read(file: CueFile) -> list[Marker]:
     """The cue points of a file of any size; only what stands around the sound is read. Raises UsageError."""
-    file.head()
     found = _Found()
-    with open(file.path, "rb") as stream:
+    with file.opened() as stream:
         for name, size in _chunks(stream, file):
             if name in _READERS:
                 if size > _MOST:
@@ -60,30 +58,6 @@ def read(file: CueFile) -> list[Marker]:
     if not found.points:
         raise file.error("has no cue points", "export it with its markers")
     return [_marker(identifier, found, file) for identifier in sorted(found.points, key=found.points.__getitem__)]
-
-
-def chunks(sheet: CueSheet, sample_rate: int) -> bytes:
-    """``cue `` and ``LIST adtl`` for ``sheet``, whole, to stand among the chunks of a wav; empty without anything."""
-    points: list[tuple[int, int, str]] = [
-        (round(one.start_s * sample_rate), round((one.end_s - one.start_s) * sample_rate), text.KNOWN)
-        for one in sheet.known or ()
-    ]
-    points += [(round(cue.seconds * sample_rate), 0, text.line(cue, index)) for index, cue in enumerate(sheet.cues, 1)]
-    if not points:
-        return b""
-    table = b"".join(
-        _POINT.pack(number, sample, b"data", 0, 0, sample) for number, (sample, _, _) in enumerate(points, start=1)
-    )
-    labels = b"adtl"
-    for number, (_, length, label) in enumerate(points, start=1):
-        labels += _chunk(b"labl", struct.pack("<I", number) + label.encode() + b"\0")
-        if length:
-            labels += _chunk(b"ltxt", _LENGTH.pack(number, length, b"rgn ", 0, 0, 0, 0))
-    return _chunk(b"cue ", struct.pack("<I", len(points)) + table) + _chunk(b"LIST", labels)
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
 def _chunks(stream: BinaryIO, file: CueFile) -> Iterator[tuple[bytes, int]]:

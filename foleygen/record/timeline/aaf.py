@@ -8,12 +8,9 @@ are no dates, so the same reel is the same file.
 
 from __future__ import annotations
 
-import hashlib
-import math
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +21,7 @@ from foleygen.facts import SAMPLE_RATE
 from foleygen.record.timeline import production
 from foleygen.record.timeline.reel import Reel
 from foleygen.record.timeline.shots import Shot, Sound
+from foleygen.record.timeline.sources import NO_DATE, Sources, auid, identifier, identity, sample_count
 from foleygen.settings import AafMedia
 
 if TYPE_CHECKING:
@@ -38,7 +36,6 @@ AMPLITUDE = uuid.UUID("e4962321-2267-11d3-8a4c-0050040ef7d2")
 """Its linear factor."""
 _NOBODY = uuid.UUID("f3f1fd2b-8b6f-4a7e-9d0b-0f6f3a5e2c41")
 """foleygen as the maker of a file."""
-_NO_DATE = datetime(2000, 1, 1)
 _UNITY = 0.005
 """Gains in dB that need no operation."""
 
@@ -116,7 +113,7 @@ def _clips(reel: Reel, sounds: Iterable[Sound | None]) -> Iterator[_Clip]:
         if sound is not None:
             start, end = reel.sample(one.place), reel.sample(one.place + one.frames)
             handle = round(sound.handle_s * SAMPLE_RATE)
-            yield _Clip(sound, one.shot, start, min(end - start, _samples(sound.path) - handle), handle)
+            yield _Clip(sound, one.shot, start, min(end - start, sample_count(sound.path) - handle), handle)
 
 
 def _sign(file: AAFFile, reel: Reel) -> None:
@@ -125,29 +122,29 @@ def _sign(file: AAFFile, reel: Reel) -> None:
     maker["CompanyName"].value = PRODUCT
     maker["ProductName"].value = PRODUCT
     maker["ProductVersionString"].value = __version__
-    maker["ProductID"].value = _auid(_NOBODY)
-    maker["Date"].value = _NO_DATE
+    maker["ProductID"].value = auid(_NOBODY)
+    maker["Date"].value = NO_DATE
     maker["Platform"].value = ""
-    maker["GenerationAUID"].value = _auid(_identifier("generation", reel.record))
-    file.header["LastModified"].value = _NO_DATE
+    maker["GenerationAUID"].value = auid(identifier("generation", reel.record))
+    file.header["LastModified"].value = NO_DATE
 
 
 class _Writer:
-    """Puts tracks into an open file; each wav is described once."""
+    """Puts tracks into an open file."""
 
     def __init__(self, file: AAFFile, reel: Reel, media: AafMedia) -> None:
-        self._file, self._reel, self._media = file, reel, media
-        self._masters: dict[Path, Any] = {}
+        self._file, self._reel = file, reel
+        self._sources = Sources(file, reel.paths, media)
         self._gain: Any = None
 
     def write(self, tracks: list[_Track]) -> None:
         """The composition and all that it refers to."""
-        reel = self._reel
-        files = [str(_identity(clip.sound.path)) for track in tracks for clip in track.clips]
-        composition = self._mob("CompositionMob", printable(reel.name), "composition", reel.record, *files)
+        reel, sources = self._reel, self._sources
+        files = [str(identity(clip.sound.path)) for track in tracks for clip in track.clips]
+        composition = sources.mob("CompositionMob", printable(reel.name), "composition", reel.record, *files)
         composition.usage = "Usage_TopLevel"
         composition.comments[RECORD] = reel.record
-        timecode = self._timecode(composition, reel.rate, reel.start, reel.drop_frame, reel.frames)
+        timecode = sources.timecode(composition, reel.rate, reel.start, reel.drop_frame, reel.frames)
         timecode["PhysicalTrackNumber"].value = 1
         timecode.name = "TC1"
         for number, track in enumerate(tracks, start=1):
@@ -171,7 +168,7 @@ class _Writer:
             sequence.components.append(self._file.create.Filler("sound", length))
 
     def _segment(self, clip: _Clip, is_heard: bool) -> Any:
-        segment = self._master(clip).create_source_clip(1, clip.handle, clip.length, "sound")
+        segment = self._sources.master(clip.sound, clip.shot).create_source_clip(1, clip.handle, clip.length, "sound")
         if abs(clip.sound.gain_db) >= _UNITY:
             segment = self._louder(segment, clip)
         if is_heard:
@@ -189,7 +186,7 @@ class _Writer:
         group = create.OperationGroup(self._gain, clip.length, "sound")
         factor = Fraction(10 ** (clip.sound.gain_db / 20)).limit_denominator(10**6)
         level = create.ConstantValue()
-        level.parameterdef = self._file.dictionary.lookup_parameterdef(_auid(AMPLITUDE))
+        level.parameterdef = self._file.dictionary.lookup_parameterdef(auid(AMPLITUDE))
         level["Value"].add_pid_entry()
         typedef = self._file.metadict.lookup_typedef("Rational")
         level["Value"].data = level["Value"].typedef.encode(f"{factor.numerator}/{factor.denominator}", typedef)
@@ -200,9 +197,9 @@ class _Writer:
 
     def _defined(self) -> Any:
         create, dictionary = self._file.create, self._file.dictionary
-        amplitude = create.ParameterDef(_auid(AMPLITUDE), "Amplitude", "Amplitude", "Rational")
+        amplitude = create.ParameterDef(auid(AMPLITUDE), "Amplitude", "Amplitude", "Rational")
         dictionary.register_def(amplitude)
-        gain = create.OperationDef(_auid(GAIN), "Mono Audio Gain", "Mono Audio Gain")
+        gain = create.OperationDef(auid(GAIN), "Mono Audio Gain", "Mono Audio Gain")
         gain.media_kind = "sound"
         gain["IsTimeWarp"].value = False
         gain["Bypass"].value = 0
@@ -211,132 +208,3 @@ class _Writer:
         gain.parameters.append(amplitude)
         dictionary.register_def(gain)
         return gain
-
-    def _master(self, clip: _Clip) -> Any:
-        """The master mob of a wav, whose slot 1 is its sound."""
-        path = clip.sound.path
-        if path not in self._masters:
-            self._masters[path] = self._described(clip)
-        return self._masters[path]
-
-    def _described(self, clip: _Clip) -> Any:
-        path = clip.sound.path
-        name, identity, samples = printable(path.name), _identity(path), _samples(path)
-        tape = self._tape(clip, samples)
-        file = self._mob("SourceMob", f"{name}.PHYS", "file", identity, self._media)
-        origin = tape.create_source_clip(1, 0, samples, "sound")
-        if self._media == "embed":
-            self._embed(file, path, origin)
-        else:
-            self._link(file, path, origin, samples)
-        master = self._mob("MasterMob", name, "master", identity, self._media)
-        slot = master.create_timeline_slot(SAMPLE_RATE)
-        slot.name = clip.sound.label
-        slot["PhysicalTrackNumber"].value = 1
-        slot.segment = file.create_source_clip(1, 0, samples, "sound")
-        return master
-
-    def _tape(self, clip: _Clip, samples: int) -> Any:
-        """Where the sound lies in the day: an import of the finished clip, with its timecode."""
-        shot, handle = clip.shot, round(clip.sound.handle_s * clip.shot.rate)
-        start = round((clip.sound.start_s - clip.sound.handle_s) * shot.rate)
-        key = (str(shot.path.name), str(start), str(shot.rate), str(samples))
-        found = self._file.content.mobs.get(_mob_id("tape", *key))
-        if found is not None:
-            return found
-        tape = self._mob("SourceMob", printable(shot.path.name), "tape", *key)
-        tape.descriptor = self._file.create.ImportDescriptor()
-        slot = tape.create_empty_slot(SAMPLE_RATE, "sound", 1)
-        slot.segment.length = samples
-        slot["PhysicalTrackNumber"].value = 1
-        self._timecode(tape, shot.rate, start, shot.drop_frame, shot.frames + 2 * handle)
-        return tape
-
-    def _link(self, file: Any, path: Path, origin: Any, samples: int) -> None:
-        create = self._file.create
-        descriptor = create.WAVEDescriptor()
-        descriptor["SampleRate"].value = SAMPLE_RATE
-        descriptor["Summary"].value = bytearray(_summary(path))
-        descriptor["Length"].value = samples
-        descriptor["ContainerFormat"].value = self._file.dictionary.lookup_containerdef("AAF")
-        locator = create.NetworkLocator()
-        locator["URLString"].value = self._reel.paths.url(path)
-        descriptor["Locator"].append(locator)
-        file.descriptor = descriptor
-        file.create_empty_slot(SAMPLE_RATE, "sound", 1).segment = origin
-
-    def _embed(self, file: Any, path: Path, origin: Any) -> None:
-        import wave
-
-        try:
-            file.import_audio_essence(str(path), SAMPLE_RATE, tape=origin)
-        except wave.Error as error:
-            fact = f"{printable(path)}: cannot be embedded in an AAF ({error})"
-            raise ClipError(fact, "use --stems-format pcm24, or --aaf link") from error
-
-    def _timecode(self, mob: Any, rate: Fraction, start: int, drop_frame: bool, frames: int) -> Any:
-        slot = mob.create_timeline_slot(f"{rate.numerator}/{rate.denominator}")
-        slot.segment = self._file.create.Timecode(math.ceil(rate), drop=drop_frame, length=frames)
-        slot.segment.start = start
-        return slot
-
-    def _mob(self, kind: str, name: str, *key: str) -> Any:
-        mob = self._file.create.from_name(kind, name)
-        mob.mob_id = _mob_id(*key)
-        mob["CreationTime"].value = _NO_DATE
-        mob["LastModified"].value = _NO_DATE
-        self._file.content.mobs.append(mob)
-        return mob
-
-
-def _identifier(*key: str) -> uuid.UUID:
-    return uuid.UUID(bytes=hashlib.sha256("\0".join(key).encode("utf-8", "surrogateescape")).digest()[:16], version=5)
-
-
-def _mob_id(*key: str) -> Any:
-    from aaf2.mobid import MobID
-
-    found = MobID.new()
-    found.material = _auid(_identifier(*key))
-    return found
-
-
-def _auid(identifier: uuid.UUID) -> Any:
-    from aaf2.auid import AUID
-
-    return AUID(str(identifier))
-
-
-def _identity(path: Path) -> str:
-    """What a wav is: its size, and all that stands before its samples, its own identifier among it."""
-    head = hashlib.sha256(_head(path)).hexdigest()
-    return f"{path.name} {path.stat().st_size} {head}"
-
-
-def _head(path: Path) -> bytes:
-    from foleygen.media import wav_chunks
-
-    place = wav_chunks.places(path).get(b"data")
-    if place is None:
-        raise ClipError(f"{printable(path)}: is no wav any more", "run 'foleygen add-sound' again, with --stems")
-    with open(path, "rb") as file:
-        return file.read(place.offset)
-
-
-def _summary(path: Path) -> bytes:
-    """The wav's header: RIFF, ``fmt `` and the first eight bytes of its samples' chunk."""
-    from foleygen.media import wav_chunks
-
-    head = _head(path)
-    form = wav_chunks.places(path)[b"fmt "]
-    return head[:12] + head[form.offset - 8 : form.offset + form.size] + head[-8:]
-
-
-def _samples(path: Path) -> int:
-    """How many samples a mono wav has."""
-    import soundfile
-
-    try:
-        return int(soundfile.info(path).frames)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise ClipError(f"{printable(path)}: is no wav any more", "run 'foleygen add-sound' again") from error

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from foleygen import __version__
 from foleygen.facts import SAMPLE_RATE, own_file
 from foleygen.record.timeline.shots import Shot, Sound
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from foleygen.media.probe import ClipInfo
 
 MOST_CHANNELS = 2
@@ -62,7 +62,7 @@ def _wav(shot: Shot, own: Sound, channel: int, channels: int) -> Sound:
 
 
 @dataclass(frozen=True)
-class _Channel(Iterable[NDArray[np.float32]]):
+class _Channel:
     """One channel of a clip's own sound at 48 kHz; decoded anew at each iteration."""
 
     info: ClipInfo
@@ -70,6 +70,8 @@ class _Channel(Iterable[NDArray[np.float32]]):
     channel: int
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        import numpy as np
+
         from foleygen.media import own_sound
 
         for block in own_sound.blocks(self.info, SAMPLE_RATE, self.channels):

@@ -31,8 +31,6 @@ from foleygen.weights.bundle import Bundle
 
 RIDGE = 3.0
 """Penalty on the words' first vectors, in clips."""
-WHOLE = 0.25
-"""Weight of a window's level as a whole beside those of its hits about their mean."""
 
 
 def cues_loop(
@@ -155,9 +153,9 @@ def start_of(output: Tensor, noisy: Tensor, t: Tensor, config: DiffusionConfig) 
 
 
 def level_error(reader: LevelReader, found: Tensor, true: Tensor, hits: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared error of the hits' levels, in squares of 10 dB, rows weighted (N,); 0 without any hit.
+    """Mean squared error of the hits' levels about their window's mean, in squares of 10 dB, rows weighted (N,).
 
-    Most of it counts each window's levels about their mean alone: how loud a window is as a whole nobody told.
+    How loud a window is as a whole nobody told; asked for, it is learnt as loudness that guidance then multiplies.
     """
     there = hits >= 0  # N K
     if not there.any():
@@ -166,8 +164,7 @@ def level_error(reader: LevelReader, found: Tensor, true: Tensor, hits: Tensor, 
     apart = torch.where(there, made - wanted, 0.0)
     count = there.sum(dim=1, keepdim=True).clamp_min(1)
     about = torch.where(there, apart - apart.sum(dim=1, keepdim=True) / count, 0.0)
-    squares = WHOLE * _bounded(apart) + _bounded(about)
-    return (weight[:, None] * squares).sum() / there.sum()
+    return (weight[:, None] * _bounded(about)).sum() / there.sum()
 
 
 def _clearness(t: Tensor, config: DiffusionConfig) -> Tensor:

@@ -22,9 +22,6 @@ Rng = np.random.Generator
 Row = tuple[Halves, NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 
-WORDED_BLIND = 0.7
-
-
 @dataclass(frozen=True)
 class Told:
     """What one row is to sound like, and what is known of it; the words are those of its frames."""
@@ -112,7 +109,7 @@ class Table:
             told = self._joined(rng, told, self._told(other))
         kept = self._cues(rng, told) if cues else ()
         track = replace(self._track(kept, None if cues else ()), picture=picture)
-        share = self._mix.worded if picture else WORDED_BLIND
+        share = self._mix.worded if picture else self._mix.worded_blind
         worded = not cues or spliced or rng.random() < share
         if worded:
             track = _worded(rng, track, told)

@@ -17,16 +17,18 @@ class CueMix:
     """Shares of the rows by what they are told, and what happens to it on the way. Times are seconds."""
 
     picture_cues: float = 0.28
-    picture_words: float = 0.12
-    wrong_cues: float = 0.26
-    blind_cues: float = 0.20
-    blind_words: float = 0.10
-    silence: float = 0.04
-    worded: float = 0.5
-    """Of the rows with cues and a picture, those that are told words too; of those without a picture 0.7."""
+    picture_words: float = 0.08
+    wrong_cues: float = 0.30
+    blind_cues: float = 0.26
+    blind_words: float = 0.06
+    silence: float = 0.02
+    worded: float = 0.35
+    """Of the rows with cues and a picture, those that are told words too."""
+    worded_blind: float = 0.5
+    """The same of the rows with cues and no picture."""
     partly: float = 0.4
     """Of the rows with cues and their own picture, those whose cues are known in places only."""
-    spliced: float = 0.3
+    spliced: float = 0.15
     """Of the rows without their own picture, those made of two scenes with words of their own."""
     strange: float = 0.3
     """Of the wrong pictures, those that no camera saw."""

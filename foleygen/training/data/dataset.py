@@ -6,9 +6,6 @@ cores; a clip depends on (seed, scenes' version) alone.
 """
 
 from __future__ import annotations
-from foleygen import scenes
-from foleygen.errors import UsageError
-from pathlib import Path
 
 import json
 import multiprocessing
@@ -22,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foleygen import scenes
 from foleygen.atomic import publish
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.errors import UsageError
@@ -152,7 +150,6 @@ def _check_material(config: DatasetConfig) -> None:
 
 
 def _prepare(folder: Path, config: DatasetConfig, mel: MelConfig) -> None:
-    from foleygen import scenes
 
     columns = window_samples(config, mel) // mel.hop_length
     meta = json.loads(
@@ -210,7 +207,6 @@ def _prepare_worker(folder: Path, config: DatasetConfig, mel: MelConfig) -> None
 
 
 def _make_clip(row: int) -> ClipRecord:
-    from foleygen import scenes
 
     if "error" in _worker:
         raise _worker["error"]
@@ -248,7 +244,6 @@ def _make_clip(row: int) -> ClipRecord:
 
 def _pick(families: Sequence[str] | None, seed: int) -> str | None:
     return families[seed % len(families)] if families else None
-
 
 
 def scene_config(folder: Path) -> DatasetConfig:

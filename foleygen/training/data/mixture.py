@@ -1,18 +1,14 @@
 """Batches out of several datasets of scenes: whether they go together, and how much of a batch each of them gives."""
 
 from __future__ import annotations
-from collections.abc import Sequence
-from foleygen.training.data.dataset import SceneDataset
-from foleygen.training.data.dataset import open_scenes
-from foleygen.training.data.dataset import with_pictures
-from pathlib import Path
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from foleygen.errors import UsageError
-from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.data.dataset import SceneDataset, open_scenes, with_pictures
 from foleygen.training.loop import Batch, DrawBatch
 
 
@@ -68,7 +64,6 @@ def _geometry(dataset: SceneDataset, pictures: bool) -> str:
     bands, columns = dataset.mels.shape[1:]
     mels = f"mels of {bands} x {columns} for {count / rate:g} s"
     return f"{count} pictures of {config['frame_size']} pixels and {mels}" if pictures else mels
-
 
 
 def open_alike(folders: Sequence[Path], pictures: bool = False) -> list[SceneDataset]:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from foleygen.atomic import publish
 from foleygen.audio.mel import MelSpectrogram
-from foleygen.settings import MAX_PIXELS
 from foleygen.engines.building import autoencoder_of, encoder_of, mel_config
 from foleygen.engines.device import explained
 from foleygen.errors import BundleError, ClipError, FoleygenError, UsageError, printable
@@ -29,6 +28,7 @@ from foleygen.features.extract import Encoder, extract
 from foleygen.media import frames, own_sound, probe
 from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.settings import MAX_PIXELS
 from foleygen.training import journal, stored
 from foleygen.training.loop import Batch, DrawBatch
 from foleygen.weights.bundle import Bundle

@@ -1,8 +1,8 @@
 """Recordings to learn from or to measure on: a folder of sound files with a ``manifest.tsv`` that lists them.
 
-The manifest is tab-separated UTF-8 text, a line a recording; quotes mean nothing. The columns ``file`` (a name or a path
-below the folder) and ``fold`` (``train``, ``test``) are needed everywhere, others by whoever asks for them. This is its
-only reader: whatever is wrong with it is one UsageError.
+The manifest is tab-separated UTF-8 text, a line a recording; quotes mean nothing. The columns ``file`` (a name or a
+path below the folder) and ``fold`` (``train``, ``test``) are needed everywhere, others by whoever asks for them. This
+is its only reader: whatever is wrong with it is one UsageError.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         fact = "is no checkpoint of tensors alone, and other Python objects are not loaded"
         raise BundleError(f"{path}: {fact}", "download it again or use a .safetensors file") from error
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, SafetensorError) as error:
-        reason = str(error).split("\n")[0]
+        reason = str(error).split("\n")[0].partition(". ")[0]  # torch goes on to guess at causes
         raise BundleError(f"{path}: is not a readable checkpoint ({reason})", "download it again") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]

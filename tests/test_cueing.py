@@ -1,0 +1,248 @@
+"""Cues on their way through the models: the track of a window, and what becomes of a sound that does not keep to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foleygen.audio.obedience import judged
+from foleygen.cues.cue import filled, sheet
+from foleygen.engines.foley import Engine
+from foleygen.errors import BundleError, UsageError
+from foleygen.facts import UNMEASURED, Cue, Loudness, Obedience, Stretch, Take
+from foleygen.features import cues as features
+from foleygen.media.probe import probe
+from foleygen.pipeline import Job, Outcome, render, sound
+from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
+from foleygen.pipeline.remarks import remarks
+from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings, Seams
+from foleygen.weights import store
+from foleygen.weights.bundle import Bundle
+
+MakeClip = Callable[..., Path]
+CUES = sheet([Cue(0.2, 0.5, None, "wooden door"), Cue(0.6)])
+
+
+@pytest.fixture(scope="module")
+def engine(told_bundle: Path) -> Engine:
+    return Engine.load(store.load(told_bundle, Bundle), "cpu", "fp32")
+
+
+def peaks(track: features.CueTrack | None) -> list[float]:
+    """When a track has its cues, in seconds of its window."""
+    assert track is not None
+    values = track.presence.ravel()
+    step = 1.024 / len(values)
+    summits = np.flatnonzero((values > 0.5) & (values >= np.roll(values, 1)) & (values > np.roll(values, -1)))
+    return [round((index + 0.5) * step, 3) for index in summits]
+
+
+# What a window is told
+
+
+def test_nothing_said_is_no_track(engine: Engine) -> None:
+    assert told(AS_THE_RUN, 0.0, engine) is None
+
+
+def test_cues_are_told_in_the_time_of_the_window(engine: Engine) -> None:
+    assert peaks(told(ClipSettings(CUES), 0.0, engine)) == pytest.approx([0.2, 0.6], abs=0.009)
+    assert peaks(told(ClipSettings(CUES), 0.3, engine)) == pytest.approx([0.3], abs=0.009)
+
+
+def test_a_delay_of_the_sound_does_not_move_the_cues(engine: Engine) -> None:
+    """The whole track comes 50 ms later afterwards, so that the models are told of a cue 50 ms before it."""
+    assert peaks(told(ClipSettings(CUES), 0.0, engine, 0.05)) == pytest.approx([0.15, 0.55], abs=0.009)
+
+
+def test_known_words_and_picture(engine: Engine) -> None:
+    words = engine.words
+    assert words is not None
+    track = told(ClipSettings(CUES, "rain", False), 0.0, engine)
+    assert track is not None
+    assert track.known.all()
+    assert not track.picture
+    door, rain = words.families.index("door") + 1, words.families.index("rain") + 1
+    assert set(track.family.tolist()) == {door, rain}, "the second cue has the clip's word"
+    alone = told(ClipSettings(None, "rain"), 0.0, engine)
+    assert alone is not None
+    assert not alone.known.any()
+    assert set(alone.family.tolist()) == {rain}
+    none_here = told(ClipSettings(sheet([])), 0.0, engine)
+    assert none_here is not None
+    assert none_here.known.all()
+    assert not none_here.presence.any()
+    some = told(ClipSettings(sheet([Cue(0.2)], [Stretch(0.0, 0.5)])), 0.0, engine)
+    around = told(ClipSettings(filled(sheet([Cue(0.2)]))), 0.0, engine)
+    assert some is not None
+    assert around is not None
+    assert 0 < around.known.sum() < some.known.sum() < len(some.known)
+
+
+def test_what_a_model_has_not_learnt(engine: Engine, random_bundle: Path) -> None:
+    with pytest.raises(UsageError, match="the model has not learnt ceramic"):
+        told(ClipSettings(None, "ceramic"), 0.0, engine)
+    deaf = Engine.load(store.load(random_bundle, Bundle), "cpu", "fp32")
+    with pytest.raises(BundleError, match="noise: cannot be told when or what sounds; use --model tiny"):
+        told(ClipSettings(CUES), 0.0, deaf)
+
+
+# Whether a sound keeps to its cues
+
+
+def everywhere(seconds: float) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("cues", "onsets", "missed", "extra"),
+    [
+        ([], [], (), ()),
+        ([], [1.0], (), (1.0,)),
+        ([1.0], [], (1.0,), ()),
+        ([1.0], [1.029], (), ()),
+        ([1.0], [1.031], (1.0,), (1.031,)),
+        ([1.0, 2.0], [0.99, 1.5, 2.01], (), (1.5,)),
+        # Two within 64 ms are heard as one.
+        ([1.0, 1.05], [1.01], (), ()),
+        ([1.0, 1.07], [1.01], (1.07,), ()),
+    ],
+)
+def test_judged(cues: list[float], onsets: list[float], missed: tuple[float, ...], extra: tuple[float, ...]) -> None:
+    assert judged(cues, onsets, everywhere) == Obedience(len(cues), missed, extra)
+    assert judged(cues, onsets, lambda seconds: False).extra == ()
+
+
+@given(st.lists(st.integers(0, 60), unique=True, max_size=20), st.lists(st.floats(-0.029, 0.029), min_size=20))
+def test_what_is_near_its_cue_is_kept(places: list[int], errors: list[float]) -> None:
+    cues = sorted(place / 4 for place in places)
+    found = judged(cues, sorted(cue + error for cue, error in zip(cues, errors, strict=False)), everywhere)
+    assert (found.kept, found.faults) == (len(cues), 0)
+
+
+def test_a_window_is_judged_before_the_delay() -> None:
+    own = ClipSettings(sheet([Cue(0.2), Cue(3.0)]))
+    assert obedience(own, [0.15], 0.0, 1.0, 0.05) == Obedience(1)
+    assert obedience(own, [0.2], 0.0, 1.0, 0.05).faults == 2
+    assert obedience(AS_THE_RUN, [0.2], 0.0, 1.0, 0.0) == Obedience()
+
+
+# Windows that are made again
+
+
+def made(path: Path, engine: Engine, seams: Seams, batch: int = 1, *others: Path) -> Outcome:
+    """The outcome of the clip ``path``, told CUES, in a batch with ``others``."""
+    jobs = [Job(probe(clip), clip.with_suffix(f".{batch}.mov"), ClipSettings(CUES)) for clip in (path, *others)]
+    settings = RenderSettings(batch_size=batch, seams=seams, overlap=0.256, stems=True)
+    outcomes = list(render(jobs, engine, settings, None, lambda progress: None))
+    (found,) = [outcome for outcome in outcomes if outcome.job.info.path == path]
+    assert found.error is None
+    return found
+
+
+def heard(outcome: Outcome) -> bytes:
+    (take,) = outcome.takes
+    assert take.stem is not None
+    content = take.stem.read_bytes()
+    return content[content.index(b"data") :]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The attempts whose sounds were judged; the second one is found without a fault, the others are not."""
+    attempts: list[int] = []
+    current: list[int] = [0]
+    faults = sound.Sampler._faults
+
+    def counted(self: sound.Sampler, sounding: sound.Sounding) -> int:
+        current[0] = sounding.row.attempt
+        attempts.append(sounding.row.attempt)
+        return faults(self, sounding)
+
+    monkeypatch.setattr(sound.Sampler, "_faults", counted)
+    monkeypatch.setattr(sound, "obedience", lambda *_: Obedience(1) if current[0] == 2 else Obedience(1, (0.1,)))
+    return attempts
+
+
+@pytest.mark.parametrize("seams", ["crossfade", "joint"])
+def test_a_window_at_fault_is_made_again_from_other_noise(
+    engine: Engine, make_clip: MakeClip, tmp_path: Path, asked: list[int], seams: Seams
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4", seconds=1.6)
+    found = made(clip, engine, seams)
+    assert set(asked) == {0, 1, 2}
+    first = [fact.seed for fact in found.window_facts]
+    again = made(clip, engine, seams)
+    assert [fact.seed for fact in again.window_facts] == first
+    assert heard(again) == heard(found)
+    assert not set(first) & {fact.seed for fact in made_without_cues(clip, engine, seams).window_facts}
+
+
+def made_without_cues(path: Path, engine: Engine, seams: Seams) -> Outcome:
+    settings = RenderSettings(seams=seams, overlap=0.256, stems=True)
+    job = Job(probe(path), path.with_suffix(".plain.mov"))
+    (found,) = render([job], engine, settings, None, lambda progress: None)
+    return found
+
+
+def test_a_clip_sounds_the_same_whoever_shares_its_batch(
+    engine: Engine, make_clip: MakeClip, tmp_path: Path, asked: list[int]
+) -> None:
+    clips = [make_clip(tmp_path / f"{name}.mp4", seconds=1.6, shade=40 * n) for n, name in enumerate("abc")]
+    alone = made(clips[0], engine, "crossfade", 4)
+    assert heard(made(clips[0], engine, "crossfade", 4, *clips[1:])) == heard(alone)
+
+
+def test_attempts_end(engine: Engine, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    sounds = sound.Sampler._sounds
+
+    def counted(self: sound.Sampler, batch: Any) -> list[sound.Sounding]:
+        calls.append(batch[0].attempt)
+        return sounds(self, batch)
+
+    monkeypatch.setattr(sound.Sampler, "_sounds", counted)
+    monkeypatch.setattr(sound, "obedience", lambda *_: Obedience(1, (0.1,)))
+    found = made(make_clip(tmp_path / "a.mp4"), engine, "joint")
+    assert calls == list(range(ATTEMPTS + 1))
+    assert found.window_facts[0].seed == made_without_cues(tmp_path / "a.mp4", engine, "joint").window_facts[0].seed
+
+
+# What is said of it
+
+
+def said(own: ClipSettings, loudness: Loudness, kept: Obedience | None) -> list[str]:
+    take = Take(1, loudness, 0.0, 0.0, (), (), None, kept)
+    return list(remarks(own, take))
+
+
+LOUD = Loudness(-20.0, 1.0, -3.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "loudness", "kept", "words"),
+    [
+        (AS_THE_RUN, LOUD, None, None),
+        (ClipSettings(CUES), LOUD, Obedience(2), None),
+        (
+            ClipSettings(CUES),
+            LOUD,
+            Obedience(14, tuple(map(float, range(7))), (0.5,)),
+            "7 of 14 cues are kept, nothing begins at 0.000, 1.000, 2.000, 3.000, 4.000 s and 2 more, something that "
+            "nobody asked for begins at 0.500 s; move those cues, or try another --seed",
+        ),
+        (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
+        (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),
+        (ClipSettings(sheet([])), UNMEASURED, Obedience(), "is silent, as its cues ask for nothing"),
+        (AS_THE_RUN, Loudness(None, None, -3.0), None, None),
+    ],
+)
+def test_remarks(own: ClipSettings, loudness: Loudness, kept: Obedience | None, words: str | None) -> None:
+    found = said(own, loudness, kept)
+    assert len(found) == (0 if words is None else 1)
+    assert words is None or found[0].startswith(words)
