@@ -177,15 +177,13 @@ def test_a_source_that_is_swapped_while_it_is_read_fails(
     tmp_path: Path, random_bundle: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip, other = make_clip(tmp_path / "a.mp4"), make_clip(tmp_path / "b.mp4", shade=99)
-    from foleygen.pipeline import pictures
-
-    read = pictures.read
+    from foleygen.media.frames import read
 
     def swapped(*arguments: Any) -> Any:
         os.replace(other, clip)
         return read(*arguments)
 
-    monkeypatch.setattr(pictures, "read", swapped)
+    monkeypatch.setattr("foleygen.pipeline.pictures.read", swapped)
     cache = tmp_path / "cache"
     monkeypatch.setenv("FOLEYGEN_CACHE_DIR", str(cache))
     report = run.run([Clip(clip)], Settings(model=str(random_bundle)), lambda event: None)
