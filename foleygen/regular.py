@@ -24,6 +24,8 @@ class NotRegularError(OSError):
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The regular file ``path``, open to be read. Raises OSError: NotRegular for a pipe, without waiting for it."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise NotRegularError(errno.EINVAL, "not a regular file", os.fspath(path))
     flags = getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

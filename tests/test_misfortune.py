@@ -97,6 +97,22 @@ def test_a_pipe_in_the_cache_is_not_waited_for(tmp_path: Path) -> None:
     assert cache.get("abc") is None
 
 
+def test_a_pipe_in_the_place_of_a_wav_or_a_timeline_is_not_waited_for(tmp_path: Path, random_bundle: Path) -> None:
+    from finished import finish
+
+    from foleygen.facts import take_file
+    from foleygen.record import claims
+    from foleygen.record.timeline import timeline
+
+    made = finish(tmp_path, random_bundle, takes=2)
+    take_file(made.output, 1).unlink()
+    os.mkfifo(take_file(made.output, 1))
+    assert claims.held(made.output, sidecar.read(made.output)) is None
+    os.mkfifo(tmp_path / "reel.otio")
+    with pytest.raises(UsageError, match="was not made by foleygen"):
+        timeline.check(tmp_path / "reel.otio")
+
+
 def test_takes_do_not_wait_for_a_pipe(tmp_path: Path, make_clip: MakeClip) -> None:
     from foleygen.record import finding
 

@@ -150,7 +150,7 @@ def test_own_sound_of_another_rate(tmp_path: Path, suffix: str, codec: str, rate
     own = np.zeros((1, 3 * rate), np.float32)
     own[0, rate // 2 : rate // 2 + 20] = 0.5
     clip = voiced(tmp_path / f"a{suffix}", own, rate=rate, codec=codec)
-    mux(clip, [np.zeros(RATE, np.float32)], RATE, tmp_path / "out.mov", audio="mix")
+    mux(probe(clip.path), [np.zeros(RATE, np.float32)], RATE, tmp_path / "out.mov", audio="mix")
     found = heard(tmp_path / "out.mov")[0]
     assert len(found) == round(clip.duration * RATE)
     assert np.abs(found).argmax() / RATE == pytest.approx(0.5, abs=0.001)
@@ -246,7 +246,7 @@ def test_damaged_own_sound_loses_only_what_is_damaged(tmp_path: Path) -> None:
     clip.path.write_bytes(content)
     found = own_sound.read(clip, 16000)
     assert np.abs(found[40000:]).max() == pytest.approx(0.2, abs=0.05)
-    mux(clip, [np.zeros(RATE, np.float32)], RATE, tmp_path / "out.mov", audio="mix")
+    mux(probe(clip.path), [np.zeros(RATE, np.float32)], RATE, tmp_path / "out.mov", audio="mix")
     assert heard(tmp_path / "out.mov").shape == (1, round(clip.duration * RATE))
 
 

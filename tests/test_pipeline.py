@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import shutil
 from collections.abc import Iterator, Sequence
@@ -77,13 +78,15 @@ def entries(cache: FeatureCache) -> dict[str, bytes]:
 
 
 def spoilt(clip: Path, share: slice = slice(None)) -> None:
-    """Overwrite the picture data, which still can be copied but not decoded."""
+    """Overwrite the picture data, which still can be copied but not decoded; the file looks as old as it was."""
+    written = clip.stat().st_mtime_ns
     content = bytearray(clip.read_bytes())
     with_sizes = [(bytes(data), len(data)) for data, _, _ in packets_of(clip, 0)]
     for data, size in with_sizes[share]:
         place = content.index(data)
         content[place : place + size] = bytes(size)
     clip.write_bytes(content)
+    os.utime(clip, ns=(written, written))
 
 
 # Length and picture

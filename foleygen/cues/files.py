@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ def path_for(clip: Path, folder: Path | None = None) -> Path:
 def beside(clip: Path, folder: Path | None = None) -> Path | None:
     """The cues of ``clip``, ``NAME.cues.*``, in its own folder or another; None without. Raises UsageError for two."""
     place = folder or clip.parent
-    found = [path for path in (place / f"{clip.stem}{MARK}{suffix}" for suffix in SUFFIXES) if path.is_file()]
+    found = [path for path in (place / f"{clip.stem}{MARK}{suffix}" for suffix in SUFFIXES) if os.path.isfile(path)]
     if len(found) > 1:
         names = " and ".join(printable(path.name) for path in found)
         raise UsageError(f"{printable(clip)}: has two files with cues ({names})", "keep one of them")

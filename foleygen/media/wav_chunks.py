@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from foleygen.regular import seal
+from foleygen.regular import opened, seal
 
 PCM = 1
 FLOAT = 3
@@ -86,7 +86,7 @@ class Place:
 
 def places(path: Path) -> dict[bytes, Place]:
     """The chunks of a RIFF or RF64 file up to its samples, by name, the first of each. Empty for any other file."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         start = file.read(_HEAD)
         if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
             return {}

@@ -65,7 +65,7 @@ def check(path: Path, has_wavs: bool = True) -> None:
         )
     if kind.wants_wavs and not has_wavs:
         raise UsageError(f"{printable(path)}: an AAF holds wavs, and none are asked for", "add --stems")
-    if path.is_dir() or (path.exists() and _record(path) is None):
+    if path.exists() and (not path.is_file() or _record(path) is None):
         raise UsageError(f"{printable(path)}: exists and was not made by foleygen", "move it, or give another name")
 
 
