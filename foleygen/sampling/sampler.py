@@ -26,9 +26,9 @@ class SamplerConfig:
     guidance_scale: float = 5.0
     """1 follows the condition plainly and halves the work."""
     guidance_power: float = 0.01
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     guidance_rescale: float = 0.0
     """How far guidance keeps the spread of the latents, and with it the level: 0 not at all, 1 fully."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def __post_init__(self) -> None:
         if self.num_inference_steps < 1:
