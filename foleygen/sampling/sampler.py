@@ -13,7 +13,7 @@ from torch import Tensor
 
 from foleygen.errors import UsageError
 from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
-from foleygen.sampling.guidance import power_cosine
+from foleygen.sampling.guidance import power_cosine, rescaled
 from foleygen.sampling.schedule import ScheduleConfig
 from foleygen.sampling.solver import Solver
 
@@ -27,6 +27,8 @@ class SamplerConfig:
     """1 follows the condition plainly and halves the work."""
     guidance_power: float = 0.01
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    guidance_rescale: float = 0.0
+    """How far guidance keeps the spread of the latents, and with it the level: 0 not at all, 1 fully."""
 
     def __post_init__(self) -> None:
         if self.num_inference_steps < 1:
@@ -63,4 +65,7 @@ def guided(denoiser: Denoiser, latents: Tensor, step: int, t: float, config: Sam
     if unconditional is None:
         return predicted
     weight = power_cosine(t, config.guidance_scale, config.guidance_power, config.schedule.num_train_timesteps)
-    return torch.lerp(unconditional, predicted, weight)
+    led = torch.lerp(unconditional, predicted, weight)
+    if not config.guidance_rescale:
+        return led
+    return rescaled(led, predicted, latents, t, config.schedule, config.guidance_rescale)

@@ -102,6 +102,7 @@ def pack_cues(folder: Path, base: Bundle, run: Path, name: str, card: str | None
         hidden_size=recipe.hidden_size,
         blend_size=recipe.blend_size,
         guidance_scale=recipe.guidance_scale,
+        guidance_rescale=recipe.guidance_rescale,
     )
     return export_cues(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
 

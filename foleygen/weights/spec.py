@@ -92,7 +92,8 @@ class ClassifierSpec:
 class CueSpec:
     """The adapter of cues and words beside the transformer: its sizes, and the words that it has learnt, in order.
 
-    ``guidance_scale`` suits windows that are told something.
+    ``guidance_scale`` suits windows that are told something, and so does ``guidance_rescale``, by which guidance keeps
+    their level (0: not at all, 1: fully).
     """
 
     families: tuple[str, ...]
@@ -101,6 +102,7 @@ class CueSpec:
     hidden_size: int
     blend_size: int
     guidance_scale: float
+    guidance_rescale: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ function drawAxis() {
 function drawRuler() {
   const [pen, width, height, ratio] = sized("ruler");
   const wanted = current.seconds * 90 * ratio / width;
-  const every = [1 / rateOf(current), 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600].find((one) => one >= wanted) || 3600;
+  const every = [1 / rateOf(current), 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600].find((one) => one >= wanted) || wanted;
   pen.fillStyle = pen.strokeStyle = colour("--soft");
   pen.font = `${11 * ratio}px system-ui, sans-serif`;
   for (let index = 0; index * every < current.seconds; index += 1) {

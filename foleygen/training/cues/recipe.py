@@ -63,6 +63,7 @@ class CuesRecipe:
     time_power: float = 0.8
     views: int = 1
     guidance_scale: float = 2.0
+    guidance_rescale: float = 0.7
 
     def __post_init__(self) -> None:
         if self.objective.mask is not None or self.objective.learned_sigma or self.objective.condition_dropout:
