@@ -18,13 +18,16 @@ _BLOCK = 1 << 20
 
 
 class NotRegularError(OSError):
-    """A folder, a pipe or a device."""
+    """A pipe or a device."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The regular file ``path``, open to be read. Raises OSError: NotRegular for a pipe, without waiting for it."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
         raise NotRegularError(errno.EINVAL, "not a regular file", os.fspath(path))
     flags = getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
