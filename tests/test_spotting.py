@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from wavinfo import WavInfoReader
 
 from foleygen.batch.discover import Clip
 from foleygen.batch.plan import plan
+from foleygen.batch.run import choose
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import sheet
 from foleygen.cues.spotting import NOTHING, Spotter, Spotting
@@ -82,6 +85,36 @@ def test_one_file_is_for_one_clip(clips: list[Path], tmp_path: Path) -> None:
         all_of(Spotter(cues=path), clips)
     with pytest.raises(UsageError, match="does not exist; check the path"):
         Spotter(cues=str(tmp_path / "lost.csv")).of(clips[0])
+    with pytest.raises(UsageError, match="does not exist; check the path"):
+        all_of(Spotter(cues=str(tmp_path / "lost.csv")), clips)
+
+
+def test_one_file_is_for_one_clip_also_where_each_shard_has_one(clips: list[Path], tmp_path: Path) -> None:
+    batch = [Clip(clip, Path()) for clip in clips]
+    for shard in ("1/2", "2/2"):
+        with pytest.raises(UsageError, match="has the cues of one clip, and there are more"):
+            choose(batch, Settings(cues=str(tmp_path / "a.cues.csv"), shard=shard))
+
+
+@pytest.mark.parametrize(
+    ("make", "fact"),
+    [
+        (Path.mkdir, "is a folder"),
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.symlink_to("nowhere"), "does not exist"),
+    ],
+)
+def test_what_is_no_file_in_place_of_cues_is_not_passed_over(
+    tmp_path: Path, make: Callable[[Path], None], fact: str
+) -> None:
+    make(tmp_path / "a.cues.csv")
+    with pytest.raises(UsageError, match=fact):
+        Spotter().of(tmp_path / "a.mov")
+
+
+def test_notes_that_cannot_be_read_are_told_without_midi_too(clips: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lost.yaml: does not exist"):
+        Spotter(notes=tmp_path / "lost.yaml").of(clips[1])
 
 
 def test_a_timeline_is_for_all_its_clips(clips: list[Path], tmp_path: Path) -> None:

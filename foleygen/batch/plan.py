@@ -40,11 +40,13 @@ def spotter_of(settings: Settings) -> Spotter:
     )
 
 
-def spotted(planned: Sequence[Planned], settings: Settings) -> tuple[list[Planned], list[str]]:
-    """The same with what ``settings`` and files say of each clip, and remarks on that. Raises UsageError."""
+def spotted(planned: Sequence[Planned], settings: Settings, others: bool) -> tuple[list[Planned], list[str]]:
+    """The same with what ``settings`` and files say of each clip, and remarks on that; ``others`` as in Spotter.of.
+
+    Raises UsageError.
+    """
     spotter = spotter_of(settings)
-    several = len(planned) > 1
-    found = [replace(item, spotting=spotter.of(item.clip.path, item.clip.mirror, others=several)) for item in planned]
+    found = [replace(item, spotting=spotter.of(item.clip.path, item.clip.mirror, others)) for item in planned]
     return found, spotter.remarks()
 
 

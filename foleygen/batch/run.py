@@ -104,7 +104,7 @@ def choose(clips: Sequence[Clip], settings: Settings) -> Choice:
         planned = deal(timed(whole, settings.max_pixels) if by_seconds else whole, own, by_seconds)
     if settings.retry_failed:
         planned = [item for item in planned if failures.read(item.output) is not None]
-    planned, remarks = spotted(planned, settings)
+    planned, remarks = spotted(planned, settings, others=len(whole) > 1)
     if own is None:
         return Choice(planned, len(whole), remarks)
     return Choice(planned, len(whole), remarks, own, _summary_folder(whole, settings), fingerprint(whole))

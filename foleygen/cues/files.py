@@ -94,9 +94,12 @@ def path_for(clip: Path, folder: Path | None = None) -> Path:
 
 
 def beside(clip: Path, folder: Path | None = None) -> Path | None:
-    """The cues of ``clip``, ``NAME.cues.*``, in its own folder or another; None without. Raises UsageError for two."""
+    """The cues of ``clip``, ``NAME.cues.*``, in its own folder or another; None without. Raises UsageError for two.
+
+    A folder, a pipe or a link that leads nowhere counts: what reads it says so, and nobody's cues are passed over.
+    """
     place = folder or clip.parent
-    found = [path for path in (place / f"{clip.stem}{MARK}{suffix}" for suffix in SUFFIXES) if os.path.isfile(path)]
+    found = [path for path in (place / f"{clip.stem}{MARK}{suffix}" for suffix in SUFFIXES) if os.path.lexists(path)]
     if len(found) > 1:
         names = " and ".join(printable(path.name) for path in found)
         raise UsageError(f"{printable(clip)}: has two files with cues ({names})", "keep one of them")

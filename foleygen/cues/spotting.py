@@ -76,8 +76,9 @@ class Spotter:
 
     def of(self, clip: Path, mirror: Path = Path(), others: bool = False) -> Spotting:
         """What is said of ``clip``; ``others`` says that it is not alone in its batch. Raises UsageError."""
+        sounds = self._sounds  # also where no clip has notes: a list that cannot be read is told, not passed over
         path = self._path(clip, mirror)
-        markers = None if path is None else self._markers(path, clip, others)
+        markers = None if path is None else self._markers(path, clip, others, sounds)
         if markers is not None:
             self._found.append(printable(markers.path.name))
         elif self.cues not in (AUTO, None):
@@ -104,13 +105,13 @@ class Spotter:
             return given
         return files.beside(clip, given / mirror) or files.beside(clip, given)
 
-    def _markers(self, path: Path, clip: Path, others: bool) -> Markers | None:
+    def _markers(self, path: Path, clip: Path, others: bool, sounds: Mapping[int, str]) -> Markers | None:
         is_one_file = self.cues != AUTO and path == Path(str(self.cues))
-        if is_one_file and others and not files.speaks_of_many(path):
+        if is_one_file and others and path.exists() and not files.speaks_of_many(path):
             fact = f"{printable(path)}: has the cues of one clip, and there are more"
             raise UsageError(fact, f"name the clip, or give a folder with a NAME{files.MARK}.csv for each")
         try:
-            return files.read(path, clip.name, self._sounds)
+            return files.read(path, clip.name, sounds)
         except OtherClipError:
             if others:
                 return None
