@@ -137,6 +137,11 @@ def test_spot_never_writes_over_cues(
     )
     assert (code, out) == (0, "a.cues.csv\n")
     assert b"\r\n0.250000," in mine.read_bytes()
+    mine.unlink()
+    mine.symlink_to("nowhere")
+    code, _, err = foleygen("spot", "a.mp4", "--model", random_bundle, "--quiet")
+    assert (code, mine.is_symlink()) == (ExitCode.ALL_FAILED, True)
+    assert err == "error: a.cues.csv: is there already; move it, or allow it to be lost with --overwrite\n"
 
 
 @pytest.mark.usefixtures("seen")
@@ -180,6 +185,14 @@ def test_what_was_seen_is_not_decoded_again(
     again = foleygen("spot", "a.mp4", "--model", random_bundle, "--threshold", "0", "--json", "--overwrite")
     assert again[:2] == first[:2]
     assert json.loads(again[1])["cues"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("option", ["--threshold", "--max-rate"])
+def test_what_is_no_number_is_refused(foleygen: Callable[..., Ran], option: str, value: str) -> None:
+    code, _, err = foleygen("spot", ".", f"{option}={value}")
+    assert code == ExitCode.USAGE
+    assert err.startswith(f"error: invalid value for '{option}': ")
 
 
 def test_spot_without_clips(foleygen: Callable[..., Ran]) -> None:

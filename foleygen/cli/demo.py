@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from foleygen.cli.parameters import Number
 from foleygen.errors import UsageError
 from foleygen.facts import SAMPLE_RATE
 
@@ -38,7 +39,7 @@ def parse_size(context: click.Context, parameter: click.Parameter, value: str) -
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--count", type=click.IntRange(1, 1000), default=3, show_default=True, help="How many clips.")
 @click.option("--size", callback=parse_size, default="480x270", show_default=True, metavar="WxH", help="Picture size.")
-@click.option("--seconds", type=click.FloatRange(0.1, 3600), default=8.0, show_default=True, help="Length of a clip.")
+@click.option("--seconds", type=Number(0.1, 3600), default=8.0, show_default=True, help="Length of a clip.")
 @click.option("--with-sound", is_flag=True, help="Add the scene's own sound, to compare with.")
 @click.option("--seed", type=click.IntRange(0, 90_000), default=0, show_default=True, help="Another seed, other clips.")
 def demo(folder: Path, count: int, size: tuple[int, int], seconds: float, with_sound: bool, seed: int) -> None:

@@ -1,7 +1,8 @@
-"""Lists as they are typed: some of a few words, or whole numbers, with commas between them."""
+"""Lists and numbers as they are typed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,16 @@ class Several(click.ParamType[tuple[str, ...]]):
             if part not in self.choices:
                 self.fail(f"{part!r} is not one of {', '.join(self.choices)}", param, ctx)
         return wanted
+
+
+class Number(click.FloatRange):
+    """A number in a range; ``nan``, which no comparison refuses, and ``inf``, which no clip has, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return found
 
 
 class Counts(click.ParamType[tuple[int, ...]]):

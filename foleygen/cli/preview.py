@@ -14,6 +14,7 @@ import click
 
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import ENGINE, SPOTTING, TALK, load_settings, settings_options
+from foleygen.cli.parameters import Number
 from foleygen.errors import SetupError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -38,10 +39,8 @@ PLAYERS = (
 
 @click.command(short_help="Hear and see one window of a clip.")
 @click.argument("clip", type=click.Path(path_type=Path))
-@click.option("--at", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="S", help="Where to begin.")
-@click.option(
-    "--seconds", type=click.FloatRange(min=0.1), metavar="S", help="How long; at most, and by default, one window."
-)
+@click.option("--at", type=Number(min=0), default=0.0, show_default=True, metavar="S", help="Where to begin.")
+@click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
 @settings_options(*ENGINE, *SPOTTING, "audio_delay", "max_pixels", *TALK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import TALK, load_settings, settings_options
+from foleygen.cli.parameters import Number
 from foleygen.errors import ClipError, ExitCode, FoleygenError, NoClipsError, printable
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ ADVICE = "put cues where it should sound, by hand or in your editing program, an
 
 @click.command(short_help="Find where clips seem to sound, as cues to correct.")
 @click.argument("inputs", metavar="[INPUT]...", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--threshold", type=click.FloatRange(0, 1), metavar="X", help="How sure a cue must be.  [default: 0.5]")
-@click.option("--max-rate", type=click.FloatRange(min=1), metavar="N", help="At most N cues in any second.")
+@click.option("--threshold", type=Number(0, 1), metavar="X", help="How sure a cue must be.  [default: 0.5]")
+@click.option("--max-rate", type=Number(min=1), metavar="N", help="At most N cues in any second.")
 @settings_options(
     "output", "model", "device", "audio_delay", "overlap", "cuts", "cache", "from_file", "max_pixels", "overwrite",
     "json", *TALK,
@@ -80,7 +82,7 @@ def _spot(
             _one(clip, settings, engine, cache, THRESHOLD if threshold is None else threshold, max_rate, console)
         except FoleygenError as error:
             failures.append(error)
-            console.warn(str(error))
+            console.fail(str(error))
     if not failures:
         return ExitCode.OK
     return ExitCode.SOME_FAILED if len(failures) < len(clips) else failures[0].exit_code
@@ -104,7 +106,7 @@ def _one(
     from foleygen.pipeline.sight import look
 
     path = files.path_for(clip.path, None if settings.output is None else settings.output / clip.mirror)
-    if path.exists() and not settings.overwrite:
+    if os.path.lexists(path) and not settings.overwrite:
         raise ClipError(f"{printable(path)}: is there already", "move it, or allow it to be lost with --overwrite")
     info = probe(clip.path, settings.max_pixels)
     seen = look(info, engine, settings.render_settings(1), cache)

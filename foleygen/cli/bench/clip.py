@@ -16,6 +16,7 @@ import click
 from foleygen.cli.app import Invocation
 from foleygen.cli.bench.batch import COUNT
 from foleygen.cli.options import ENGINE, TALK, load_settings, settings_options
+from foleygen.cli.parameters import Number
 from foleygen.cli.terminal.reading import byte_size, real_time
 from foleygen.errors import FoleygenError, UsageError
 
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Time each stage, and measure its memory.")
 @click.argument("clip", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--seconds", type=click.FloatRange(0.5, 3600), default=33.0, show_default=True, help="Without CLIP: length."
-)
+@click.option("--seconds", type=Number(0.5, 3600), default=33.0, show_default=True, help="Without CLIP: length.")
 @click.option("--size", default="1920x1080", show_default=True, metavar="WxH", help="Its picture size.")
 @click.option(
     "--batch",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foleygen.cli.compose.shared import PATH, Clock, composing_options, counted, explained, load_composer, output_for
+from foleygen.cli.parameters import Number
 from foleygen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SHORTEST_S = 0.1
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="The wav file to write.")
 @click.option(
     "--guidance",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     metavar="X",
     help="How strongly the words steer the sound; else the bundle's.",
 )

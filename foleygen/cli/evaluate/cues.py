@@ -20,13 +20,14 @@ from foleygen.cli.evaluate.shared import (
     show,
 )
 from foleygen.cli.options import settings_options
+from foleygen.cli.parameters import Number
 
 
 @click.command()
 @click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
 @data_options
 @click.option(
-    "--at", "guidances", type=click.FloatRange(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
+    "--at", "guidances", type=Number(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
 @settings_options(*ENGINE)

@@ -104,6 +104,11 @@ class Console:
         self._talk(f"warning: {printable(text)}")
         self._note("warning", text)
 
+    def fail(self, text: str) -> None:
+        """Say what failed, with ``--quiet`` too."""
+        self._view.message(f"error: {printable(text)}")
+        self._note("error", text)
+
     def log(self, record: logging.LogRecord, text: str) -> None:
         """What a module of foleygen logged; below a warning only at ``-vv``."""
         for line in text.splitlines():

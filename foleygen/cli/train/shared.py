@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from foleygen.cli import completion
+from foleygen.cli.parameters import Number
 from foleygen.errors import SetupError, UsageError
 from foleygen.settings import DEVICES, Settings
 from foleygen.strict import file_text
@@ -45,7 +46,7 @@ def datasets_option(text: str) -> Callable[[Command], Command]:
 SHARE = click.option(
     "--share",
     "shares",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     multiple=True,
     metavar="X",
     help="Share of the batches, once for each --data; else by number of clips.",
