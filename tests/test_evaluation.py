@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
+from foleygen.cli.evaluate.shared import Chosen, open_dataset, show
+from foleygen.cli.evaluate.shared import found as clips_in
 from foleygen.errors import UsageError
 from foleygen.evaluation import fidelity, filmed, probe, reconstruction, sync
+from foleygen.evaluation.generated import Generated, sync_report
 from foleygen.evaluation.report import text_table, to_json
+from foleygen.evaluation.scope import Scope, left_out
+from foleygen.training.data.dataset import ClipRecord
 
 TIMES = st.lists(st.floats(0, 8), max_size=12).map(sorted)
 
@@ -157,7 +162,7 @@ class TestFilmed:
         assert report.wrong_picture_100ms == pytest.approx(0, abs=0.06)
         assert report.p_value is not None
         assert report.p_value < 0.001
-        assert "quiet" not in report.table()
+        assert report.table().endswith("left out: quiet: its own sound has 2 onsets, 3 are needed")
         json.dumps(to_json(report), allow_nan=False)
 
     def test_signal_of_other_clips_is_chance(self) -> None:
@@ -336,3 +341,70 @@ class TestProbe:
 def test_reports_hold_no_numbers_that_json_lacks() -> None:
     assert to_json({"a": math.nan, "b": (math.inf, 1.5), 3: None}) == {"a": None, "b": [None, 1.5], "3": None}
     assert text_table(["", "x"], [["one", 1.0], ["two", None]]) == "         x\n---  -----\none  1.000\ntwo      -"
+
+
+def dataset_of(folder: Path, seeds: list[int], count: int) -> Path:
+    """A dataset of ``count`` scenes without pictures, of which those with ``seeds`` are finished."""
+    folder.mkdir()
+    np.zeros((count, 8, 16), np.float16).tofile(folder / "mels.f2")
+    config = {"count": count, "pictures": False}
+    (folder / "dataset.json").write_text(json.dumps({"config": config, "mel_shape": [8, 16], "scenes": 1}))
+    lines = [
+        {"row": row, "seed": seed, "family": "drum", "material": "skin", "source_rate": 25.0}
+        for row, seed in enumerate(seeds)
+    ]
+    (folder / "clips.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def chosen(folder: Path) -> Chosen:
+    return Chosen(data=folder, count=1, style="train", family=None, material=None, recordings=None)
+
+
+class TestScope:
+    def test_seeds_of_training_are_said_and_marked(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        folder = dataset_of(tmp_path / "data", [7, 999_999, 1_000_000], 5)
+        dataset = open_dataset(chosen(folder))
+        _, err = capfd.readouterr()
+        assert f"warning: {folder}: 2 of 3 scenes have seeds that training may have seen" in err
+        assert "2 scenes of the dataset are not finished" in err
+        show(True, {}, dataset, {"sync": "why"})
+        out, _ = capfd.readouterr()
+        found = json.loads(out)["scope"]
+        assert found == {"clips": 3, "unfinished": 2, "training_seeds": 2, "left_out": {"sync": "why"}}
+        show(False, {}, dataset)
+        assert "2 of 3 scenes have seeds" in capfd.readouterr().out
+
+    def test_seeds_that_are_kept_for_tests_raise_no_warning(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        dataset = open_dataset(chosen(dataset_of(tmp_path / "data", [1_000_000, 1_000_001], 2)))
+        assert Scope.of(dataset).training_seeds == 0
+        assert capfd.readouterr().err == ""
+
+    def test_an_empty_dataset_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="holds no finished clip"):
+            open_dataset(chosen(dataset_of(tmp_path / "data", [], 2)))
+
+    def test_what_a_report_leaves_out_has_a_reason(self) -> None:
+        mel = np.zeros((8, 16), np.float32)
+        results = [
+            Generated(ClipRecord(0, 0, family, "wood", 25.0), mel, mel, np.zeros(0), np.array(times))
+            for family, times in (("drum", [0.5]), ("rain", []), ("wind", []))
+        ]
+        found = left_out(results, {"family": {"drum", "rain"}, "material": {"wood"}})
+        assert found["sync"] == "2 of 3 clips left out: no event that is strong enough to be heard"
+        assert found["loudness"].startswith("1 of 3")
+        assert found["family named"].startswith("1 of 3")
+        assert "material named" not in found
+        with pytest.raises(UsageError, match="none of 2 clips has an event"):
+            sync_report(results[1:], 8.0)
+
+
+def test_clips_of_a_folder_that_are_left_out_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("clip.mp4", "clip.foley.mp4", "notes.txt"):
+        (tmp_path / name).touch()
+    assert clips_in([tmp_path]) == [tmp_path / "clip.mp4"]
+    _, err = capfd.readouterr()
+    assert f"{tmp_path / 'clip.foley.mp4'}: is a finished clip, and left out" in err
+    assert "notes.txt" not in err

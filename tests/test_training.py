@@ -29,7 +29,7 @@ from foleygen.training.encoder import encoder_loop
 from foleygen.training.loop import CHECKPOINT, CURVE, Loop, LoopConfig, TrainingError, load_checkpoint
 from foleygen.training.mdsgen import mdsgen_loop
 from foleygen.training.objectives import DiffusionConfig
-from foleygen.training.recipe import Recipe
+from foleygen.training.recipe import EncoderRecipe, Recipe, record, recorded
 
 TINY_OBJECTIVE = DiffusionConfig(prediction_type="v_prediction", learned_sigma=False, snr_gamma=5.0)
 STORED: dict[str, tuple[float, float]] = {
@@ -267,3 +267,35 @@ def test_the_command_trains_and_goes_on(data: Path, tmp_path: Path, capfd: pytes
     assert "goes on at step 2 of 3" in err
     assert (tmp_path / "run" / "loss.png").stat().st_size > 1000
     assert [row["step"] for row in curve(tmp_path / "run")] == ["1", "2", "3"]
+
+
+WRONG = (
+    (["train", "mdsgen"], "--data", "scenes", "train pairs"),
+    (["train", "encoder"], "--data", "pairs", "the dataset that foleygen train pairs encoded"),
+    (["train", "vae"], "--data", "shards", "train mdsgen"),
+    (["train", "tokenizer"], "--data", "scenes", "train windows"),
+    (["train", "specmaskgit"], "--data", "windows", "train tokens"),
+    (["train", "mdsgen"], "--data", "run", "train pairs, or of clips of your own with foleygen train prepare"),
+    (["train", "prepare"], "", "scenes", "train pairs"),
+)
+
+
+@pytest.mark.parametrize(("command", "option", "given", "step"), WRONG)
+def test_the_output_of_another_command_is_told_what_comes_between(
+    command: list[str], option: str, given: str, step: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = {"scenes": "dataset.json", "pairs": "pairs.npz", "shards": "shards.json", "windows": "windows.json"}
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / names.get(given, "recipe.yaml")).touch()
+    words = [word for word in (option, str(tmp_path / "given")) if word]
+    assert app.run([*command, *words, "-o", str(tmp_path / "out")]) in (2, 5)
+    _, err = capfd.readouterr()
+    assert step in err
+    assert str(tmp_path / "given") in err
+
+
+def test_a_run_of_another_model_is_named(tmp_path: Path) -> None:
+    record(tiny_training.vae(), tmp_path)
+    with pytest.raises(UsageError, match=r"train vae, not of train encoder") as caught:
+        recorded(tmp_path, EncoderRecipe)
+    assert "foleygen train encoder" in caught.value.remedy

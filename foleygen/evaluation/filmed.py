@@ -7,7 +7,7 @@ It is given as many peaks as the clip's sound has onsets, so that no threshold i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,8 +46,17 @@ class FilmedClip:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A clip that is not scored, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class FilmedReport:
-    """Means over the scored clips. ``wrong_picture_100ms`` pairs every sound with the signals of all other clips.
+    """Means over the scored clips; ``left_out`` is why others are not. ``wrong_picture_100ms`` pairs every sound with
+    the signals of all other clips.
 
     ``p_value`` is the share of random assignments of signals to sounds that do at least as well at 100 ms.
     """
@@ -61,6 +70,7 @@ class FilmedReport:
     wrong_picture_100ms: float | None
     wrong_picture_50ms: float | None
     p_value: float | None
+    left_out: tuple[LeftOut, ...] = ()
 
     def table(self) -> str:
         """The report as text: a line per clip, then the means."""
@@ -73,7 +83,8 @@ class FilmedReport:
         rows.append(["wrong picture", *[None] * 3, self.wrong_picture_100ms, *[None] * 2, self.wrong_picture_50ms])
         header = ["", "onsets", "F1@100", "null", "over null", "F1@50", "null", "over null"]
         text = text_table(header, rows)
-        return text if self.p_value is None else f"{text}\np = {self.p_value:.4f} ({PERMUTATIONS} permutations)"
+        lines = [] if self.p_value is None else [f"p = {self.p_value:.4f} ({PERMUTATIONS} permutations)"]
+        return "\n".join([text, *lines, *(f"left out: {clip.name}: {clip.reason}" for clip in self.left_out)])
 
 
 def strongest_peaks(signal: ArrayLike, frame_rate: float, count: int) -> Floats:
@@ -121,7 +132,13 @@ def score_clips(
         FilmedClip(names[i], int(np.size(onsets[i])), *map(float, values))
         for i, values in zip(scored, own_scores, strict=True)
     )
-    return _report(clips, tuple(n for i, n in enumerate(names) if i not in scored), table, seed)
+    few = tuple(LeftOut(name, few_onsets(np.size(onsets[i]))) for i, name in enumerate(names) if i not in scored)
+    return replace(_report(clips, tuple(clip.name for clip in few), table, seed), left_out=few)
+
+
+def few_onsets(count: int) -> str:
+    """Why a clip whose own sound has ``count`` onsets is not scored."""
+    return f"its own sound has {count} {'onset' if count == 1 else 'onsets'}, {MIN_ONSETS} are needed"
 
 
 def _report(clips: tuple[FilmedClip, ...], unscored: tuple[str, ...], table: Floats, seed: int) -> FilmedReport:

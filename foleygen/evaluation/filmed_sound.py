@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from foleygen.audio.onsets import OFFSET_S, detect, flux
 from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import ClipError
-from foleygen.evaluation.filmed import FilmedReport, score_clips
+from foleygen.evaluation.filmed import FilmedReport, LeftOut, score_clips
 from foleygen.media import own_sound
 from foleygen.media.probe import probe
 from foleygen.pipeline import soundtrack
@@ -31,10 +32,12 @@ def evaluate(
 ) -> FilmedReport:
     """Generate sound for every clip and score its onsets by those of the clip's own sound.
 
-    Clips without a readable picture or sound are reported to ``on_skip``. Raises UsageError if none is left.
+    Clips without a readable picture or sound are told to ``on_skip`` and in the report. Raises UsageError if none is
+    left.
     """
     mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     names: list[str] = []
+    skipped: list[LeftOut] = []
     signals: list[NDArray[np.float64]] = []
     onsets: list[NDArray[np.float64]] = []
     durations: list[float] = []
@@ -43,6 +46,7 @@ def evaluate(
             info = probe(path)
             own = _mel(mel, own_sound.read(info, mel.config.sample_rate))
         except ClipError as error:
+            skipped.append(LeftOut(path.name, error.message))
             if on_skip is not None:
                 on_skip(path, error)
             continue
@@ -53,7 +57,9 @@ def evaluate(
         durations.append(float(info.duration))
         if on_clip is not None:
             on_clip(number, len(paths))
-    return score_clips(names, signals, onsets, durations, mel.config.frame_rate, lag_s + OFFSET_S, settings.seed)
+    lag = lag_s + OFFSET_S
+    report = score_clips(names, signals, onsets, durations, mel.config.frame_rate, lag, settings.seed)
+    return replace(report, left_out=(*skipped, *report.left_out))
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import detect
 from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
+from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction, sync
 from foleygen.evaluation.perturb import PERTURBATIONS
 from foleygen.evaluation.probe import Probe, ProbeReport
@@ -72,8 +73,11 @@ def audible(times: Sequence[float], strengths: Sequence[float]) -> NDArray[np.fl
 
 
 def sync_report(results: Sequence[Generated], duration: float) -> sync.SyncReport:
-    """Onset F1 with nulls, over the clips that have events."""
+    """Onset F1 with nulls, over the clips that have events. Raises UsageError if none has."""
     scored = [result for result in results if result.events.size]
+    if not scored:
+        fact = f"none of {len(results)} clips has an event that is strong enough to be heard"
+        raise UsageError(fact, "name scenes with events, or use foleygen evaluate scenes for the others")
     return sync.score(
         [result.onsets for result in scored],
         [result.events for result in scored],

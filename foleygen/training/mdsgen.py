@@ -17,10 +17,11 @@ from foleygen.errors import BundleError, UsageError
 from foleygen.models.motion import MotionEncoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.models.transformer import MDSGen, TransformerConfig
-from foleygen.training import objectives, stored
+from foleygen.training import objectives, outputs, stored
 from foleygen.training.data import prepare
 from foleygen.training.data.augment import augment
 from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.data.prepare import META as SHARDS
 from foleygen.training.data.prepare import Shards
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss, step_generator
 from foleygen.training.objectives import DiffusionConfig, draw_timesteps, training_losses
@@ -52,7 +53,9 @@ class Pairs:
     @classmethod
     def load(cls, folder: Path) -> Pairs:
         """Raises UsageError when there is none."""
-        make = "make it with foleygen train pairs"
+        if not (folder / "pairs.npz").exists():
+            raise outputs.not_held(folder, "pairs", "holds no pairs")
+        make = outputs.OUTPUTS["pairs"].made
         names = [item.name for item in fields(cls)]
         found = stored.arrays(folder / "pairs.npz", names, make)
         return cls(**{name: found[name] for name in names})
@@ -154,6 +157,9 @@ def open_pairs(folder: Path) -> Pairs | Shards:
     """What ``train pairs`` or ``train prepare`` wrote. Raises UsageError."""
     if (folder / "pairs.npz").is_file():
         return Pairs.load(folder)
+    if not (folder / SHARDS).is_file():
+        made = "make them with foleygen train pairs, or of clips of your own with foleygen train prepare"
+        raise outputs.not_held(folder, "pairs", "holds no pairs and no prepared clips", made)
     return Shards(folder)
 
 

@@ -18,6 +18,7 @@ from foleygen.models.motion import MotionEncoderConfig
 from foleygen.models.patch_autoencoder import PatchAutoencoderConfig
 from foleygen.models.transformer import TransformerConfig
 from foleygen.strict import Reader, did_you_mean, plain, shown
+from foleygen.training import outputs
 from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TaggerRecipe, TokenizerRecipe
 from foleygen.training.contrast import ContrastConfig
 from foleygen.training.cues.recipe import CuesRecipe
@@ -242,8 +243,9 @@ def load(name_or_file: str, kind: type[Wanted]) -> Wanted:
     """A packaged recipe by name, or a YAML file. Raises UsageError for what is unknown, missing or of another kind."""
     recipe = read(_find(name_or_file))
     if not isinstance(recipe, kind):
-        wanted = next(name for name, known in KINDS.items() if known is kind)
-        raise UsageError(f"{name_or_file}: a recipe for {recipe.kind}", f"choose from {', '.join(names(wanted))}")
+        raise UsageError(
+            f"{name_or_file}: a recipe for {recipe.kind}", f"choose from {', '.join(names(_kind_of(kind)))}"
+        )
     return recipe
 
 
@@ -291,8 +293,16 @@ def recorded(folder: Path, kind: type[Wanted]) -> Wanted:
     """The recipe of the run in ``folder``. Raises UsageError if there is none or it trained something else."""
     path = folder / "recipe.yaml"
     if not path.exists():
-        raise UsageError(f"{folder}: holds no training run", "name the folder that foleygen train wrote with -o")
-    return load(str(path), kind)
+        raise outputs.not_held(folder, "run", "holds no training run")
+    found, wanted = read(path), _kind_of(kind)
+    if not isinstance(found, kind):
+        fact = f"{folder}: holds a run of train {found.kind}, not of train {wanted}"
+        raise UsageError(fact, f"name the folder that foleygen train {wanted} wrote with -o")
+    return found
+
+
+def _kind_of(kind: type[Wanted]) -> str:
+    return next(name for name, known in KINDS.items() if known is kind)
 
 
 def _find(name_or_file: str) -> Path:

@@ -55,7 +55,8 @@ def ablations(
     if (pairs is None) != (folder is None):
         raise UsageError("--pairs and --output go together", "give both, or neither")
     engine, _ = open_engine(invocation, config_file, values)
-    judge = ablation.Judge.of(engine, open_dataset(chosen), clips)
+    dataset = open_dataset(chosen)
+    judge = ablation.Judge.of(engine, dataset, clips)
     reports: dict[str, Any] = {}
     if pairs is not None and folder is not None:
         loop = LoopConfig(
@@ -71,4 +72,4 @@ def ablations(
         reports["variants"] = ablation.variants(Pairs.load(pairs), judge, folder, loop, seeds, on_run=told)
     if not no_sweeps:
         reports["sweeps"] = ablation.sweeps(judge, seeds, counter("sweeps"))
-    show(as_json, reports)
+    show(as_json, reports, dataset)

@@ -31,6 +31,7 @@ from foleygen.cli.options import load_settings, settings_options
 if TYPE_CHECKING:
     from foleygen.engines.foley import Engine
     from foleygen.errors import FoleygenError
+    from foleygen.evaluation.generated import Generated
 
 
 @click.group()
@@ -86,12 +87,14 @@ def sync(
         return
     from foleygen.evaluation.generated import ceiling_report, generate, sync_report
     from foleygen.evaluation.perturb import PERTURBATIONS
+    from foleygen.evaluation.scope import left_out
     from foleygen.evaluation.sync import plot as draw
 
     dataset = open_dataset(chosen)
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
     names = list(PERTURBATIONS) if perturbation == "all" else [perturbation]
     reports: dict[str, Any] = {}
+    results: Sequence[Generated] = ()
     for name in names:
         results = generate(engine, dataset, name, seed=seed, on_clip=counter(name))
         reports[name] = sync_report(results, seconds)
@@ -100,7 +103,7 @@ def sync(
             reports["true sounds"] = ceiling_report(results, seconds, frame_rate)
     if plot is not None:
         draw(reports[names[0]], plot)
-    show(as_json, reports)
+    show(as_json, reports, dataset, left_out(results))
 
 
 @evaluate.command()
@@ -125,23 +128,25 @@ def scenes(
       foleygen evaluate scenes --data held-out/ --train-data scenes/
     """
     from foleygen.evaluation import generated
+    from foleygen.evaluation.scope import left_out
     from foleygen.training.data.dataset import SceneDataset
 
     engine, seed = open_engine(invocation, config_file, values)
     dataset = open_dataset(chosen)
     results = generated.generate(engine, dataset, seed=seed, on_clip=counter("scenes"))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
-    reports: dict[str, Any] = {
-        "sync": generated.sync_report(results, seconds),
-        "timbre": generated.timbre_report(results),
-    }
+    reports: dict[str, Any] = {"timbre": generated.timbre_report(results)}
+    names: dict[str, set[str]] = {}
+    if any(result.events.size for result in results):
+        reports = {"sync": generated.sync_report(results, seconds), **reports}
     if any(not result.events.size for result in results):
         reports["loudness"] = generated.loudness_report(results)
     if train_data is not None:
         training = SceneDataset(train_data)
         for label in ("family", "material"):
             reports[f"{label} named"] = generated.naming_report(results, training, label)
-    show(as_json, reports)
+            names[label] = {getattr(clip, label) for clip in training.clips}
+    show(as_json, reports, dataset, left_out(results, names))
 
 
 @evaluate.command()
@@ -166,7 +171,7 @@ def reconstruction(
 
     engine, _ = open_engine(invocation, config_file, values)
     dataset = open_dataset(chosen)
-    show(as_json, generated.reconstruction_reports(engine, dataset))
+    show(as_json, generated.reconstruction_reports(engine, dataset), dataset)
 
 
 @evaluate.command()

@@ -70,5 +70,6 @@ def cues(
     from foleygen.evaluation.cues.arms import chosen_arms
 
     arms = chosen_arms(names, guidances)
-    report = scenes.evaluate(engine, open_dataset(chosen), arms, seed, on_clip=counter("sounds"))
-    show(as_json, {"cues": report})
+    dataset = open_dataset(chosen)
+    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"))
+    show(as_json, {"cues": report}, dataset)

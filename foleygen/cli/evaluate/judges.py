@@ -45,7 +45,7 @@ def alignment(
     judge = measure.Judge.of(classifier, recipe.pairs, engine)
     dataset = open_dataset(chosen)
     results = generated.generate(engine, dataset, seed=seed, on_clip=counter("scenes"))
-    show(as_json, judge.scenes(results, measure.scene_features(engine, dataset)))
+    show(as_json, judge.scenes(results, measure.scene_features(engine, dataset)), dataset)
 
 
 @click.command()
@@ -89,8 +89,9 @@ def fidelity(
 
     tower = trained_tower(run)
     engine, seed = open_engine(invocation, config_file, values)
-    results = generated.generate(engine, open_dataset(chosen), seed=seed, on_clip=counter("scenes"))
-    show(as_json, {"fidelity": measure.of_scenes(tower, results, engine, f"sound tower {run.name}")})
+    dataset = open_dataset(chosen)
+    results = generated.generate(engine, dataset, seed=seed, on_clip=counter("scenes"))
+    show(as_json, {"fidelity": measure.of_scenes(tower, results, engine, f"sound tower {run.name}")}, dataset)
 
 
 @click.command()
@@ -114,7 +115,7 @@ def retrieval(run: Path, chosen: Chosen, as_json: bool, batch_size: int, seed: i
     found = measure.evaluate(
         towers, dataset, cavp_geometry(recipe, dataset), recipe.contrast, batch_size, seed, counter("videos")
     )
-    show(as_json, {"retrieval": found})
+    show(as_json, {"retrieval": found}, dataset)
 
 
 COMMANDS = (alignment, fidelity, retrieval)

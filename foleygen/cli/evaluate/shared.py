@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,11 +78,21 @@ def open_engine(invocation: Invocation, config_file: Path | None, values: dict[s
 
 
 def open_dataset(chosen: Chosen) -> SceneDataset:
-    """The dataset named, or one made for this measurement from the seeds that are kept for tests."""
+    """The dataset named, or one made for this measurement from the seeds that are kept for tests.
+
+    What makes a dataset's numbers doubtful is said. Raises UsageError.
+    """
+    from foleygen.errors import UsageError
+    from foleygen.evaluation.scope import Scope
     from foleygen.training.data.dataset import DatasetConfig, SceneDataset, make
 
     if chosen.data is not None:
-        return SceneDataset(chosen.data)
+        dataset = SceneDataset(chosen.data)
+        if not len(dataset):
+            raise UsageError(f"{chosen.data}: holds no finished clip", "let foleygen train scenes finish")
+        for warning in Scope.of(dataset).warnings():
+            note(f"warning: {chosen.data}: {warning}")
+        return dataset
     import tempfile
 
     from foleygen.scenes import TEST_SEEDS
@@ -101,10 +111,14 @@ def open_dataset(chosen: Chosen) -> SceneDataset:
 
 
 def found(clips: Sequence[Path]) -> list[Path]:
-    """The clips in files and folders."""
-    from foleygen.batch.discover import discover
+    """The clips in files and folders; what is left out is said."""
+    from foleygen.batch.discover import SUFFIXES, discover
 
-    return [clip.path for clip in discover(clips, (), None, lambda path, why: None)]
+    def tell(path: Path, why: str) -> None:
+        if path.suffix.lower() in SUFFIXES or path.is_dir():
+            note(f"{path}: {why}, and left out")
+
+    return [clip.path for clip in discover(clips, note=tell)]
 
 
 def note(text: str) -> None:
@@ -129,11 +143,23 @@ def teller(what: str) -> Callable[[int], None]:
     return lambda done: note(f"{what}: {done}")
 
 
-def show(as_json: bool, reports: dict[str, Any]) -> None:
-    """Print reports, each a dataclass with a table, as JSON or as text."""
+def show(
+    as_json: bool,
+    reports: dict[str, Any],
+    dataset: SceneDataset | None = None,
+    left_out: Mapping[str, str] | None = None,
+) -> None:
+    """Print reports, each a dataclass with a table, as JSON or as text; and what they are from, where it is scenes.
+
+    ``left_out`` says why a report is not about all of ``dataset``.
+    """
     from foleygen.cli.terminal.streams import write_json, write_result
     from foleygen.evaluation.report import to_json
 
+    if dataset is not None:
+        from foleygen.evaluation.scope import Scope
+
+        reports = {"scope": Scope.of(dataset, left_out), **reports}
     if as_json:
         write_json(to_json(reports))
         return

@@ -139,6 +139,7 @@ def prepare(
     from foleygen.cli.terminal.steps import open_steps
     from foleygen.cli.terminal.streams import write_note, write_result
     from foleygen.engines.device import choose_device
+    from foleygen.training import outputs
     from foleygen.training.data.prepare import Encoders
     from foleygen.training.data.prepare import prepare as run
     from foleygen.weights import store
@@ -149,7 +150,9 @@ def prepare(
     found = [clip.path for clip in discover(clips, output=output)]
     named = ", ".join(map(printable, clips))
     if not found:
-        raise NoClipsError(f"{named}: no clip found", "name a folder with clips that have sound")
+        scenes = [clip for clip in clips if outputs.held(clip) == "scenes"]
+        remedy = outputs.NEXT["scenes", "pairs"] if scenes else "name a folder with clips that have sound"
+        raise NoClipsError(f"{named}: no clip found", remedy)
     encoders = Encoders.load(store.load(model, Bundle), choose_device(device))
     own = range(part.index - 1, len(found), part.count)
     results: list[Prepared] = []

@@ -21,9 +21,9 @@ from foleygen.audio.onsets import detect, f1, match
 from foleygen.audio.stitch import Stitcher, Window, plan_windows
 from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
-from foleygen.errors import ClipError, UsageError
+from foleygen.errors import ClipError, UsageError, printable
 from foleygen.evaluation.cues.scenes import OBEYED_S
-from foleygen.evaluation.filmed import MIN_ONSETS
+from foleygen.evaluation.filmed import MIN_ONSETS, few_onsets
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.evaluation.sync import NARROW_S, WIDE_S, null_shifts
 from foleygen.features.cues import Cue, track_of
@@ -105,9 +105,8 @@ def evaluate(
             if on_skip is not None:
                 on_skip(path, error)
             continue
-        if clip is not None:
-            for kind in KINDS:
-                scores[kind].append(_scored(clip, kind, engine, seed, guidance))
+        for kind in KINDS:
+            scores[kind].append(_scored(clip, kind, engine, seed, guidance))
         if on_clip is not None:
             on_clip(number, len(paths))
     if not scores["cues"]:
@@ -115,15 +114,15 @@ def evaluate(
     return FilmedCuesReport(tuple(_mean(kind, np.array(rows)) for kind, rows in scores.items()))
 
 
-def _opened(path: Path, engine: Engine) -> _Clip | None:
-    """The clip's onsets and features; None if it has too few onsets."""
+def _opened(path: Path, engine: Engine) -> _Clip:
+    """The clip's onsets and features. Raises ClipError, also where it has too few onsets."""
     info = probe(path)
     mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     own = own_sound.read(info, mel.config.sample_rate)
     with torch.inference_mode():
         onsets = detect(mel(torch.from_numpy(own)[None])[0].numpy(), mel.config.frame_rate)
     if len(onsets) < MIN_ONSETS:
-        return None
+        raise ClipError(f"{printable(path)}: {few_onsets(len(onsets))}", "give a clip whose sound has more")
     return _Clip(path.name, onsets, float(info.duration), _features(info, engine))
 
 

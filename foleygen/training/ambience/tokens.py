@@ -16,7 +16,7 @@ from foleygen.atomic import publish
 from foleygen.errors import UsageError
 from foleygen.models.vqgan import VQGAN
 from foleygen.strict import Reader
-from foleygen.training import stored
+from foleygen.training import outputs, stored
 from foleygen.training.ambience.windows import Windows
 from foleygen.weights.tags import table
 
@@ -59,9 +59,9 @@ class TokenSet:
     @classmethod
     def load(cls, folder: Path) -> TokenSet:
         """Raises UsageError when there is none."""
-        path, make = folder / FILE, "make them with foleygen train tokens"
+        path, make = folder / FILE, outputs.OUTPUTS["tokens"].made
         if not path.exists():
-            raise UsageError(f"{folder}: holds no tokens", make)
+            raise outputs.not_held(folder, "tokens", "holds no tokens")
         arrays = stored.arrays(path, ("tokens", "conditions", "codebook", "meta"), make)
         try:
             content = json.loads(str(arrays["meta"]))

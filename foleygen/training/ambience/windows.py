@@ -26,7 +26,7 @@ from foleygen.atomic import publish
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.errors import UsageError
 from foleygen.strict import json_document
-from foleygen.training import journal, stored
+from foleygen.training import journal, outputs, stored
 from foleygen.training.data.recordings import Manifest, read
 from foleygen.weights import tags
 
@@ -43,7 +43,7 @@ META = "windows.json"
 FRAMES = 848
 """Frames of a window, 9.845 s, in the published mel and the full-band one."""
 
-_MAKE = "make them with foleygen train windows"
+_MAKE = outputs.OUTPUTS["windows"].made
 _LONG_S = 2.5
 """A shorter recording is one event, and is repeated; a longer one is looped."""
 _FADE_S = 0.05
@@ -78,7 +78,7 @@ class Windows:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / META).exists():
-            raise UsageError(f"{folder}: holds no windows of sound", _MAKE)
+            raise outputs.not_held(folder, "windows", "holds no windows of sound")
         self.folder = folder
         self.config = stored.settings(folder / META, WindowsConfig, _MAKE)
         self.records = sorted(journal.read_as(WindowRecord, folder / "windows.jsonl"), key=lambda record: record.row)

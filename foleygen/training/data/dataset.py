@@ -24,7 +24,7 @@ from foleygen.atomic import publish
 from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.errors import UsageError
 from foleygen.strict import json_document
-from foleygen.training import journal, stored
+from foleygen.training import journal, outputs, stored
 from foleygen.training.data.recordings import Manifest
 
 META = "dataset.json"
@@ -76,8 +76,8 @@ class _Meta:
 
 def _meta(folder: Path) -> _Meta:
     if not (folder / META).exists():
-        raise UsageError(f"{folder}: holds no dataset", "make one with foleygen train scenes")
-    return stored.settings(folder / META, _Meta, "make one with foleygen train scenes")
+        raise outputs.not_held(folder, "scenes", "holds no dataset of scenes")
+    return stored.settings(folder / META, _Meta, outputs.OUTPUTS["scenes"].made)
 
 
 class SceneDataset:

@@ -29,7 +29,7 @@ from foleygen.media import frames, own_sound, probe
 from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.settings import MAX_PIXELS
-from foleygen.training import journal, stored
+from foleygen.training import journal, outputs, stored
 from foleygen.training.loop import Batch, DrawBatch
 from foleygen.weights.bundle import Bundle
 
@@ -166,7 +166,9 @@ def make_draw(shards: Shards, device: str = "cpu") -> DrawBatch:
 
 def read_meta(folder: Path) -> ShardsMeta:
     """The geometry of a folder of shards. Raises UsageError."""
-    return stored.settings(folder / META, ShardsMeta, "run foleygen train prepare first")
+    if not (folder / META).exists():
+        raise outputs.not_held(folder, "clips", "holds no prepared clips")
+    return stored.settings(folder / META, ShardsMeta, outputs.OUTPUTS["clips"].made)
 
 
 class _Writer:
