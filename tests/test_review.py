@@ -252,6 +252,11 @@ def test_a_stranger_in_place_of_the_page_stays(tmp_path: Path, make: Callable[[P
     assert path.lstat() == before
 
 
+def test_a_port_without_a_server_is_refused(tmp_path: Path, foleygen: Callable[..., Ran]) -> None:
+    code, _, err = foleygen("review", tmp_path, "--port", "8000")
+    assert (code, err) == (ExitCode.USAGE, "error: --port: nothing listens without --serve; add --serve\n")
+
+
 def test_an_earlier_page_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "review.html"
     for title in ("a", "b"):
