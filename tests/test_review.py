@@ -242,6 +242,28 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
     ]
 
 
+@pytest.mark.parametrize("make", [lambda path: path.write_text("<p>mine</p>"), Path.mkdir, os.mkfifo])
+def test_a_stranger_in_place_of_the_page_stays(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "review.html"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(UsageError, match=r"review\.html: exists and was not made by foleygen"):
+        page.write(path, page.text(page.Page(tmp_path), []))
+    assert path.lstat() == before
+
+
+def test_a_port_without_a_server_is_refused(tmp_path: Path, foleygen: Callable[..., Ran]) -> None:
+    code, _, err = foleygen("review", tmp_path, "--port", "8000")
+    assert (code, err) == (ExitCode.USAGE, "error: --port: nothing listens without --serve; add --serve\n")
+
+
+def test_an_earlier_page_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "review.html"
+    for title in ("a", "b"):
+        page.write(path, page.text(page.Page(tmp_path / title), []))
+    assert "<title>Review: b</title>" in path.read_text(encoding="utf-8")
+
+
 def test_five_hundred_clips_have_a_page_of_bounded_size(reviewed: Path) -> None:
     clip = known(reviewed)["door.foley.mp4"]
     noisy = np.random.default_rng(0).random((BANDS, COLUMNS, 3)) * 255

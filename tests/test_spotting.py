@@ -225,7 +225,7 @@ def test_wavs_say_the_category_and_the_words(tmp_path: Path, random_bundle: Path
     take = Take(1, UNMEASURED, 0.0, 0.0, (0.51, 1.0), (), take_file(made.output, 1))
     filed, _ = bwf.filed([np.zeros(96000, np.float32)], 48000, 96000, "pcm24")
     sounds = [stems.TakeSound(take, filed, bwf.Part(filed, 0, filed.samples))]
-    (path,) = stems.written(job, sounds, None, bundle.load(random_bundle), Settings().render_settings(1))
+    ((path, _),) = stems.written(job, sounds, None, bundle.load(random_bundle), Settings().render_settings(1))
     found = WavInfoReader(str(path))
     assert [label.text for label in found.cues.labels] == ["footsteps; strength 0.250", "sound 2"]
     assert b"<catId>FOLYFeet</catId>" in path.read_bytes()

@@ -10,7 +10,7 @@ import click
 
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import TALK, load_settings, settings_options
-from foleygen.errors import ExitCode, printable
+from foleygen.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
     from foleygen.review.clip import Facts
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Look at, listen to and correct a folder of clips in a browser.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("."))
 @click.option("--serve", is_flag=True, help="Serve the page on this machine alone, so that it can save and render.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="With --serve: listen on this port."
-)
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="With --serve: listen on this port.")
 @click.option("--pictures/--no-pictures", default=True, help="Draw posters, motion and spectrograms into the page.")
 @settings_options("model", "device", "precision", "cache", "max_pixels", *TALK)
 @click.pass_obj
@@ -32,7 +30,7 @@ def review(
     /,
     folder: Path,
     serve: bool,
-    port: int,
+    port: int | None,
     pictures: bool,
     config_file: Path | None,
     **values: Any,
@@ -51,7 +49,9 @@ def review(
     """
     settings = load_settings(invocation, config_file, values)
     if serve:
-        return _serve(folder, port, settings)
+        return _serve(folder, port or 0, settings)
+    if port is not None:
+        raise UsageError("--port: nothing listens without --serve", "add --serve")
     return _write(folder, pictures, settings)
 
 

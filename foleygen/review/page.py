@@ -18,15 +18,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from foleygen import atomic
+from foleygen import atomic, regular
 from foleygen.cues.words import table
-from foleygen.errors import ClipError, printable
+from foleygen.errors import ClipError, UsageError, printable
 from foleygen.review.clip import Facts
 from foleygen.review.pictures import Pictures
 
 NAME = "review.html"
 SCRIPTS = ("core", "pictures", "list", "player", "cues", "timeline", "stage", "served", "keys", "main")
 """In the order in which they refer to each other."""
+_MARK = b'<meta name="generator" content="foleygen">'
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,26 @@ def text(page: Page, clips: Sequence[Facts], pictures: Iterable[tuple[str, Pictu
 
 
 def write(path: Path, content: str) -> None:
-    """Publish the page. Raises ClipError where the folder cannot be written, RetryableError when the disk is full."""
+    """Publish the page, over an earlier one too.
+
+    Raises UsageError for anything else that is there, ClipError where the folder cannot be written, RetryableError when
+    the disk is full.
+    """
+    if os.path.lexists(path) and not _is_page(path):
+        raise UsageError(f"{printable(path)}: exists and was not made by foleygen", "move it to another name")
     try:
         with atomic.publish(path) as temporary:
             temporary.write_text(content, encoding="utf-8")
     except ClipError as error:
         raise ClipError(error.message, "give its clips another folder, or review it with --serve") from error
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        with regular.opened(path) as file:
+            return _MARK in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def drawn(found: Pictures) -> dict[str, Any]:
