@@ -217,7 +217,7 @@ def test_attempts_end(engine: Engine, make_clip: MakeClip, tmp_path: Path, monke
 
 
 def said(own: ClipSettings, loudness: Loudness, kept: Obedience | None) -> list[str]:
-    take = Take(1, loudness, 0.0, 0.0, (), (), None, kept)
+    take = Take(1, loudness, 0.0, 0.0, (), (), None, obedience=kept)
     return list(remarks(own, take))
 
 

@@ -587,5 +587,7 @@ def test_a_wav_says_which_category_its_sound_has(
     sound = bwf.Filed([np.zeros(480, np.float32)], 48000, 480)
     take = Take(1, UNMEASURED, 0.0, 0.0, (), (), path)
     one = stems.TakeSound(take, sound, bwf.Part(sound, 0, 480))
-    assert list(stems.written(info, [one], None, engine.bundle, settings(), ClipSettings(sound=words))) == [path]
+    job = Job(info, tmp_path / "a.foley.mp4", ClipSettings(sound=words))
+    ((written, _),) = stems.written(job, [one], None, engine.bundle, settings())
+    assert written == path
     assert f"<catId>{category}</catId>".encode() in path.read_bytes()

@@ -136,7 +136,7 @@ def test_a_bundle_holds_it(random_bundle: Path, tmp_path: Path) -> None:
     sounds = engine.sounds(mels, keys)
     assert sounds.shape == (2, made.window_samples)
     half = vocoder_of(made)
-    np.testing.assert_array_equal(sounds[0], half(mels[:1], []).clamp(-1, 1)[0, : made.window_samples])
+    np.testing.assert_array_equal(sounds[0], half(mels[:1], [])[0, : made.window_samples])
 
 
 def test_a_vocoder_for_another_mel_does_not_get_into_a_bundle(random_bundle: Path, tmp_path: Path) -> None:

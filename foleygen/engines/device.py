@@ -59,7 +59,8 @@ def explained(error: Exception, clip: Path) -> FoleygenError:
     if isinstance(error, FoleygenError):
         return error
     name = printable(clip)
-    found = shortage(error, name)
+    # errors knows no torch, whose devices say it in a class of their own.
+    found = shortage(MemoryError() if out_of_memory(error) else error, name)
     if found is not None:
         pass
     elif isinstance(error, OSError):
