@@ -61,26 +61,39 @@ def listed(listing: bytes) -> Iterator[Clip]:
     A path may be followed by a tab and the clip's seconds, or by a tab alone. Lines that are blank or begin with ``#``
     are no paths. A relative path is meant from the current folder, and its folders are mirrored.
     """
+    for name, seconds in entries(listing):
+        path = Path(os.fsdecode(name))
+        inside = not path.is_absolute() and ".." not in path.parts
+        yield Clip(path, path.parent if inside else Path(), seconds)
+
+
+def entries(listing: bytes) -> Iterator[tuple[bytes, float | None]]:
+    """The same as bytes: the path as it is written, and the seconds."""
     null = b"\0" in listing
-    for entry in listing.split(b"\0" if null else b"\n"):
-        text = os.fsdecode(entry if null else entry.rstrip(b"\r"))
+    for entry in _pieces(listing, b"\0" if null else b"\n"):
         if entry if null else entry.strip() and not entry.startswith(b"#"):
-            name, seconds = _timed(text)
-            path = Path(name)
-            inside = not path.is_absolute() and ".." not in path.parts
-            yield Clip(path, path.parent if inside else Path(), seconds)
+            yield _timed(entry if null else entry.rstrip(b"\r"))
 
 
-def _timed(text: str) -> tuple[str, float | None]:
+def _pieces(listing: bytes, mark: bytes) -> Iterator[bytes]:
+    """One after the other, since all at once would take as much memory again."""
+    begin = 0
+    while (end := listing.find(mark, begin)) >= 0:
+        yield listing[begin:end]
+        begin = end + 1
+    yield listing[begin:]
+
+
+def _timed(entry: bytes) -> tuple[bytes, float | None]:
     """What follows the last tab is a length, or nothing; anything else belongs to the name."""
-    name, tab, last = text.rpartition("\t")
+    name, tab, last = entry.rpartition(b"\t")
     if not tab or not last:
-        return name or text, None
+        return name or entry, None
     try:
-        seconds = float(last)
+        seconds = float(os.fsdecode(last))
     except ValueError:
-        return text, None
-    return (name, seconds) if 0 <= seconds < math.inf else (text, None)
+        return entry, None
+    return (name, seconds) if 0 <= seconds < math.inf else (entry, None)
 
 
 def _all(inputs: Iterable[str | Path], listing: bytes, lists: Iterable[bytes], walk: _Walk) -> Iterator[Clip]:
