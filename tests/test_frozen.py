@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def as_objects(content: bytes) -> list[Clip]:
     return sorted(discover([], lists=[content]), key=lambda clip: os.fsencode(clip.path))
 
 
-def told(clips: list[Clip], settings: Settings, part: slice) -> list[Path] | str:
-    """The outputs of a shard when every clip of the list is planned, or what is wrong."""
+def told(clips: Sequence[Clip], settings: Settings, part: range | None = None) -> list[Path] | str:
+    """The outputs that are planned, or what is wrong."""
     try:
-        return [item.output for item in plan(clips, settings)[part]]
+        return [item.output for item in plan(clips, settings, part)]
     except UsageError as error:
         return str(error)
 
@@ -91,19 +92,18 @@ def test_shards_are_those_of_a_list_of_objects(
     found = freeze([content], trusts_names=True)
     settings = Settings(name=template, output=output, container=container)
     clips = as_objects(content)
-    whole = told(clips, settings, slice(None))
+    whole = told(clips, settings)
     for given_clips in [clips] if found is None else [clips, found]:
         for index in (1, 2, 3):
-            try:
-                part = plan(given_clips, settings, range(index - 1, len(clips), 3))
-            except UsageError as error:
-                assert str(error) == whole
-            else:
-                expected = [item for clip in clips[index - 1 :: 3] for item in plan([clip], settings)]
-                assert part == expected
-                if isinstance(whole, str):
-                    assert "both would" not in whole
-                    assert "overwrite an input" not in whole
+            part = range(index - 1, len(clips), 3)
+            found_part = told(given_clips, settings, part)
+            if isinstance(found_part, str):
+                assert isinstance(whole, str)
+                assert found_part == whole or "--name: " in found_part + whole, "the first template error may differ"
+                continue
+            assert found_part == [output for number in part for output in told([clips[number]], settings)]
+            if isinstance(whole, str):
+                assert not any(says in whole for says in ("both would", "overwrite an input"))
 
 
 def test_nothing_is_made_or_looked_at_for_other_shards(monkeypatch: pytest.MonkeyPatch) -> None:

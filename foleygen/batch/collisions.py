@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, repeat
 from pathlib import Path
 from string import Formatter
 
-from foleygen.batch.frozen import Frozen, split
+from foleygen.batch.frozen import Frozen, ends
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,17 @@ class Form:
     fields: tuple[bool, ...]
     """True for the stem, False for the suffix."""
 
-    def of(self, stem: bytes, suffix: bytes) -> bytes:
-        return self.pattern % tuple(stem if is_stem else suffix[1:] for is_stem in self.fields)
+    def outputs(self, paths: Iterable[bytes], mirrors: bool) -> Iterator[bytes]:
+        """The output of each path without its suffix; with ``mirrors`` in the path's folder."""
+        is_plain = self.fields == (True,)
+        before, _, after = (self.pattern % b"\0").partition(b"\0") if is_plain else (b"", b"", b"")
+        for path in paths:
+            begin, end = ends(path)
+            if is_plain:
+                name = before + path[begin:end] + after
+            else:
+                name = self.pattern % tuple(path[begin:end] if stem else path[end + 1 :] for stem in self.fields)
+            yield path[:begin] + name if mirrors else name
 
 
 def form_of(template: str, same: dict[str, str | int]) -> Form | None:
@@ -45,10 +56,8 @@ def form_of(template: str, same: dict[str, str | int]) -> Form | None:
 
 
 def suspects(clips: Frozen, form: Form, output: Path | None) -> list[int]:
-    """Numbers of the clips whose outputs, but for their suffixes, are another's output or input, and of those others."""
-    mirrors = output is None or not clips.is_absolute
-    outputs = ((folder if mirrors else b"") + form.of(stem, suffix) for folder, stem, suffix in map(split, clips.paths))
-    return shared(outputs, _inputs(clips, output))
+    """Numbers of the clips whose outputs, but for their suffixes, are another's output or input, and of those."""
+    return shared(form.outputs(clips.paths, output is None or not clips.is_absolute), _inputs(clips, output))
 
 
 def shared(outputs: Iterable[bytes], inputs: Iterable[bytes]) -> list[int]:
@@ -73,13 +82,22 @@ def _inputs(clips: Frozen, output: Path | None) -> Iterator[bytes]:
     """Each clip without its suffix, as seen from where the outputs go; nothing if it is not below."""
     here = b"" if output is None or clips.is_absolute else _folder(os.getcwd())
     there = b"" if output is None else _folder(output)
-    for path in clips.paths:
+    above = there.removeprefix(here) if there.startswith(here) else b""
+    first, last = _below(clips.paths, above)
+    if not (there.startswith(here) or here.startswith(there)):
+        first = last = 0
+    yield from repeat(b"", first)
+    for path in islice(clips.paths, first, last):
         place = here + path
-        if place.startswith(there):
-            folder, stem, _ = split(place[len(there) :])
-            yield folder + stem
-        else:
-            yield b""
+        yield place[len(there) : len(here) + ends(path)[1]]
+    yield from repeat(b"", len(clips) - last)
+
+
+def _below(paths: Sequence[bytes], folder: bytes) -> tuple[int, int]:
+    """Which of the sorted ``paths`` are below ``folder``, which ends with a slash or is empty."""
+    if not folder:
+        return 0, len(paths)
+    return bisect_left(paths, folder), bisect_left(paths, folder[:-1] + b"0")  # the byte after the slash
 
 
 def _folder(path: str | Path) -> bytes:

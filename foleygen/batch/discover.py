@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -69,30 +70,40 @@ def listed(listing: bytes) -> Iterator[Clip]:
 
 def entries(listing: bytes) -> Iterator[tuple[bytes, float | None]]:
     """The same as bytes: the path as it is written, and the seconds."""
-    null = b"\0" in listing
-    for entry in _pieces(listing, b"\0" if null else b"\n"):
-        if entry if null else entry.strip() and not entry.startswith(b"#"):
-            yield _timed(entry if null else entry.rstrip(b"\r"))
+    for entry in _ended_by_nul(listing) if b"\0" in listing else _lines(listing):
+        yield _timed(entry) if b"\t" in entry else (entry, None)
 
 
-def _pieces(listing: bytes, mark: bytes) -> Iterator[bytes]:
-    """One after the other, since all at once would take as much memory again."""
+# Entries come one after the other, since all at once would take as much memory again.
+def _lines(listing: bytes) -> Iterator[bytes]:
+    for line in io.BytesIO(listing):
+        entry = line.rstrip(b"\r\n")
+        if entry[:1] != b"#" and entry.strip():
+            yield entry
+
+
+def _ended_by_nul(listing: bytes) -> Iterator[bytes]:
     begin = 0
-    while (end := listing.find(mark, begin)) >= 0:
-        yield listing[begin:end]
+    while begin < len(listing):
+        end = listing.find(b"\0", begin)
+        end = len(listing) if end < 0 else end
+        if end > begin:
+            yield listing[begin:end]
         begin = end + 1
-    yield listing[begin:]
 
 
 def _timed(entry: bytes) -> tuple[bytes, float | None]:
     """What follows the last tab is a length, or nothing; anything else belongs to the name."""
-    name, tab, last = entry.rpartition(b"\t")
-    if not tab or not last:
+    name, _, last = entry.rpartition(b"\t")
+    if not last:
         return name or entry, None
     try:
-        seconds = float(os.fsdecode(last))
+        seconds = float(last)
     except ValueError:
-        return entry, None
+        try:
+            seconds = float(os.fsdecode(last))  # digits of other scripts
+        except ValueError:
+            return entry, None
     return (name, seconds) if 0 <= seconds < math.inf else (entry, None)
 
 

@@ -14,6 +14,8 @@ from typing import overload
 from foleygen.batch.discover import SUFFIXES, Clip, entries
 
 _SUFFIXES = frozenset(os.fsencode(suffix) for suffix in SUFFIXES)
+_ODD = (b"//", b"/.", b"./")
+"""What a path may have that pathlib would write in another way."""
 
 
 class Frozen(Sequence[Clip]):
@@ -59,27 +61,35 @@ def freeze(contents: Iterable[bytes], trusts_names: bool = False) -> Frozen | No
     """
     paths: list[bytes] = []
     seconds = array("d")
-    for name, length in (entry for content in contents for entry in entries(content)):
-        path = _plain(name)
-        if path is None or (not (trusts_names and split(path)[2].lower() in _SUFFIXES) and os.path.isdir(path)):
-            return None
-        paths.append(path)
-        seconds.append(math.nan if length is None else length)
+    for content in contents:
+        has_odd = any(mark in content for mark in _ODD)
+        for name, length in entries(content):
+            # Nearly all lines end here: what else is asked of a line is asked a million times.
+            is_video = (name[-4:].lower() in _SUFFIXES or name[-5:].lower() in _SUFFIXES) and not has_odd
+            path = name if is_video else _plain(name)
+            if path is None or (not (trusts_names and (is_video or _is_named_video(path))) and os.path.isdir(path)):
+                return None
+            paths.append(path)
+            seconds.append(math.nan if length is None else length)
     if os.sep != "/" or sum(path.startswith(b"/") for path in paths) not in (0, len(paths)):
         return None
     return _sorted(paths, seconds)
 
 
-def split(path: bytes) -> tuple[bytes, bytes, bytes]:
-    """Folder with its slash, stem and suffix, as pathlib has them."""
-    folder, slash, name = path.rpartition(b"/")
-    stem, dot, end = name.rpartition(b".")
-    return (folder + slash, stem, dot + end) if stem and end else (folder + slash, name, b"")
+def ends(path: bytes) -> tuple[int, int]:
+    """Where its name begins, and where its stem ends, as pathlib has them."""
+    begin = path.rfind(b"/") + 1
+    dot = path.rfind(b".", begin + 1)
+    return begin, len(path) if dot in (-1, len(path) - 1) else dot
+
+
+def _is_named_video(path: bytes) -> bool:
+    return path[ends(path)[1] :].lower() in _SUFFIXES
 
 
 def _plain(name: bytes) -> bytes | None:
     """``name`` as pathlib writes it; None if it goes up, or begins with two slashes."""
-    if not (b"//" in name or b"/." in name or b"./" in name or name.endswith(b"/") or name in (b"", b".", b"..")):
+    if not (any(mark in name for mark in _ODD) or name.endswith(b"/") or name in (b"", b".", b"..")):
         return name
     path = os.fsencode(Path(os.fsdecode(name)))
     return None if path.startswith(b"//") or b".." in path.split(b"/") else path

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from foleygen.batch.discover import Clip
@@ -80,8 +81,9 @@ def seconds_of(
 def fingerprint(clips: Sequence[Clip]) -> str:
     """A hash of the whole list, by which shards of one batch know each other."""
     digest = hashlib.sha256()
-    for path in clips.paths if isinstance(clips, Frozen) else (os.fsencode(clip.path) for clip in clips):
-        digest.update(path + b"\0")
+    paths = iter(clips.paths if isinstance(clips, Frozen) else [os.fsencode(clip.path) for clip in clips])
+    while some := list(islice(paths, 4096)):
+        digest.update(b"\0".join(some) + b"\0")
     return digest.hexdigest()
 
 
