@@ -14,7 +14,7 @@ from foleygen.batch import events, isolate, run
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import Event
 from foleygen.batch.plan import Planned, plan
-from foleygen.batch.shard import Shard, deal, timed
+from foleygen.batch.shard import Shard, deal, lengths_of
 from foleygen.cues.cue import sheet
 from foleygen.facts import Cue
 from foleygen.farm.actor import ClipActor
@@ -62,8 +62,8 @@ def test_only_what_is_set_counts() -> None:
 
 def test_it_stays_with_the_clip_while_clips_are_planned_and_dealt(make_clip: MakeClip, tmp_path: Path) -> None:
     clips = [Clip(make_clip(tmp_path / f"{name}.mp4"), own=ClipSettings(sound=name)) for name in "abc"]
-    planned = timed(plan(clips, Settings()))
-    dealt = [item for index in (1, 2) for item in deal(planned, Shard(index, 2), by_seconds=True)]
+    lengths = lengths_of(clips)
+    dealt = [item for index in (1, 2) for item in plan(clips, Settings(), deal(3, Shard(index, 2), lengths))]
     assert {item.clip.path.stem: item.clip.own for item in dealt} == {name: ClipSettings(sound=name) for name in "abc"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -61,26 +62,49 @@ def listed(listing: bytes) -> Iterator[Clip]:
     A path may be followed by a tab and the clip's seconds, or by a tab alone. Lines that are blank or begin with ``#``
     are no paths. A relative path is meant from the current folder, and its folders are mirrored.
     """
-    null = b"\0" in listing
-    for entry in listing.split(b"\0" if null else b"\n"):
-        text = os.fsdecode(entry if null else entry.rstrip(b"\r"))
-        if entry if null else entry.strip() and not entry.startswith(b"#"):
-            name, seconds = _timed(text)
-            path = Path(name)
-            inside = not path.is_absolute() and ".." not in path.parts
-            yield Clip(path, path.parent if inside else Path(), seconds)
+    for name, seconds in entries(listing):
+        path = Path(os.fsdecode(name))
+        inside = not path.is_absolute() and ".." not in path.parts
+        yield Clip(path, path.parent if inside else Path(), seconds)
 
 
-def _timed(text: str) -> tuple[str, float | None]:
+def entries(listing: bytes) -> Iterator[tuple[bytes, float | None]]:
+    """The same as bytes: the path as it is written, and the seconds."""
+    for entry in _ended_by_nul(listing) if b"\0" in listing else _lines(listing):
+        yield _timed(entry) if b"\t" in entry else (entry, None)
+
+
+# Entries come one after the other, since all at once would take as much memory again.
+def _lines(listing: bytes) -> Iterator[bytes]:
+    for line in io.BytesIO(listing):
+        entry = line.rstrip(b"\r\n")
+        if entry[:1] != b"#" and entry.strip():
+            yield entry
+
+
+def _ended_by_nul(listing: bytes) -> Iterator[bytes]:
+    begin = 0
+    while begin < len(listing):
+        end = listing.find(b"\0", begin)
+        end = len(listing) if end < 0 else end
+        if end > begin:
+            yield listing[begin:end]
+        begin = end + 1
+
+
+def _timed(entry: bytes) -> tuple[bytes, float | None]:
     """What follows the last tab is a length, or nothing; anything else belongs to the name."""
-    name, tab, last = text.rpartition("\t")
-    if not tab or not last:
-        return name or text, None
+    name, _, last = entry.rpartition(b"\t")
+    if not last:
+        return name or entry, None
     try:
         seconds = float(last)
     except ValueError:
-        return text, None
-    return (name, seconds) if 0 <= seconds < math.inf else (text, None)
+        try:
+            seconds = float(os.fsdecode(last))  # digits of other scripts
+        except ValueError:
+            return entry, None
+    return (name, seconds) if 0 <= seconds < math.inf else (entry, None)
 
 
 def _all(inputs: Iterable[str | Path], listing: bytes, lists: Iterable[bytes], walk: _Walk) -> Iterator[Clip]:

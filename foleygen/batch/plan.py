@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
 
+from foleygen.batch.collisions import form_of, shared, suspects
 from foleygen.batch.discover import Clip
+from foleygen.batch.frozen import Frozen
 from foleygen.cues.spotting import NOTHING, Spotter, Spotting
 from foleygen.cues.words import CATID
 from foleygen.errors import ClipError, UsageError
@@ -50,17 +52,22 @@ def spotted(planned: Sequence[Planned], settings: Settings, others: bool) -> tup
     return found, spotter.remarks()
 
 
-def plan(clips: Iterable[Clip], settings: Settings) -> list[Planned]:
-    """One Planned per clip, in order. Raises UsageError for a wrong template, or outputs that collide."""
+def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None = None) -> list[Planned]:
+    """One Planned per clip, in order; with ``part`` only for the clips of these numbers, but the names of all count.
+
+    Raises UsageError for a wrong template, or outputs that collide.
+    """
     check_template(settings.name)
-    found = list(clips)
-    spotter = spotter_of(settings) if "{catid}" in settings.name else None
-    planned = []
-    for clip in found:
-        spotting = NOTHING if spotter is None else spotter.of(clip.path, clip.mirror, others=len(found) > 1)
-        planned.append(_planned(clip, settings, spotting.catid))
-    _refuse_collisions(planned)
-    return planned
+    found = clips if isinstance(clips, Sequence) else list(clips)
+    planner = _Planner(settings, others=len(found) > 1)
+    if part is None:
+        planned = [planner.planned(clip) for clip in found]
+        _refuse_collisions(planned)
+        return planned
+    if found:
+        planner.stem(found[0])  # a template that does not fit is told even where there is nothing to do
+    _refuse_collisions([planner.planned(found[number]) for number in planner.suspects(found)])
+    return [planner.planned(found[number]) for number in part]
 
 
 def check_template(template: str) -> None:
@@ -80,17 +87,20 @@ def check_template(template: str) -> None:
 
 def output_name(template: str, clip: Path, settings: Settings, catid: str = CATID) -> str:
     """The file name of the finished clip, suffix included; ``template`` has passed check_template."""
+    return output_stem(template, clip, settings, catid) + output_suffix(clip, settings)
+
+
+def output_stem(template: str, clip: Path, settings: Settings, catid: str = CATID) -> str:
+    """The same without its suffix, for which the file is not looked at."""
     # The Universal Category System parts a name at its underlines and hyphens: no field has any of its own.
     parted = _apart if "{catid}" in template else str
     values = {
+        **_same_for_all(settings),
         "stem": parted(clip.stem),
         "catid": catid,
         "creator": parted(settings.creator),
         "source": parted(settings.source),
         "ext": clip.suffix.removeprefix("."),
-        "seed": settings.seed,
-        "take": RenderSettings.take,
-        "model": Path(settings.model).name,
     }
     try:
         stem = template.format_map(values)
@@ -99,7 +109,18 @@ def output_name(template: str, clip: Path, settings: Settings, catid: str = CATI
     _check_name(template, stem, clip)
     if not stem.strip(". ") or stem.startswith(".") != clip.name.startswith("."):
         raise UsageError(f"--name: {template!r} gives {clip.name!r} no visible name", "begin it with {stem}")
-    return stem + output_suffix(clip, settings)
+    return stem
+
+
+def _same_for_all(settings: Settings) -> dict[str, str | int]:
+    """The fields of a template that no clip has of its own."""
+    return {
+        "creator": settings.creator,
+        "source": settings.source,
+        "seed": settings.seed,
+        "take": RenderSettings.take,
+        "model": Path(settings.model).name,
+    }
 
 
 def _check_name(template: str, stem: str, clip: Path) -> None:
@@ -129,14 +150,37 @@ def output_suffix(clip: Path, settings: Settings) -> str:
     return suffix_for(clip, settings.max_pixels)
 
 
-def _planned(clip: Clip, settings: Settings, catid: str) -> Planned:
-    folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
-    output = folder / output_name(settings.name, clip.path, settings, catid)
-    longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(MARK))) + 11)
-    if longest > NAME_BYTES:
-        problem = ClipError(f"{clip.path}: its output's name would be too long", "give a shorter one with --name")
-        return Planned(clip, output, problem)
-    return Planned(clip, output)
+class _Planner:
+    """What ``settings`` make of each clip; ``others`` says that it is not alone in its batch."""
+
+    def __init__(self, settings: Settings, others: bool) -> None:
+        self._settings = settings
+        self._others = others
+        self._spotter = spotter_of(settings) if "{catid}" in settings.name else None
+
+    def stem(self, clip: Clip) -> Path:
+        """Its output without the suffix."""
+        settings = self._settings
+        folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
+        said = NOTHING if self._spotter is None else self._spotter.of(clip.path, clip.mirror, others=self._others)
+        return folder / output_stem(settings.name, clip.path, settings, said.catid)
+
+    def planned(self, clip: Clip) -> Planned:
+        stem = self.stem(clip)
+        output = stem.with_name(stem.name + output_suffix(clip.path, self._settings))
+        longest = max(len(os.fsencode(output.name)), len(os.fsencode(output.stem.removesuffix(MARK))) + 11)
+        if longest > NAME_BYTES:
+            problem = ClipError(f"{clip.path}: its output's name would be too long", "give a shorter one with --name")
+            return Planned(clip, output, problem)
+        return Planned(clip, output)
+
+    def suspects(self, clips: Sequence[Clip]) -> list[int]:
+        """Numbers of the clips that names alone do not acquit of a collision."""
+        form = form_of(self._settings.name, _same_for_all(self._settings))
+        if form is not None and isinstance(clips, Frozen):
+            return suspects(clips, form, self._settings.output)
+        outputs = (os.fsencode(os.path.abspath(self.stem(clip))) for clip in clips)
+        return shared(outputs, (os.fsencode(os.path.abspath(clip.path.parent / clip.path.stem)) for clip in clips))
 
 
 def _refuse_collisions(planned: Sequence[Planned]) -> None:

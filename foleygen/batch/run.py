@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from foleygen.batch.events import (
     Started,
 )
 from foleygen.batch.plan import Planned, plan, spotted
-from foleygen.batch.shard import Shard, deal, fingerprint, in_order, parse, timed
+from foleygen.batch.shard import Shard, deal, fingerprint, folder_of, in_order, lengths_of, parse
 from foleygen.errors import FoleygenError
 from foleygen.record import failures
 from foleygen.settings import Settings
@@ -98,23 +97,21 @@ def choose(clips: Sequence[Clip], settings: Settings) -> Choice:
     UsageError.
     """
     own = None if settings.shard is None else parse(settings.shard)
-    planned = whole = plan(clips if own is None else in_order(clips), settings)
-    if own is not None:
-        by_seconds = settings.balance == "duration"
-        planned = deal(timed(whole, settings.max_pixels) if by_seconds else whole, own, by_seconds)
+    whole = clips if own is None else in_order(clips)
+    planned = plan(whole, settings, None if own is None else _dealt(whole, own, settings))
     if settings.retry_failed:
         planned = [item for item in planned if failures.read(item.output) is not None]
     planned, remarks = spotted(planned, settings, others=len(whole) > 1)
     if own is None:
         return Choice(planned, len(whole), remarks)
-    return Choice(planned, len(whole), remarks, own, _summary_folder(whole, settings), fingerprint(whole))
+    folder = folder_of(whole) if settings.output is None else settings.output
+    return Choice(planned, len(whole), remarks, own, folder, fingerprint(whole))
 
 
-def _summary_folder(whole: Sequence[Planned], settings: Settings) -> Path:
-    """``--output``, else the folder that holds all the clips."""
-    if settings.output is not None:
-        return settings.output
-    return Path(os.path.commonpath([os.path.abspath(item.output.parent) for item in whole] or [os.getcwd()]))
+def _dealt(whole: Sequence[Clip], own: Shard, settings: Settings) -> Sequence[int]:
+    """The numbers of the clips of this shard."""
+    lengths = lengths_of(whole, settings.max_pixels) if settings.balance == "duration" else None
+    return deal(len(whole), own, lengths)
 
 
 def _write_summary(choice: Choice, settings: Settings, report: Report) -> None:

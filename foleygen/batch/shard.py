@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from foleygen.batch.discover import Clip
-from foleygen.batch.plan import Planned
+from foleygen.batch.frozen import Frozen
 from foleygen.errors import FoleygenError, UsageError
 from foleygen.settings import MAX_PIXELS
 
@@ -29,33 +33,33 @@ def parse(text: str) -> Shard:
     return Shard(int(index), int(count))
 
 
-def in_order(clips: Iterable[Clip]) -> list[Clip]:
+def in_order(clips: Iterable[Clip]) -> Sequence[Clip]:
     """The clips sorted by the bytes of their paths: the same in every shard, whatever its locale."""
-    return sorted(clips, key=lambda clip: os.fsencode(clip.path))
+    return clips if isinstance(clips, Frozen) else sorted(clips, key=lambda clip: os.fsencode(clip.path))
 
 
-def deal(planned: Sequence[Planned], shard: Shard, by_seconds: bool = False) -> list[Planned]:
-    """This shard's part of ``planned``, in order: every N-th clip, or about an N-th of the seconds.
+def deal(count: int, shard: Shard, lengths: Sequence[float] | None = None) -> Sequence[int]:
+    """The numbers of this shard's clips of ``count``, in order: every N-th, or about an N-th of the seconds.
 
-    ``by_seconds``: the longest clip that is left goes to the shard with the least; all need their seconds.
+    With ``lengths`` the longest clip that is left goes to the shard with the least.
     """
-    if not by_seconds:
-        return list(planned[shard.index - 1 :: shard.count])
-    loads = [0.0] * shard.count
-    owners: dict[int, int] = {}
-    lengths = [item.clip.seconds or 0.0 for item in planned]
-    for number in sorted(range(len(planned)), key=lambda number: (-lengths[number], number)):
-        owner = min(range(shard.count), key=lambda shard_number: (loads[shard_number], shard_number))
-        loads[owner] += lengths[number]
-        owners[number] = owner
-    return [item for number, item in enumerate(planned) if owners[number] == shard.index - 1]
+    if lengths is None:
+        return range(shard.index - 1, count, shard.count)
+    loads = [(0.0, number) for number in range(shard.count)]
+    own = []
+    for number in sorted(range(count), key=lambda number: (-lengths[number], number)):
+        load, owner = loads[0]
+        heapq.heapreplace(loads, (load + lengths[number], owner))
+        if owner == shard.index - 1:
+            own.append(number)
+    return sorted(own)
 
 
-def timed(planned: Iterable[Planned], max_pixels: int = MAX_PIXELS) -> list[Planned]:
-    """``planned`` with the seconds that no list has told, read from the files' headers; 0 for what cannot be read."""
-    return [
-        replace(item, clip=replace(item.clip, seconds=seconds_of(item.clip, max_pixels) or 0.0)) for item in planned
-    ]
+def lengths_of(clips: Sequence[Clip], max_pixels: int = MAX_PIXELS) -> Sequence[float]:
+    """The seconds of each, read from the file's header where no list has told; 0 for what cannot be read."""
+    if isinstance(clips, Frozen) and not any(map(math.isnan, clips.seconds)):
+        return clips.seconds
+    return [seconds_of(clip, max_pixels) or 0.0 for clip in clips]
 
 
 def seconds_of(
@@ -74,12 +78,20 @@ def seconds_of(
         return None
 
 
-def fingerprint(planned: Iterable[Planned]) -> str:
+def fingerprint(clips: Sequence[Clip]) -> str:
     """A hash of the whole list, by which shards of one batch know each other."""
     digest = hashlib.sha256()
-    for item in planned:
-        digest.update(os.fsencode(item.clip.path) + b"\0")
+    paths = iter(clips.paths if isinstance(clips, Frozen) else [os.fsencode(clip.path) for clip in clips])
+    while some := list(islice(paths, 4096)):
+        digest.update(b"\0".join(some) + b"\0")
     return digest.hexdigest()
+
+
+def folder_of(clips: Sequence[Clip]) -> Path:
+    """The one that holds all the clips."""
+    # What the first and the last path begin with, all between them begin with.
+    ends = [clips[0], clips[-1]] if clips and isinstance(clips, Frozen) else clips
+    return Path(os.path.commonpath([os.path.abspath(clip.path.parent) for clip in ends] or [os.getcwd()]))
 
 
 def _is_number(text: str) -> bool:

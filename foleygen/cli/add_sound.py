@@ -47,7 +47,7 @@ def add_sound(invocation: Invocation, /, inputs: tuple[Path, ...], config_file: 
     settings = load_settings(invocation, config_file, values)
     invocation.tells_of_files = True
     with open_console(settings) as console:
-        clips = clips_of(inputs, settings, console.left_out)
+        clips = clips_of(inputs, settings, console.left_out, frozen=settings.shard is not None)
         if not clips:
             raise NoClipsError(f"{named(inputs, settings)}: no clip found", "name a video file, or a folder with some")
         return run.run(clips, settings, console.listen, _work(settings)).exit_code

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from foleygen.settings import Settings
 
 
-def clips_of(inputs: Sequence[Path], settings: Settings, note: Note) -> list[Clip]:
-    """The clips of INPUT... and ``--from-file``; ``-`` is stdin in either. Raises UsageError for an unreadable list."""
+def clips_of(inputs: Sequence[Path], settings: Settings, note: Note, frozen: bool = False) -> Sequence[Clip]:
+    """The clips of INPUT... and ``--from-file``; ``-`` is stdin in either. Raises UsageError for an unreadable list.
+
+    ``frozen`` sorts those of lists, and makes no object of any, where it can (``batch.frozen``).
+    """
     from foleygen.batch.discover import discover
+    from foleygen.batch.frozen import freeze
 
     source = settings.from_file
     if not inputs and source is None:
@@ -24,8 +28,13 @@ def clips_of(inputs: Sequence[Path], settings: Settings, note: Note) -> list[Cli
     dashes = sum(str(given) == "-" for given in (*inputs, source))
     if dashes > 1:
         raise UsageError("stdin is named more than once", "give one -")
-    listing = sys.stdin.buffer if dashes and str(source) != "-" else ()
-    return discover(inputs, listing, settings.output, note, [] if source is None else [content(source)])
+    listing = sys.stdin.buffer.read() if dashes and str(source) != "-" else b""
+    lists = [] if source is None else [content(source)]
+    if frozen and all(str(given) == "-" for given in inputs):
+        found = freeze([listing, *lists], trusts_names=settings.shard is not None)
+        if found is not None:
+            return found
+    return discover(inputs, [listing], settings.output, note, lists)
 
 
 def named(inputs: Sequence[Path], settings: Settings) -> str:
