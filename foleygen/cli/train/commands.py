@@ -15,6 +15,7 @@ from foleygen.cli.train.shared import (
     OUTPUT,
     PATH,
     SHARE,
+    VALIDATION,
     changed,
     computing,
     data_option,
@@ -122,6 +123,7 @@ def vocoder(
 @train.command()
 @datasets_option("Dataset of scenes with pictures")
 @SHARE
+@VALIDATION
 @run_options("tiny-encoder")
 def encoder(
     data: tuple[Path, ...], shares: tuple[float, ...], recipe: str, output: Path, quiet: bool, **loop: Any
@@ -144,6 +146,7 @@ def encoder(
 @train.command()
 @datasets_option("Dataset of scenes with pictures, made --for cavp for the published towers")
 @SHARE
+@VALIDATION
 @run_options("cavp-small")
 def cavp(
     data: tuple[Path, ...], shares: tuple[float, ...], recipe: str, output: Path, quiet: bool, **loop: Any
@@ -166,6 +169,7 @@ def cavp(
 @train.command("mdsgen")
 @data_option("What train pairs or train prepare wrote.")
 @click.option("--init", metavar="NAME|BUNDLE", help="Fine-tune the transformer of this bundle.")
+@VALIDATION
 @run_options("tiny-mdsgen")
 def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
     """Train the masked diffusion transformer.
