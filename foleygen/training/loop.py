@@ -106,8 +106,8 @@ class Loop:
         folder: Path,
         held: DrawBatch | None = None,
     ) -> None:
-        """``held`` draws from what is held out of ``draw``."""
-        self.held = held
+        """``held`` draws from what is held out of ``draw``; ``on_step`` may be set, to be called after each step."""
+        self.held, self.on_step = held, _nothing
         self.model, self.loss, self.draw, self.config, self.folder = model, loss, draw, config, folder
         self.optimiser = make_optimiser(model, config)
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -171,6 +171,8 @@ class Loop:
                 sums, since, started = {}, 0, time.monotonic()
             if (self.step % self.config.save_every == 0 or last) and self.rank == 0:
                 self.save()
+            if self.rank == 0:
+                self.on_step(self.step)
 
     def averaged(self) -> dict[str, Tensor]:
         """The weights to ship: the moving average, or the last ones where none is kept."""
@@ -246,6 +248,10 @@ class Loop:
         kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= self.step]
         with publish(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as handle:
             csv.writer(handle).writerows([header, *kept] if header else [])
+
+
+def _nothing(step: int) -> None:
+    """What follows a step unless something else is set."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -92,7 +92,9 @@ def computing(loop: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     from foleygen.engines.device import choose_device
     from foleygen.training.parallel import process_group
 
-    changes = {name: loop[name] for name in ("steps", "seed", "precision", "validation") if name in loop}
+    changes: dict[str, Any] = {
+        name: loop[name] for name in ("steps", "seed", "precision", "validation") if name in loop
+    }
     with process_group(choose_device(loop["device"])) as device:
         yield device, changes
 
