@@ -27,6 +27,8 @@ from foleygen.training.cavp import PublishedTowers, cavp_loop
 from foleygen.training.data.augment import augment
 from foleygen.training.data.split import held_out
 from foleygen.training.encoder import encoder_loop
+from foleygen.training.judges.recipes import TowerRecipe
+from foleygen.training.judges.sound_tower import tower_loop
 from foleygen.training.loop import CHECKPOINT, CURVE, Loop, LoopConfig, TrainingError, load_checkpoint
 from foleygen.training.mdsgen import Pairs, mdsgen_loop
 from foleygen.training.objectives import DiffusionConfig
@@ -302,7 +304,7 @@ def test_a_run_of_another_model_is_named(tmp_path: Path) -> None:
     assert "foleygen train encoder" in caught.value.remedy
 
 
-@pytest.mark.parametrize("name", ["encoder", "cavp", "tiny"])
+@pytest.mark.parametrize("name", ["vae", "encoder", "cavp", "tiny"])
 def test_what_is_held_out_is_validated_on_and_changes_no_step(
     name: str, data: Path, pairs: Path, tmp_path: Path
 ) -> None:
@@ -336,6 +338,15 @@ def test_a_stopped_run_validates_as_one_that_was_not(data: Path, pairs: Path, tm
         make_loop("tiny", data, pairs, tmp_path / "whole", steps=5)
 
 
+def test_a_run_from_before_there_was_validation_goes_on(data: Path, pairs: Path, tmp_path: Path) -> None:
+    make_loop("tiny", data, pairs, tmp_path).run()
+    lines = (tmp_path / "recipe.yaml").read_text().splitlines(keepends=True)
+    older = [line for line in lines if "validation" not in line]
+    assert len(older) == len(lines) - 1
+    (tmp_path / "recipe.yaml").write_text("".join(older))
+    assert make_loop("tiny", data, pairs, tmp_path, steps=3).step == 2
+
+
 def test_nothing_that_is_held_out_is_drawn(pairs: Path) -> None:
     found = Pairs.load(pairs)
     learnt, held = found.split(0.3)
@@ -365,7 +376,9 @@ def test_a_clip_is_held_out_with_all_its_windows() -> None:
 
 
 def test_a_training_that_cannot_hold_out_says_so(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="training of vae holds no clips out"):
-        vae_loop(tiny_training.vae(validation=0.2), [data], None, tmp_path, "cpu")
+    recipe = TowerRecipe(kind="tower", loop=tiny_training.loop(validation=0.2), crop=64)
+    with pytest.raises(UsageError, match="training of tower holds no clips out"):
+        tower_loop(recipe, [data], tmp_path, "cpu")
+    assert not (tmp_path / "recipe.yaml").exists()
     with pytest.raises(UsageError, match=r"validation is 1"):
         LoopConfig(steps=1, validation=1.0)

@@ -52,6 +52,7 @@ def train() -> None:
 @datasets_option("Dataset of scenes")
 @SHARE
 @click.option("--recordings", type=PATH, metavar="DIR", help="Recordings to add, with a manifest.tsv.")
+@VALIDATION
 @run_options("tiny-vae")
 def vae(
     data: tuple[Path, ...],
