@@ -296,9 +296,10 @@ def plot_curve(folder: Path) -> Path:
     FigureCanvasAgg(drawing)
     axes = drawing.add_subplot()
     steps = [int(row["step"]) for row in rows]
+    marker = "-" if len(rows) > 1 else "o"  # a line through one point is not seen
     for name in rows[0]:
         if name != "step":
-            axes.plot(steps, [float(row[name]) for row in rows], label=name)
+            axes.plot(steps, [float(row[name]) for row in rows], marker, label=name)
     axes.set(xlabel="step", yscale="log")
     axes.legend(ncols=3, fontsize=7)
     destination = folder / "loss.png"
