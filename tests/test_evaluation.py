@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
+from foleygen.cli import app
 from foleygen.cli.evaluate.shared import Chosen, open_dataset, show
 from foleygen.cli.evaluate.shared import found as clips_in
 from foleygen.errors import UsageError
-from foleygen.evaluation import fidelity, filmed, probe, reconstruction, sync
+from foleygen.evaluation import comparison, fidelity, filmed, probe, reconstruction, sync
 from foleygen.evaluation.generated import Generated, sync_report
 from foleygen.evaluation.report import text_table, to_json
 from foleygen.evaluation.scope import Scope, left_out
@@ -408,3 +409,50 @@ def test_clips_of_a_folder_that_are_left_out_are_told(tmp_path: Path, capfd: pyt
     _, err = capfd.readouterr()
     assert f"{tmp_path / 'clip.foley.mp4'}: is a finished clip, and left out" in err
     assert "notes.txt" not in err
+
+
+class TestComparison:
+    RECORDS = tuple(ClipRecord(row, row, "drum", "skin", 25.0, intensity=[0.1, 0.6, 0.2]) for row in range(5))
+
+    def made(self, shift: float, level: float, eventless: int = 4) -> list[Generated]:
+        """Four clips with events whose onsets are late by ``shift`` s, and a last one without."""
+        results = []
+        for record in self.RECORDS:
+            true = np.random.default_rng(record.seed).random((8, 40)).astype(np.float32)
+            events = np.array([1.0, 2.5, 4.0 + 0.3 * record.row]) if record.row != eventless else np.zeros(0)
+            results.append(Generated(record, (true * level).astype(np.float32), true, events + shift, events))
+        return results
+
+    def test_a_bundle_against_itself_differs_in_nothing(self) -> None:
+        found = comparison.compare(("a", "a"), self.made(0.02, 1), self.made(0.02, 1), 8.0, True)
+        assert {(d.difference, d.standard_error) for d in found.differences.values() if d.clips > 1} == {(0, 0)}
+        assert found.differences["F1@100"].clips == 4
+        assert found.differences["loudness correlation"].clips == 1
+        assert found.differences["loudness correlation"].standard_error is None
+
+    def test_the_differences_are_of_second_less_first(self) -> None:
+        found = comparison.compare(("a", "b"), self.made(0.07, 1), self.made(0.01, 0.5), 8.0, False)
+        assert found.differences["F1@50"].difference == 1
+        assert found.differences["F1@100"].difference == 0
+        assert found.differences["median error, ms"].difference == pytest.approx(-60)
+        assert found.differences["gradient along frequency"].difference == pytest.approx(-0.5)
+        assert "not the same noise" in found.table()
+        json.dumps(to_json(found), allow_nan=False)
+
+    def test_the_standard_error_is_that_of_the_mean(self) -> None:
+        found = comparison.difference([(1, 1.0), (1, 2.0), (1, 3.0), (1, 4.0)])
+        assert (found.difference, found.clips) == (1.5, 4)
+        assert found.standard_error == pytest.approx(math.sqrt(5 / 3) / 2)
+
+    def test_other_clips_are_refused(self) -> None:
+        with pytest.raises(UsageError, match="not of the same clips"):
+            comparison.compare(("a", "b"), self.made(0, 1), self.made(0, 1)[:3], 8.0, True)
+
+
+def test_the_command_compares_a_bundle_with_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "compare", "tiny", "tiny", "--count", "2", "--family", "drum", "--steps", "1", "--json"]
+    assert app.run(words) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["comparison"]["same_noise"] is True
+    assert found["comparison"]["differences"]["F1@100"]["difference"] == 0
+    assert found["scope"]["training_seeds"] == 0

@@ -25,9 +25,12 @@ from foleygen.training import autoencoder, encoder, journal
 from foleygen.training.autoencoder import vae_loop
 from foleygen.training.cavp import PublishedTowers, cavp_loop
 from foleygen.training.data.augment import augment
+from foleygen.training.data.split import held_out
 from foleygen.training.encoder import encoder_loop
+from foleygen.training.judges.recipes import TowerRecipe
+from foleygen.training.judges.sound_tower import tower_loop
 from foleygen.training.loop import CHECKPOINT, CURVE, Loop, LoopConfig, TrainingError, load_checkpoint
-from foleygen.training.mdsgen import mdsgen_loop
+from foleygen.training.mdsgen import Pairs, mdsgen_loop
 from foleygen.training.objectives import DiffusionConfig
 from foleygen.training.recipe import EncoderRecipe, Recipe, record, recorded
 
@@ -299,3 +302,83 @@ def test_a_run_of_another_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"train vae, not of train encoder") as caught:
         recorded(tmp_path, EncoderRecipe)
     assert "foleygen train encoder" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["vae", "encoder", "cavp", "tiny"])
+def test_what_is_held_out_is_validated_on_and_changes_no_step(
+    name: str, data: Path, pairs: Path, tmp_path: Path
+) -> None:
+    loop = make_loop(name, data, pairs, tmp_path / "held", steps=4, validation=0.3)
+    held = loop.held
+    assert held is not None
+    loop.run()
+    alone = make_loop(name, data, pairs, tmp_path / "alone", steps=4, validation=0.3)
+    alone.held = None
+    alone.run()
+    rows, plain_rows = curve(tmp_path / "held"), curve(tmp_path / "alone")
+    assert [row.pop("validation") for row in rows] != []
+    assert rows == plain_rows
+    for key, value in loop.averaged().items():
+        assert torch.equal(value, alone.averaged()[key]), key
+
+
+def test_a_stopped_run_validates_as_one_that_was_not(data: Path, pairs: Path, tmp_path: Path) -> None:
+    make_loop("tiny", data, pairs, tmp_path / "whole", steps=4, validation=0.3).run()
+
+    def stop(step: int, total: int, means: Mapping[str, float], rate: float) -> None:
+        if step == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        make_loop("tiny", data, pairs, tmp_path / "stopped", steps=4, validation=0.3).run(stop)
+    make_loop("tiny", data, pairs, tmp_path / "stopped", steps=4, validation=0.3).run()
+    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+    assert [float(row["validation"]) > 0 for row in curve(tmp_path / "whole")] == [True] * 4
+    with pytest.raises(UsageError, match=r"loop\.validation differs"):
+        make_loop("tiny", data, pairs, tmp_path / "whole", steps=5)
+
+
+def test_a_run_from_before_there_was_validation_goes_on(data: Path, pairs: Path, tmp_path: Path) -> None:
+    make_loop("tiny", data, pairs, tmp_path).run()
+    lines = (tmp_path / "recipe.yaml").read_text().splitlines(keepends=True)
+    older = [line for line in lines if "validation" not in line]
+    assert len(older) == len(lines) - 1
+    (tmp_path / "recipe.yaml").write_text("".join(older))
+    assert make_loop("tiny", data, pairs, tmp_path, steps=3).step == 2
+
+
+def test_nothing_that_is_held_out_is_drawn(pairs: Path) -> None:
+    found = Pairs.load(pairs)
+    learnt, held = found.split(0.3)
+    assert len(learnt.latents) + len(held.latents) == len(found.latents)
+    assert {row.tobytes() for row in learnt.latents}.isdisjoint(row.tobytes() for row in held.latents)
+    assert torch.equal(*(torch.from_numpy(found.split(0.3)[1].features) for _ in range(2)))
+
+
+@given(count=st.integers(2, 300), share=st.floats(1e-6, 0.999))
+def test_a_share_is_held_out_by_names_alone(count: int, share: float) -> None:
+    names = [f"clip {number}" for number in range(count)]
+    held = held_out(names, share)
+    assert 0 < held.sum() < count
+    assert abs(held.mean() - share) < 1 / count + 3 / count**0.5
+    turned = held_out(names[::-1], share)
+    assert (turned[::-1] == held).all()
+    if 0.1 < share < 0.9 and count > 100:
+        assert (held_out([*names, "another"], share)[:-1] == held).all()
+
+
+def test_a_clip_is_held_out_with_all_its_windows() -> None:
+    held = held_out(["a", "b", "a", "c", "b", "a"], 0.5)
+    assert held[0] == held[2] == held[5]
+    assert held[1] == held[4]
+    with pytest.raises(UsageError, match="none to hold out"):
+        held_out(["a", "a"], 0.5)
+
+
+def test_a_training_that_cannot_hold_out_says_so(data: Path, tmp_path: Path) -> None:
+    recipe = TowerRecipe(kind="tower", loop=tiny_training.loop(validation=0.2), crop=64)
+    with pytest.raises(UsageError, match="training of tower holds no clips out"):
+        tower_loop(recipe, [data], tmp_path, "cpu")
+    assert not (tmp_path / "recipe.yaml").exists()
+    with pytest.raises(UsageError, match=r"validation is 1"):
+        LoopConfig(steps=1, validation=1.0)

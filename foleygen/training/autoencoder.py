@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,13 +14,37 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.training.data.dataset import SceneDataset
 from foleygen.training.data.mixture import mixed, open_alike, shares_of
+from foleygen.training.data.split import split_scenes
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.recipe import VaeRecipe
 from foleygen.training.runs import started, weights
 
 CROP = 128
 """Columns of a training crop (about two seconds)."""
+
+
+class Mels(Protocol):
+    """Mels (M, L) by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float16]: ...
+
+
+class SomeMels:
+    """Those of a dataset's clips, which may be a part of what is in its file; read as they are asked for."""
+
+    def __init__(self, dataset: SceneDataset) -> None:
+        self._mels, self._rows = dataset.mels, [clip.row for clip in dataset.clips]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float16]:
+        mel: NDArray[np.float16] = self._mels[self._rows[index]]
+        return mel
 
 
 def reconstruction_loss(found: Tensor, true: Tensor) -> dict[str, Tensor]:
@@ -60,8 +85,8 @@ def make_loss(kl_weight: float = 3e-4, weights: Sequence[float] = (1.0, 0.5, 1.0
     return loss
 
 
-def make_draw(sources: Sequence[NDArray[np.float16]], device: str = "cpu") -> DrawBatch:
-    """Crops from arrays (clips, M, L): the louder of two places, so that silence does not fill the batches."""
+def make_draw(sources: Sequence[Mels], device: str = "cpu") -> DrawBatch:
+    """Crops from mels (clips, M, L): the louder of two places, so that silence does not fill the batches."""
     sizes = np.cumsum([len(source) for source in sources])
 
     def draw(generator: torch.Generator, count: int) -> Batch:
@@ -80,12 +105,14 @@ def make_draw(sources: Sequence[NDArray[np.float16]], device: str = "cpu") -> Dr
 def vae_loop(recipe: VaeRecipe, data: Sequence[Path], recordings: Path | None, folder: Path, device: str) -> Loop:
     """The autoencoder on the mels of datasets of scenes, and of recordings if given.
 
-    Recordings are as likely as clips of scenes, whatever the datasets' shares are.
+    Recordings are as likely as clips of scenes, whatever the datasets' shares are; none is held out.
     """
     datasets = open_alike(data)
     clips = [len(dataset) for dataset in datasets]
     recipe = replace(recipe, shares=shares_of(recipe.shares, clips))
-    sources = [[dataset.mels[: len(dataset)]] for dataset in datasets]
+    learnt, held = split_scenes(datasets, recipe.loop.validation)
+    sources: list[list[Mels]] = [[SomeMels(dataset)] for dataset in learnt]
+    validated = [mixed([make_draw([SomeMels(dataset)], device) for dataset in held], recipe.shares)] if held else []
     weights = [sum(clips) * share / sum(recipe.shares) for share in recipe.shares]
     if recordings is not None:
         from foleygen.audio.mel import MelSpectrogram
@@ -100,7 +127,7 @@ def vae_loop(recipe: VaeRecipe, data: Sequence[Path], recordings: Path | None, f
     model = PatchAutoencoder(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = make_loss(recipe.kl_weight, recipe.weights)
     draw = mixed([make_draw(source, device) for source in sources], weights)
-    return started(recipe, model, loss, draw, folder, device)
+    return started(recipe, model, loss, draw, folder, device, *validated)
 
 
 def trained_autoencoder(folder: Path, recipe: VaeRecipe) -> PatchAutoencoder:

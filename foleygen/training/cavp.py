@@ -28,6 +28,7 @@ from foleygen.training.contrast import (
 from foleygen.training.data.augment import augment
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 from foleygen.training.data.mixture import mixed, open_alike, shares_of
+from foleygen.training.data.split import split_scenes
 from foleygen.training.encoder import onset_target
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.recipe import CavpRecipe, recorded
@@ -191,9 +192,13 @@ def cavp_loop(recipe: CavpRecipe, data: Sequence[Path], folder: Path, device: st
     recipe = replace(recipe, shares=shares_of(recipe.shares, [len(dataset) for dataset in datasets]))
     geometry = cavp_geometry(recipe, datasets[0])
     torch.manual_seed(recipe.loop.seed)
-    draws = [make_draw(dataset, geometry, recipe.contrast, recipe.augmented, device) for dataset in datasets]
+    draws = [
+        mixed([make_draw(one, geometry, recipe.contrast, recipe.augmented, device) for one in part], recipe.shares)
+        for part in split_scenes(datasets, recipe.loop.validation)
+        if part
+    ]
     loss = make_loss(recipe.contrast, recipe.event_weight)
-    return started(recipe, _towers(recipe), loss, mixed(draws, recipe.shares), folder, device)
+    return started(recipe, _towers(recipe), loss, draws[0], folder, device, *draws[1:])
 
 
 def cavp_geometry(recipe: CavpRecipe, dataset: SceneDataset) -> ClipGeometry:

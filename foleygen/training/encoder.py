@@ -20,6 +20,7 @@ from foleygen.models.motion import Hearing, MotionEncoder, MotionEncoderConfig
 from foleygen.training.data.augment import augment
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 from foleygen.training.data.mixture import mixed, open_alike, shares_of
+from foleygen.training.data.split import split_scenes
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.recipe import EncoderRecipe
 from foleygen.training.runs import part, started, weights
@@ -113,10 +114,17 @@ def encoder_loop(recipe: EncoderRecipe, data: Sequence[Path], folder: Path, devi
     listener = MotionEncoder(listener_config(recipe)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = Listener(listener)
     draws = [
-        make_draw(dataset, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts) for dataset in datasets
+        _on(
+            mixed(
+                [make_draw(one, scenes.FAMILIES, scenes.MATERIALS, recipe.augmented, recipe.parts) for one in part],
+                recipe.shares,
+            ),
+            device,
+        )
+        for part in split_scenes(datasets, recipe.loop.validation)
+        if part
     ]
-    draw, loss = _on(mixed(draws, recipe.shares), device), make_loss(asdict(recipe.weights))
-    return started(recipe, model, loss, draw, folder, device)
+    return started(recipe, model, make_loss(asdict(recipe.weights)), draws[0], folder, device, *draws[1:])
 
 
 def listener_config(recipe: EncoderRecipe) -> MotionEncoderConfig:

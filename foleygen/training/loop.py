@@ -27,6 +27,8 @@ from foleygen.training.progress import Report
 
 CHECKPOINT = "checkpoint.pt"
 CURVE = "loss.csv"
+HELD_BATCHES = 4
+"""How many batches of what is held out the loss is the mean of."""
 
 
 class TrainingError(FoleygenError):
@@ -37,7 +39,10 @@ class TrainingError(FoleygenError):
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long, how fast, how often; ``hold`` is the share of the steps before a linear decay to ``final_rate``."""
+    """How long, how fast, how often; ``hold`` is the share of the steps before a linear decay to ``final_rate``.
+
+    ``validation`` is the share of the clips that is held out, whose loss is logged too.
+    """
 
     steps: int
     batch_size: int = 16
@@ -55,10 +60,13 @@ class LoopConfig:
     seed: int = 0
     log_every: int = 20
     save_every: int = 500
+    validation: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1:
             raise UsageError("steps and batch_size must be at least 1", "correct the training configuration")
+        if not 0 <= self.validation < 1:
+            raise UsageError(f"validation is {self.validation:g}", "hold out a share of the clips from 0 to below 1")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
@@ -89,7 +97,17 @@ def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
 class Loop:
     """Owns model, optimiser, averaged weights and step count; ``run`` goes on from wherever they stand."""
 
-    def __init__(self, model: nn.Module, loss: Loss, draw: DrawBatch, config: LoopConfig, folder: Path) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        draw: DrawBatch,
+        config: LoopConfig,
+        folder: Path,
+        held: DrawBatch | None = None,
+    ) -> None:
+        """``held`` draws from what is held out of ``draw``; ``on_step`` may be set, to be called after each step."""
+        self.held, self.on_step = held, _nothing
         self.model, self.loss, self.draw, self.config, self.folder = model, loss, draw, config, folder
         self.optimiser = make_optimiser(model, config)
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -144,7 +162,7 @@ class Loop:
             self.step, since = self.step + 1, since + 1
             last = self.step == self.config.steps
             if self.step % self.config.log_every == 0 or last:
-                means = {name: value / since for name, value in sums.items()}
+                means = {name: value / since for name, value in sums.items()} | self._validated()
                 rate = since / max(1e-9, time.monotonic() - started)
                 if self.rank == 0:
                     self._log(means)
@@ -153,6 +171,8 @@ class Loop:
                 sums, since, started = {}, 0, time.monotonic()
             if (self.step % self.config.save_every == 0 or last) and self.rank == 0:
                 self.save()
+            if self.rank == 0:
+                self.on_step(self.step)
 
     def averaged(self) -> dict[str, Tensor]:
         """The weights to ship: the moving average, or the last ones where none is kept."""
@@ -181,6 +201,21 @@ class Loop:
         self.optimiser.step()
         self._update_average()
         return {name: float(value.detach()) for name, value in terms.items()}
+
+    @torch.no_grad()
+    def _validated(self) -> dict[str, float]:
+        """The loss of what is held out: the same rows and the same noise every time, whatever the seed is."""
+        if self.held is None or self.rank:
+            return {}
+        self.model.eval()
+        device, found = next(self.model.parameters()).device, []
+        for batch in range(HELD_BATCHES):
+            rows = self.held(step_generator(0, batch), self.config.batch_size)
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                terms = self.loss(self.model, rows, step_generator(0, batch, 1))
+            found.append(float(terms["loss"]))
+        self.model.train()
+        return {"validation": sum(found) / len(found)}
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -213,6 +248,10 @@ class Loop:
         kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= self.step]
         with publish(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as handle:
             csv.writer(handle).writerows([header, *kept] if header else [])
+
+
+def _nothing(step: int) -> None:
+    """What follows a step unless something else is set."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -257,9 +296,10 @@ def plot_curve(folder: Path) -> Path:
     FigureCanvasAgg(drawing)
     axes = drawing.add_subplot()
     steps = [int(row["step"]) for row in rows]
+    marker = "-" if len(rows) > 1 else "o"  # a line through one point is not seen
     for name in rows[0]:
         if name != "step":
-            axes.plot(steps, [float(row[name]) for row in rows], label=name)
+            axes.plot(steps, [float(row[name]) for row in rows], marker, label=name)
     axes.set(xlabel="step", yscale="log")
     axes.legend(ncols=3, fontsize=7)
     destination = folder / "loss.png"

@@ -23,6 +23,7 @@ from foleygen.training.data.augment import augment
 from foleygen.training.data.dataset import SceneDataset
 from foleygen.training.data.prepare import META as SHARDS
 from foleygen.training.data.prepare import Shards
+from foleygen.training.data.split import held_out
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss, step_generator
 from foleygen.training.objectives import DiffusionConfig, draw_timesteps, training_losses
 from foleygen.training.recipe import MdsgenRecipe
@@ -59,6 +60,14 @@ class Pairs:
         names = [item.name for item in fields(cls)]
         found = stored.arrays(folder / "pairs.npz", names, make)
         return cls(**{name: found[name] for name in names})
+
+    def split(self, share: float) -> tuple[Pairs, Pairs]:
+        """What to learn from, and about ``share`` of the clips to validate on. Raises UsageError for a single clip."""
+        held = held_out([str(row) for row in range(len(self.latents))], share)
+        return self._part(~held), self._part(held)
+
+    def _part(self, mask: NDArray[np.bool_]) -> Pairs:
+        return replace(self, features=self.features[:, mask], latents=self.latents[mask])
 
 
 @torch.inference_mode()
@@ -148,9 +157,15 @@ def mdsgen_loop(recipe: MdsgenRecipe, data: Path, init: Bundle | None, folder: P
     model = MDSGen(config)
     if init is not None:
         _fill(model, init)
-    draw = prepare.make_draw(pairs, device) if isinstance(pairs, Shards) else make_draw(pairs, device)
     loss = make_loss(recipe.objective, objectives.token_groups(recipe.objective, config))
-    return started(recipe, model, loss, draw, folder, device)
+    learnt, held = pairs.split(recipe.loop.validation) if recipe.loop.validation else (pairs, None)
+    draws = [drawing(part, device) for part in (learnt, held) if part is not None]
+    return started(recipe, model, loss, draws[0], folder, device, *draws[1:])
+
+
+def drawing(pairs: Pairs | Shards, device: str) -> DrawBatch:
+    """(latents, features) of random rows of either."""
+    return prepare.make_draw(pairs, device) if isinstance(pairs, Shards) else make_draw(pairs, device)
 
 
 def open_pairs(folder: Path) -> Pairs | Shards:

@@ -30,9 +30,22 @@ def part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}
 
 
-def started(recipe: Recipe, model: nn.Module, loss: Loss, draw: DrawBatch, folder: Path, device: str) -> Loop:
-    """The loop of a run's folder, at its checkpoint if there is one; the recipe is kept beside it."""
-    loop = Loop(model.to(device), loss, draw, recipe.loop, folder)
+def started(
+    recipe: Recipe,
+    model: nn.Module,
+    loss: Loss,
+    draw: DrawBatch,
+    folder: Path,
+    device: str,
+    held: DrawBatch | None = None,
+) -> Loop:
+    """The loop of a run's folder, at its checkpoint if there is one; the recipe is kept beside it.
+
+    ``held`` draws from what is held out. Raises UsageError where the recipe wants that, and there is none.
+    """
+    if recipe.loop.validation and held is None:
+        raise UsageError(f"a training of {recipe.kind} holds no clips out", "take loop.validation out of the recipe")
+    loop = Loop(model.to(device), loss, draw, recipe.loop, folder, held)
     if loop.rank == 0:
         record(recipe, folder)
     loop.resume()

@@ -13,6 +13,7 @@ from foleygen.cli.app import Invocation
 from foleygen.cli.evaluate import judges as evaluate_judges
 from foleygen.cli.evaluate.ablations import ablations
 from foleygen.cli.evaluate.ambience import ambience
+from foleygen.cli.evaluate.compare import compare
 from foleygen.cli.evaluate.cues import cues
 from foleygen.cli.evaluate.shared import (
     ENGINE,
@@ -44,6 +45,7 @@ def evaluate() -> None:
       foleygen evaluate sync clips-with-sound/          onsets on clips, against their own sound
       foleygen evaluate seams --count 30                joints of long clips
       foleygen evaluate scenes --data held-out/         sync, loudness, timbre and names, in one go
+      foleygen evaluate compare tiny mine/              is one bundle better than another, clip by clip
       foleygen evaluate fidelity --tower runs/tower     FID, IS and KL against true sounds
       foleygen evaluate alignment runs/alignment        is it in time, for a classifier that learnt to tell
       foleygen evaluate cues --count 64                 are cues and words obeyed, and how loud is it
@@ -274,7 +276,7 @@ def seams(
     show(as_json, reports)
 
 
-for _command in (ablations, ambience, cues, *evaluate_judges.COMMANDS):
+for _command in (ablations, ambience, compare, cues, *evaluate_judges.COMMANDS):
     evaluate.add_command(_command)
 
 

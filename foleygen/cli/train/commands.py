@@ -15,6 +15,7 @@ from foleygen.cli.train.shared import (
     OUTPUT,
     PATH,
     SHARE,
+    VALIDATION,
     changed,
     computing,
     data_option,
@@ -25,6 +26,7 @@ from foleygen.cli.train.shared import (
     text_of,
 )
 from foleygen.errors import UsageError
+from foleygen.settings import Settings
 
 
 @click.group()
@@ -50,6 +52,7 @@ def train() -> None:
 @datasets_option("Dataset of scenes")
 @SHARE
 @click.option("--recordings", type=PATH, metavar="DIR", help="Recordings to add, with a manifest.tsv.")
+@VALIDATION
 @run_options("tiny-vae")
 def vae(
     data: tuple[Path, ...],
@@ -122,6 +125,7 @@ def vocoder(
 @train.command()
 @datasets_option("Dataset of scenes with pictures")
 @SHARE
+@VALIDATION
 @run_options("tiny-encoder")
 def encoder(
     data: tuple[Path, ...], shares: tuple[float, ...], recipe: str, output: Path, quiet: bool, **loop: Any
@@ -144,6 +148,7 @@ def encoder(
 @train.command()
 @datasets_option("Dataset of scenes with pictures, made --for cavp for the published towers")
 @SHARE
+@VALIDATION
 @run_options("cavp-small")
 def cavp(
     data: tuple[Path, ...], shares: tuple[float, ...], recipe: str, output: Path, quiet: bool, **loop: Any
@@ -166,25 +171,55 @@ def cavp(
 @train.command("mdsgen")
 @data_option("What train pairs or train prepare wrote.")
 @click.option("--init", metavar="NAME|BUNDLE", help="Fine-tune the transformer of this bundle.")
+@VALIDATION
+@click.option(
+    "--sample-every", type=click.IntRange(1), metavar="N", help="Every N steps, write sounds of clips held out."
+)
+@click.option(
+    "--sample-with",
+    metavar="NAME|BUNDLE",
+    help="Bundle with the data's autoencoder, to hear them; else --init, or tiny.",
+)
 @run_options("tiny-mdsgen")
-def mdsgen_command(data: Path, init: str | None, recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+def mdsgen_command(
+    data: Path,
+    init: str | None,
+    sample_every: int | None,
+    sample_with: str | None,
+    recipe: str,
+    output: Path,
+    quiet: bool,
+    **loop: Any,
+) -> None:
     """Train the masked diffusion transformer.
 
     \b
     Examples:
       foleygen train mdsgen --data pairs/ -o runs/mdsgen
       foleygen train mdsgen --data shards/ --init tiny --steps 5000 -o runs/fine
+      foleygen train mdsgen --data shards/ --init tiny --validation 0.05 --sample-every 500 -o runs/fine
       foleygen train mdsgen --data shards/ --recipe paper-B -o runs/paper-B
     """
     from foleygen.training.mdsgen import mdsgen_loop
     from foleygen.training.recipe import MdsgenRecipe, load
+    from foleygen.training.samples import listen, listening_to
     from foleygen.weights import store
     from foleygen.weights.bundle import Bundle
 
     chosen = load(recipe, MdsgenRecipe)
+    if sample_with is not None and sample_every is None:
+        raise UsageError("--sample-with: no sounds are asked for", "give --sample-every too")
     bundle = store.load(init, Bundle) if init else None
     with computing(loop) as (device, changes):
-        run_loop(mdsgen_loop(changed(chosen, changes), data, bundle, output, device), "mdsgen", quiet)
+        decided = changed(chosen, changes)
+        listening = None
+        if sample_every is not None:
+            heard = store.load(sample_with or init or Settings.model, Bundle)
+            listening = listening_to(data, decided, heard, device)
+        made = mdsgen_loop(decided, data, bundle, output, device)
+        if listening is not None and sample_every is not None:
+            listen(made, listening, sample_every)
+        run_loop(made, "mdsgen", quiet)
 
 
 @train.command()

@@ -53,6 +53,14 @@ SHARE = click.option(
 )
 
 
+VALIDATION = click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="Hold out this share of the clips and log their loss; else the recipe's, 0 in all packaged ones.",
+)
+
+
 def run_options(default: str) -> Callable[[Command], Command]:
     """What all trainings share; ``default`` is the recipe."""
 
@@ -85,7 +93,9 @@ def computing(loop: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     from foleygen.engines.device import choose_device
     from foleygen.training.parallel import process_group
 
-    changes = {name: loop[name] for name in ("steps", "seed", "precision")}
+    changes: dict[str, Any] = {
+        name: loop[name] for name in ("steps", "seed", "precision", "validation") if name in loop
+    }
     with process_group(choose_device(loop["device"])) as device:
         yield device, changes
 

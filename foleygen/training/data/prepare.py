@@ -7,6 +7,7 @@ or its error. A window counts once its clip's line is there, so a killed run goe
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
 from foleygen.settings import MAX_PIXELS
 from foleygen.training import journal, outputs, stored
+from foleygen.training.data.split import held_out
 from foleygen.training.loop import Batch, DrawBatch
 from foleygen.weights.bundle import Bundle
 
@@ -126,12 +128,14 @@ class Shards:
         self.meta = read_meta(folder)
         self._features: list[Halves] = []
         self._latents: list[Halves] = []
-        rows = []
+        rows: list[tuple[int, int]] = []
+        self._names: list[str] = []
         for number, part in enumerate(sorted(folder.glob("shard-*-of-*"))):
             newest = {line["clip"]: line for line in journal.read(part / "clips.jsonl", "clip")}
             kept = [line for line in newest.values() if "row" in line]
             own = [(number, line["row"] + offset) for line in kept for offset in range(line.get("windows", 0))]
             rows += own
+            self._names += [_named(line) for line in kept for _ in range(line.get("windows", 0))]
             for name, shape, arrays in (
                 ("features.f2", self.meta.features, self._features),
                 ("latents.f2", self.meta.latents, self._latents),
@@ -145,6 +149,19 @@ class Shards:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def split(self, share: float) -> tuple[Shards, Shards]:
+        """What to learn from, and about ``share`` of the clips, all their windows together, to validate on.
+
+        Raises UsageError for a single clip.
+        """
+        held = held_out(self._names, share)
+        return self._part(~held), self._part(held)
+
+    def _part(self, mask: NDArray[np.bool_]) -> Shards:
+        part, rows = copy.copy(self), np.flatnonzero(mask)
+        part._rows, part._names = [self._rows[row] for row in rows], [self._names[row] for row in rows]
+        return part
 
     def window(self, index: int) -> tuple[Halves, Halves]:
         """(latents (Z, H, W), features (K, C)) of one window."""
@@ -288,6 +305,11 @@ def _identity(clip: Path) -> dict[str, Any]:
         return {"clip": str(clip.absolute()), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
     except OSError:
         return {"clip": str(clip.absolute())}
+
+
+def _named(line: dict[str, Any]) -> str:
+    """A clip's name and size: what stays when its folder is moved."""
+    return f"{os.path.basename(line['clip'])} {line.get('bytes')}"
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Halves:
