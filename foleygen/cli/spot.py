@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def spot(
 
 
 def _spot(
-    clips: list[Clip], settings: Settings, threshold: float | None, max_rate: float | None, console: Console
+    clips: Sequence[Clip], settings: Settings, threshold: float | None, max_rate: float | None, console: Console
 ) -> ExitCode:
     from foleygen.batch.worker import feature_cache, load_bundle, load_engine
     from foleygen.pipeline.hits import THRESHOLD
