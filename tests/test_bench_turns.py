@@ -37,6 +37,17 @@ def test_a_build_that_fails_is_named(tmp_path: Path) -> None:
         against.measure(tmp_path, tmp_path / "a.mp4", 1, tmp_path, lambda *_: [])
 
 
+def test_each_build_runs_its_own_code(tmp_path: Path) -> None:
+    other = tmp_path / "other" / "foleygen"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    (other / "__main__.py").write_text("print('the other one')\n")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert against.Build("that", other.parent, scratch).run("--version").printed == "the other one\n"
+    assert "foleygen" in against.Build("this", HERE, scratch).run("--version").printed
+
+
 def test_both_builds_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     ran: list[str] = []
 

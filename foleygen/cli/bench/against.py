@@ -51,8 +51,14 @@ class Build:
         output, errors = self.scratch / "stdout", self.scratch / "stderr"
         with open(output, "wb") as out, open(errors, "wb") as err:
             began = time.monotonic()
+            # With -m the current folder is looked into before PYTHONPATH: it must be the build's own.
             process = subprocess.Popen(
-                [*_PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
+                [*_PROGRAM, *map(str, arguments)],
+                cwd=self.checkout,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=environment,
             )
             _, status, used = os.wait4(process.pid, 0)
             wall = time.monotonic() - began
@@ -74,7 +80,7 @@ def measure(
     """
     if not (checkout / "foleygen" / "__main__.py").is_file():
         raise UsageError(f"{checkout}: is no checkout of foleygen", "name the folder that holds foleygen/")
-    shot = draw(scratch / "shot", *SHOT)[-1]
+    clip, shot = clip.absolute(), draw(scratch / "shot", *SHOT)[-1].absolute()
     here = Path(foleygen.__file__).resolve().parent.parent
     builds = []
     for name, folder in (("this", here), ("that", checkout.resolve())):
