@@ -247,7 +247,7 @@ def test_commands_train_it_and_judge_a_bundle(
     measured = ["evaluate", "alignment", str(run), "--data", str(held_out), "--model", str(random_bundle)]
     assert app.run([*measured, "--device", "cpu", "--json"]) == 0
     reports = json.loads(capsys.readouterr().out)
-    assert set(reports) == {"made", "true", "made, with events", "true, with events"}
+    assert set(reports) == {"made", "true", "made, with events", "true, with events", "scope"}
     assert reports["true"]["same_family"] is None
     assert reports["true"]["clips"] == 6
     assert reports["true, with events"]["clips"] == 4

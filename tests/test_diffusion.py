@@ -51,7 +51,7 @@ class EchoPrepared:
 
 def told(count: int) -> Told:
     numbers = torch.arange(float(count))
-    return Told(numbers[:, None, None].expand(count, 4, 5), numbers)
+    return Told(numbers[:, None, None].expand(count, 4, 5), word=numbers)
 
 
 def test_rows_are_picked_over_all_fields() -> None:

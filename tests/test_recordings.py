@@ -142,6 +142,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate sync": ("--count", "1"),
     "evaluate reconstruction": ("--count", "1"),
     "evaluate ablations": ("--count", "1"),
+    "evaluate compare": ("tiny", "tiny", "--count", "1"),
     "evaluate ambience": ("--what", "roundtrip", "--count", "1"),
     "evaluate vocoder": ("--model", "tiny", "--count", "1"),
 }

@@ -22,7 +22,7 @@ from foleygen.media.probe import probe
 from foleygen.sampling.noise import WindowKey
 from foleygen.weights import bundle, store
 
-LARGEST = 24_000_000
+LARGEST = 26_000_000
 SECONDS = 8.192
 
 
