@@ -188,13 +188,23 @@ def test_threads_are_as_asked_or_those_that_are_free(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     monkeypatch.setattr(cores, "cgroup_quota", lambda: None)
     for load, free in ((0.0, 8), (12.0, 4), (40.0, 1)):
-        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        monkeypatch.setattr(cores, "busy", lambda load=load: load)
         assert cores.threads(None, {}) == free
         assert cores.threads(3, {}) == 3
         assert cores.threads(None, {"OMP_NUM_THREADS": "2"}) is None
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(cores, "busy", lambda: 0.0)
     monkeypatch.setattr(cores, "cgroup_quota", lambda: 2.0)
     assert cores.threads(None, {}) == 2
+
+
+def test_what_keeps_processors_busy_is_what_runs_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "loadavg"
+    told.write_text("9.99 5.00 1.00 4/116 777\n")
+    assert cores.busy(told) == 3
+    told.write_text("9.99 5.00 1.00 1/116 777\n")
+    assert cores.busy(told) == 0
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.5, 0.0, 0.0))
+    assert cores.busy(tmp_path / "missing") == 2.5
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import MutableMapping
 from pathlib import Path
 
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 """Threads of OpenMP that have nothing to do sleep, instead of keeping a processor from another task."""
 _CGROUPS = Path("/sys/fs/cgroup")
+_LOAD = Path("/proc/loadavg")
+_LOOKS, _LOOK_S = 3, 0.02
 
 
 def usable() -> int:
@@ -22,13 +25,27 @@ def usable() -> int:
 
 
 def free() -> int:
-    """Usable processors that nothing keeps busy, as the load of the last minute tells; at least one."""
+    """Usable processors that nothing keeps busy now; at least one."""
     count = usable()
     try:
-        idle = (os.cpu_count() or 1) - os.getloadavg()[0]
+        idle = (os.cpu_count() or 1) - busy()
     except (AttributeError, OSError):
         return count
     return max(1, min(count, round(idle)))
+
+
+def busy(told: Path = _LOAD) -> float:
+    """Processors that others keep busy at this moment, the least of three looks; where that is not told, the load of
+    the last minute, in which a run that has just ended still counts. Raises OSError where nothing is told."""
+    looks = []
+    for number in range(_LOOKS):
+        time.sleep(_LOOK_S if number else 0)
+        try:
+            running = int(told.read_text(encoding="ascii").split()[3].partition("/")[0])
+        except (OSError, ValueError, IndexError):
+            return os.getloadavg()[0]
+        looks.append(max(0, running - 1))  # less this process
+    return min(looks)
 
 
 def threads(asked: int | None, environ: MutableMapping[str, str] = os.environ) -> int | None:
