@@ -52,11 +52,6 @@ class Reel:
     def frames(self) -> int:
         return sum(one.frames for one in self.placed)
 
-    @property
-    def nominal(self) -> int:
-        """Labels of timecode per second."""
-        return math.ceil(self.rate)
-
     def sample(self, pictures: int) -> int:
         """The 48 kHz sample at which a picture of the sequence begins."""
         return round(pictures / self.rate * SAMPLE_RATE)
