@@ -217,9 +217,10 @@ def _text(words: str | None) -> str | None:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    file, stamp, listed, digest, rate, channels, samples, *said = row[:13]
-    noise_db, steady, events, likenesses = row[13:]
-    stretches = (Stretch(int(start), int(end)) for start, end in np.frombuffer(steady, "<i8").reshape(-1, 2))
-    recording = Recording(os.fsdecode(file), digest, rate, channels, samples, *said, noise_db, tuple(stretches))
-    vectors = np.frombuffer(likenesses, np.int8).reshape(-1, DIMENSIONS)
-    return Entry(recording, stamp, np.frombuffer(events, EVENT), vectors, listed)
+    cells: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    file, steady = os.fsdecode(cells.pop("file")), np.frombuffer(cells.pop("steady"), "<i8").reshape(-1, 2)
+    events = np.frombuffer(cells.pop("events"), EVENT)
+    likenesses = np.frombuffer(cells.pop("likenesses"), np.int8).reshape(-1, DIMENSIONS)
+    stamp, listed = cells.pop("stamp"), cells.pop("listed")
+    recording = Recording(file, steady=tuple(Stretch(int(start), int(end)) for start, end in steady), **cells)
+    return Entry(recording, stamp, events, likenesses, listed)
