@@ -23,16 +23,16 @@ from foleygen.sampling.noise import share
 NEAR = 24
 """Events that are looked at for each hit, and of each kind of them that are kept together."""
 BEST = 6
-WITHIN_DB = 4.0
+WITHIN_DB = 3.0
 """What is further than that behind the best is not taken."""
-HARDNESS_DB = 6.0
+HARDNESS_DB = 12.0
 """How far apart the softest and the hardest take of one thing count as being."""
 STRANGER_DB = 6.0
 """How much further away what belongs to another thing counts as being."""
 FEW = 3
 """Of a thing with fewer takes others are heard beside it."""
 RECENT = 3
-"""Events that are not heard again so soon."""
+"""Events that are not heard again so soon, where there are many."""
 USUAL_DB = -20.0
 """The level (RMS, dBFS) of a hit of full strength where the model has none."""
 _WEAKEST = 0.03
@@ -157,11 +157,10 @@ def _ranked(
     return near[order], cost[order]
 
 
-def _drawn(
-    ranked: Numbers, costs: NDArray[np.float64], recent: deque[int], key: tuple[object, ...]
-) -> tuple[int, ...]:
+def _drawn(ranked: Numbers, costs: NDArray[np.float64], recent: deque[int], key: tuple[object, ...]) -> tuple[int, ...]:
     """``ranked`` with one of the best of them first, which was not heard just now unless it is the only one."""
-    last = list(recent)[-(len(ranked) - 1) :] if len(ranked) > 1 else []
+    # Few takes would otherwise be played in turn, whatever the strength.
+    last = list(recent)[-max(1, len(ranked) // 3) :] if len(ranked) > 1 else []
     fresh = [int(event) for event in ranked if int(event) not in last]
     best = dict(zip(map(int, ranked), map(float, costs), strict=True))
     good = [event for event in fresh[:BEST] if best[event] <= best[fresh[0]] + WITHIN_DB]

@@ -36,17 +36,15 @@ class Dip:
 class Laid:
     """A sound that begins at ``first``, and where the model gives way to it; either may be nothing."""
 
+    begin: int
+    """From where on it counts: neither the sound nor the dip begins earlier."""
     first: int
     samples: Samples
     dip: Dip | None = None
 
     @property
-    def begin(self) -> int:
-        """From where on it counts."""
-        return self.first if self.dip is None else min(self.first, self.dip.begin)
-
-    @property
     def end(self) -> int:
+        """From where on it does not count any more."""
         end = self.first + len(self.samples)
         return end if self.dip is None else max(end, self.dip.end)
 

@@ -5,6 +5,7 @@ It stays in its spool. Seconds are counted from the take's first sample.
 
 from __future__ import annotations
 
+from os import SEEK_END
 from typing import IO
 
 import numpy as np
@@ -34,6 +35,7 @@ class OwnSound:
 
     def __init__(self, spool: IO[bytes], rate: int) -> None:
         self._spool, self._rate = spool, rate
+        self._end_s = spool.seek(0, SEEK_END) // _SAMPLE_BYTES / rate
 
     def part(self, start_s: float, seconds: float) -> Samples:
         """The samples of a stretch; silence where the take has none."""
@@ -65,7 +67,7 @@ class OwnSound:
 
         What goes on is what the sound does not fall below between this hit and the next one.
         """
-        seconds = min(until_s - at_s, _LONGEST_S)
+        seconds = min(until_s - at_s, _LONGEST_S, self._end_s - at_s)
         step = max(1, round(_STEP_S * self._rate))
         samples = self.part(at_s, seconds)
         count = len(samples) // step

@@ -48,13 +48,16 @@ def sounded(
     longest = min(LONGEST_S, until_s + RELEASE_S)
     first = max(0, attack - round(BEFORE_S * faster * rate))
     piece = samples[:, first : attack + max(1, round(longest * faster * rate))].mean(axis=0, dtype=np.float64)
+    # Before the change of rate, which would make ripples of a step.
+    piece *= _shape(len(piece), attack - first, until_s * faster, rate)
     sound, place = _resampled(piece, rate * faster, attack - first)
-    heard = sound[place : place + round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE)]
+    heard = np.zeros(round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE))
+    part = sound[place : place + len(heard)]
+    heard[: len(part)] = part
     peak = float(np.abs(sound).max(initial=0.0))
     room = 20 * np.log10(HIGHEST / peak) if peak > 0 else 0.0
     gain = min(level_db - rms_db(heard), room)
-    shaped = sound * _shape(len(sound), place, until_s) * 10 ** (gain / 20)
-    return Sounded(np.asarray(shaped, np.float32), place, float(gain))
+    return Sounded(np.asarray(sound * 10 ** (gain / 20), np.float32), place, float(gain))
 
 
 def _resampled(piece: NDArray[np.float64], rate: float, attack: int) -> tuple[NDArray[np.float64], int]:
@@ -75,15 +78,15 @@ def _resampled(piece: NDArray[np.float64], rate: float, attack: int) -> tuple[ND
     return found[: max(place + 1, round(len(piece) * wanted / length))], place
 
 
-def _shape(length: int, attack: int, until_s: float) -> NDArray[np.float64]:
+def _shape(length: int, attack: int, until_s: float, rate: int) -> NDArray[np.float64]:
     """The fades, (length,): whole at the attack, and none at either end."""
     shape = np.ones(length)
-    rise = min(attack, round(FADE_IN_S * SAMPLE_RATE))
+    rise = min(attack, round(FADE_IN_S * rate))
     shape[:rise] = _ramp(rise)
-    release = min(round(RELEASE_S * SAMPLE_RATE), max(1, (length - attack) // 2))
+    release = min(round(RELEASE_S * rate), max(1, (length - attack) // 2))
     over = length - release
     if until_s < np.inf:
-        over = min(over, attack + round(until_s * SAMPLE_RATE))
+        over = min(over, attack + round(until_s * rate))
     over = max(over, attack + 1)
     fall = _ramp(release)[::-1][: length - over]
     shape[over : over + len(fall)] *= fall
