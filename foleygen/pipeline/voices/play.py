@@ -37,6 +37,8 @@ class Voiced:
 
     samples: NDArray[np.float32]
     played: tuple[Played, ...]
+    events: tuple[int, ...]
+    """In the library, of each that was played."""
     onsets: tuple[float, ...]
 
 
@@ -45,7 +47,7 @@ def voiced(samples: NDArray[np.float32], rate: int, take: Take, shelf: Shelf, vo
     player = Player(shelf, voice, take, OwnSound(BytesIO(samples.tobytes()), rate))
     own = resampled([samples], rate, SAMPLE_RATE, round(len(samples) * SAMPLE_RATE / rate))
     made = np.concatenate(list(player.sound(own)))
-    return Voiced(made, tuple(player.played), tuple(player.onsets()))
+    return Voiced(made, tuple(player.played), tuple(player.events), tuple(player.onsets()))
 
 
 def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSettings, stopped: Event) -> Player:

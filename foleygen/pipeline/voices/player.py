@@ -69,6 +69,8 @@ class Player:
     def __init__(self, shelf: Shelf, voice: Voice, take: Take, own: OwnSound) -> None:
         self._shelf, self._voice, self._take, self._own = shelf, voice, take, own
         self.played: list[Played] = []
+        self.events: list[int] = []
+        """In the library, of each that was played."""
         self._laid: list[_Part] = []
         self._gone: dict[str, None] = {}
         found = [hit for hit in hits(take.own, take.onsets) if hit.is_told or self._is_hit(hit)]
@@ -172,6 +174,7 @@ class Player:
         return None
 
     def _note(self, hit: Hit, event: int, gain_db: float, cents: float) -> None:
+        self.events.append(event)
         one = self._shelf.recording(event)
         file_s = self._shelf.index.events[event].attack / one.sample_rate
         self.played.append(Played(hit.seconds, one.file, file_s, gain_db, cents, one.licence, one.source))
