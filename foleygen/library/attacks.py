@@ -52,7 +52,9 @@ def frames(bands: Levels, level: Levels, floor: Levels) -> NDArray[np.intp]:
     peaks = np.flatnonzero((rise == maximum_filter1d(rise, 2 * radius + 1, mode="nearest")) & (rise >= RISE_DB))
     peaks = peaks[np.diff(peaks, prepend=-radius - 1) > radius]  # a plateau counts once
     loud = np.array([_loudest(level, peak) for peak in peaks])
-    peaks = peaks[[_leaps(level, floor, peak, top) for peak, top in zip(peaks, loud, strict=True)]] if len(peaks) else peaks
+    peaks = (
+        peaks[[_leaps(level, floor, peak, top) for peak, top in zip(peaks, loud, strict=True)]] if len(peaks) else peaks
+    )
     ends = np.append(peaks[1:], len(level) + round(FALL_S / HOP_S))
     return peaks[[_falls(level, peak, end) for peak, end in zip(peaks, ends, strict=True)]] if len(peaks) else peaks
 

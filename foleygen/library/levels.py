@@ -69,9 +69,7 @@ def _bands(window: int, sample_rate: int) -> NDArray[np.float32]:
     return (band[:, None] == np.arange(BANDS)).astype(np.float32)
 
 
-def _windows(
-    blocks: Iterable[NDArray[np.float32]], window: int, step: int
-) -> Iterator[NDArray[np.float32]]:
+def _windows(blocks: Iterable[NDArray[np.float32]], window: int, step: int) -> Iterator[NDArray[np.float32]]:
     """Windows (N, W) around every ``step``-th sample, as the blocks come."""
     waiting = np.zeros(window // 2, np.float32)
     for block in blocks:
