@@ -113,5 +113,7 @@ def _steady(level: Levels, events: Events, recording: Mono) -> tuple[Stretch, ..
     pairs = zip(edges[::2], edges[1::2], strict=True)
     longest = round(STEADY_S / HOP_S)
     return tuple(
-        Stretch(int(first) * hop, min(int(last) * hop, recording.samples)) for first, last in pairs if last - first >= longest
+        Stretch(int(first) * hop, min(int(last) * hop, recording.samples))
+        for first, last in pairs
+        if last - first >= longest
     )
