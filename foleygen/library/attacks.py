@@ -36,6 +36,8 @@ _SEARCH_S = 0.025
 _ATTACK = 0.1
 """Of the peak's amplitude, -20 dB: where an attack is, unless what was before is louder than half of that."""
 _SLOW_S = 0.005
+_LEAD_S = 0.02
+"""A sound starts at most that long before its attack."""
 _ROWS = 65536
 
 
@@ -46,16 +48,16 @@ class Place(NamedTuple):
     attack: int
 
 
-def frames(bands: Levels, level: Levels, floor: Levels) -> NDArray[np.intp]:
+def frames(bands: Levels, level: Levels, floor: Levels) -> list[int]:
     """The frames (N,) at which hits begin, by the levels (T, B), (T,) and the noise floor (T,)."""
     rise = _rise(bands)
     radius = round(APART_S / HOP_S)
     peaks = np.flatnonzero((rise == maximum_filter1d(rise, 2 * radius + 1, mode="nearest")) & (rise >= RISE_DB))
     peaks = peaks[np.diff(peaks, prepend=-radius - 1) > radius]  # a plateau counts once
     least = max(QUIET_DB, float(level.max(initial=SILENCE_DB)) - RANGE_DB)
-    peaks = peaks[np.array([_leaps(level, floor, peak, least) for peak in peaks], bool)]
-    ends = np.append(peaks[1:], len(level) + round(FALL_S / HOP_S))
-    return peaks[np.array([_falls(level, peak, end) for peak, end in zip(peaks, ends, strict=False)], bool)]
+    kept = [int(peak) for peak in peaks if _leaps(level, floor, int(peak), least)]
+    ends = [*kept[1:], len(level) + round(FALL_S / HOP_S)]
+    return [peak for peak, end in zip(kept, ends, strict=False) if _falls(level, peak, end)]
 
 
 def _rise(bands: Levels) -> Levels:
@@ -81,7 +83,7 @@ def _leaps(level: Levels, floor: Levels, peak: int, least: float) -> bool:
 
 def _falls(level: Levels, peak: int, end: int) -> bool:
     """Whether the level falls again; what is after the recording is silence."""
-    last = min(int(end), peak + round(FALL_S / HOP_S))
+    last = min(end, peak + round(FALL_S / HOP_S))
     return last > len(level) or float(level[peak:last].min()) <= _loudest(level, peak) - FALL_DB
 
 
@@ -98,21 +100,20 @@ def placed(recording: Mono, frame: int) -> Place:
     low = middle - search + int(np.argmin(envelope[middle - search : middle + search // 2]))
     above = np.flatnonzero(envelope[low:] >= max(_ATTACK * peak, min(2 * background, 0.7 * peak)))
     attack = low + int(above[0]) if len(above) else low
-    first = centre - before
-    return Place(max(0, first + min(low, attack) * step), max(0, first + attack * step))
+    at = max(0, centre - before + attack * step)
+    return Place(max(0, at - round(_LEAD_S * rate), centre - before + low * step), at)
 
 
 def _without_rumble(samples: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
     """Each sample less the mean of those before it: what is slow goes, and nothing comes earlier than it was."""
     width = max(2, round(_SLOW_S * rate))
     exact = samples.astype(np.float64)
-    return exact - np.asarray(uniform_filter1d(exact, width, mode="nearest", origin=(width - 1) // 2))
+    return np.asarray(exact - uniform_filter1d(exact, width, mode="nearest", origin=(width - 1) // 2), np.float64)
 
 
 def _envelope(samples: NDArray[np.float64], step: int) -> NDArray[np.float64]:
     """Root mean square of every ``step`` samples and the next ones."""
-    even = samples[: len(samples) // step * step].reshape(-1, step)
+    even: NDArray[np.float64] = samples[: len(samples) // step * step].reshape(-1, step)
     power = np.append((even**2).mean(axis=1), 0)
     smooth = sliding_window_view(power, _SMOOTH_STEPS).mean(axis=1)
-    root: NDArray[np.float64] = np.sqrt(smooth)
-    return root
+    return np.asarray(np.sqrt(smooth), np.float64)

@@ -68,7 +68,7 @@ def _bands(window: int, sample_rate: int) -> NDArray[np.float32]:
     frequencies = np.fft.rfftfreq(window, 1 / sample_rate)
     edges = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, BANDS + 1)
     band = np.searchsorted(edges, frequencies, side="right") - 1
-    return (band[:, None] == np.arange(BANDS)).astype(np.float32)
+    return np.asarray(band[:, None] == np.arange(BANDS), np.float32)
 
 
 def _windows(blocks: Iterable[NDArray[np.float32]], window: int, step: int) -> Iterator[NDArray[np.float32]]:

@@ -1,7 +1,8 @@
 """Where the index of a library is kept: one SQLite file, a row a recording.
 
 SQLite makes it whole after a crash and safe for several processes: a recording is in it with all its events, or not
-yet. Rows are written once a second, since each time waits for the disk. Nothing of the sound is kept but what was measured of it.
+yet. Rows are written once a second, since each time waits for the disk. Nothing of the sound
+is kept but what was measured of it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ CREATE TABLE IF NOT EXISTS recordings (
     words TEXT NOT NULL, catid TEXT, family TEXT, material TEXT, licence TEXT, source TEXT,
     noise_db REAL, steady BLOB NOT NULL, events BLOB NOT NULL, likenesses BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS library (root BLOB NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS by_digest ON recordings (digest);
 """
 _COLUMNS = (
@@ -70,11 +72,24 @@ class Entry:
 
 def file_of(root: Path) -> Path:
     """Where the index of the library ``root`` is, unless another place is named: in the user's data folder."""
-    from foleygen.weights.store import data_root  # weights bring much along
-
     place = os.path.realpath(root)
     name = "".join(char if char.isalnum() else "-" for char in os.path.basename(place))[:40] or "library"
-    return data_root() / "libraries" / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.sqlite"
+    return _folder() / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.sqlite"
+
+
+def known_libraries() -> list[Path]:
+    """The folders whose indexes are in the user's data folder, and that are there."""
+    roots = []
+    for file in sorted(_folder().glob("*.sqlite")):
+        with suppress(FoleygenError, IndexError), Store.to_read(file, file) as store:
+            roots.append(store.root())
+    return [root for root in roots if root.is_dir()]
+
+
+def _folder() -> Path:
+    from foleygen.weights.store import data_root  # weights bring much along
+
+    return data_root() / "libraries"
 
 
 class Store:
@@ -112,6 +127,8 @@ class Store:
             if version not in (0, VERSION):
                 store._db.execute("DROP TABLE IF EXISTS recordings")
             store._db.executescript(_TABLE)
+            store._db.execute("DELETE FROM library")
+            store._db.execute("INSERT INTO library VALUES (?)", (os.fsencode(os.path.abspath(name)),))
             store._db.execute("PRAGMA synchronous = NORMAL")
             store._db.execute(f"PRAGMA application_id = {APPLICATION}")
             store._db.execute(f"PRAGMA user_version = {VERSION}")
@@ -129,6 +146,11 @@ class Store:
             self.write()
         finally:
             self._db.close()
+
+    def root(self) -> Path:
+        """The library that it is of, as an absolute path."""
+        with self._said():
+            return Path(os.fsdecode(self._db.execute("SELECT root FROM library").fetchall()[0][0]))
 
     def marks(self) -> dict[str, tuple[str, str]]:
         """The stamp of each recording, and of its line in the manifest, by file."""
