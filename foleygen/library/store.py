@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError, FoleygenError, RetryableError, UsageError, printable
+from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError, printable
 from foleygen.library.event import Recording, Stretch
 from foleygen.library.likeness import DIMENSIONS
 
@@ -115,12 +115,12 @@ class Store:
 
     @classmethod
     def to_write(cls, file: Path, name: Path) -> tuple[Store, bool]:
-        """The store, and whether one of another version had to go. Raises ClipError or UsageError."""
+        """The store, and whether one of another version had to go. Raises SetupError or UsageError."""
         store = cls(file, name)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ClipError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
+            raise SetupError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
         store._open(_uri(file))
         version = store._version()
         with store._said():
@@ -210,7 +210,7 @@ class Store:
         try:
             self._db = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None)
         except sqlite3.Error as error:
-            raise ClipError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
+            raise SetupError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
 
     def _version(self) -> int:
         """0 for a file that is new. Raises UsageError for one that is not ours."""
@@ -243,7 +243,7 @@ class Store:
             )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return UsageError(f"{name}: the index is damaged, or none", f"remove it, and {_again(self.name)}")
-        return ClipError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
+        return SetupError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
 
 
 _ELSEWHERE = "name another file with --index"

@@ -30,11 +30,11 @@ class Found:
 
 @dataclass
 class Walk:
-    """A walk through ``root``; ``unseen`` are the folders, as files are named, that could not be listed."""
+    """A walk through ``root``; ``unseen`` are the folders, named as files are, that could not be listed, and why."""
 
     root: Path
     note: Note
-    unseen: list[str] = field(default_factory=list)
+    unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def files(self) -> Iterator[Found]:
@@ -47,8 +47,8 @@ class Walk:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
         except OSError as error:
-            self.unseen.append("" if place == PurePosixPath() else f"{place}/")
-            return self.note(folder, f"cannot be listed ({error.strerror})")
+            self.unseen[str(place)] = error.strerror or "unknown"
+            return None
         if (status.st_dev, status.st_ino) in self._seen:
             return self.note(folder, "was walked already")
         self._seen.add((status.st_dev, status.st_ino))
