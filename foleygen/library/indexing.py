@@ -103,8 +103,8 @@ def index(root: Path, file: Path | None, told: Told) -> Tally:
 
 def _index(found: list[Found], walk: Walk, store: Store, tally: Tally, told: Told) -> None:
     known, here = store.marks(), {one.file for one in found}
-    lost = tuple(f"{folder}/" for folder in walk.unseen)
-    gone = [name for name in known if name not in here and not name.startswith(lost)]
+    unseen = tuple(f"{folder}/" for folder in walk.unseen)
+    gone = [name for name in known if name not in here and not name.startswith(unseen)]
     for one in found:
         try:
             _one(one, known.get(one.file), store, tally, told)
