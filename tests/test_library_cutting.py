@@ -101,6 +101,13 @@ def test_steady_sound_has_no_event_and_is_told(tmp_path: Path) -> None:
     assert found.noise_db == pytest.approx(-20, abs=2)
 
 
+def test_a_recording_that_begins_in_the_middle_of_a_sound_has_no_hit_there(tmp_path: Path) -> None:
+    rate = 44100
+    swells = 0.1 * (1 + 0.6 * np.sin(2 * np.pi * 3 * np.arange(5 * rate) / rate + 1.5))
+    sound = swells * np.random.default_rng(5).standard_normal(5 * rate)
+    assert not len(cut_of(tmp_path / "engine.wav", sound, rate).events)
+
+
 @pytest.mark.parametrize("samples", [0, 1, 100, 48000])
 def test_silence_of_any_length(samples: int, tmp_path: Path) -> None:
     found = cut_of(tmp_path / "silence.wav", np.zeros(samples), 48000, "PCM_16")

@@ -30,6 +30,8 @@ FALL_S = 1.0
 APART_S = 0.06
 """Attacks that are nearer than that are of one event: heel and toe."""
 _FIRST_S, _BEFORE_S = 0.05, 0.1
+_UNHEARD = 4
+"""Frames: with fewer before it, nobody knows what was before a sound."""
 _STEP_S, _SMOOTH_STEPS = 0.0005, 2
 """Of the envelope that an attack is placed by."""
 _SEARCH_S = 0.025
@@ -76,9 +78,24 @@ def _loudest(level: Levels, peak: int) -> float:
 
 
 def _leaps(level: Levels, floor: Levels, peak: int, least: float) -> bool:
+    loudest = _loudest(level, peak)
     before = level[max(0, peak - round(_BEFORE_S / HOP_S)) : max(0, peak - 1)]
+    if len(before) < _UNHEARD and not _fades(level, peak, loudest):
+        return False
     background = float(np.median(before)) if len(before) else SILENCE_DB
-    return _loudest(level, peak) >= max(background + LEAP_DB, float(floor[peak]) + CLEAR_DB, least)
+    return loudest >= max(background + LEAP_DB, float(floor[peak]) + CLEAR_DB, least)
+
+
+def _fades(level: Levels, peak: int, loudest: float) -> bool:
+    """Whether a sound at the beginning of a recording is a hit, and not what was there before it was cut.
+
+    A hit is gone after half a second, or rings less loudly; or others follow it, with something softer between them.
+    """
+    following = level[peak : peak + round(FALL_S / HOP_S)]
+    silent = round(FALL_S / HOP_S) - len(following)
+    padded = np.pad(following, (0, silent), constant_values=SILENCE_DB)
+    rings = float(padded[len(padded) // 2 :].max()) <= loudest - FALL_DB
+    return rings or float(np.median(padded)) <= loudest - CLEAR_DB
 
 
 def _falls(level: Levels, peak: int, end: int) -> bool:
