@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from foleygen.cli.app import run
 from foleygen.errors import ExitCode, Interrupted
-from foleygen.library import indexing, store
+from foleygen.library import indexing, naming, store, ucs
 from foleygen.library.index import Index
 from foleygen.library.indexing import Indexed, Tally
 from foleygen.library.mono import Mono
@@ -141,6 +141,16 @@ def test_a_manifest_is_read_again_without_measuring(library: Path) -> None:
     manifest.write_text(manifest.read_text().replace("CC0", "CC BY"))
     assert indexed(library).measured == 0
     assert Index.open(library).recordings[0].licence == "CC BY"
+
+
+def test_what_is_understood_anew_is_said_anew(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(ucs, "_CATEGORIES", {})
+        before.setattr(naming, "mark", lambda: "before")
+        indexed(library)
+        assert Index.open(library).recordings[2].material is None
+    assert indexed(library).measured == 0
+    assert Index.open(library).recordings[2].material == "glass"
 
 
 @pytest.mark.parametrize("rate", [8000, 192000])

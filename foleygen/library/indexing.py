@@ -123,7 +123,7 @@ def _index(found: list[Found], walk: Walk, store: Store, tally: Tally, told: Tol
 
 def _one(one: Found, mark: tuple[str, str] | None, store: Store, tally: Tally, told: Told) -> None:
     """Raises ClipError for a file that cannot be read, or changes meanwhile."""
-    now, line = stamp(one.path), "" if one.listed is None else one.listed.digest
+    now, line = stamp(one.path), naming.mark() + ("" if one.listed is None else one.listed.digest)
     if now is not None and mark == (now, line):
         return told(Indexed(one.file, 0, 0.0, is_new=False))
     entry = _entry(one, store)

@@ -67,7 +67,7 @@ class Entry:
     likenesses: Likenesses
     """(N, DIMENSIONS) in steps of STEP_DB."""
     listed: str = ""
-    """Of its line in the manifest, a digest; empty where there is none."""
+    """Of its line in the manifest and of the words that were understood, a digest."""
 
 
 def file_of(root: Path) -> Path:
@@ -153,7 +153,7 @@ class Store:
             return Path(os.fsdecode(self._db.execute("SELECT root FROM library").fetchall()[0][0]))
 
     def marks(self) -> dict[str, tuple[str, str]]:
-        """The stamp of each recording, and of its line in the manifest, by file."""
+        """The stamp of each recording, and ``Entry.listed``, by file."""
         with self._said():
             rows = self._db.execute("SELECT file, stamp, listed FROM recordings").fetchall()
         return {os.fsdecode(file): (stamp, listed) for file, stamp, listed in rows}
