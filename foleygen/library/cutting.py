@@ -48,7 +48,7 @@ def cut(recording: Mono) -> Cut:
     bands = levels.band_levels(recording.blocks(), recording.sample_rate)
     level = levels.total(bands)
     floor = levels.noise_floor(level)
-    places = [attacks.placed(recording, int(frame)) for frame in attacks.frames(bands, level, floor)]
+    places = [attacks.placed(recording, frame) for frame in attacks.frames(bands, level, floor)]
     events, vectors = _measured(recording, _ordered(places), level, floor)
     steps = np.clip(np.round(vectors / STEP_DB), -127, 127).astype(np.int8)
     noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB

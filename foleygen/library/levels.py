@@ -1,6 +1,7 @@
 """The level of a recording, frame by frame and band by band: a few bytes for each thousand samples.
 
-T frames, one every HOP_S; B bands; W samples of a window; F frequencies. Levels are dBFS. What comes before a recording and after it is silence.
+T frames, one every HOP_S; B bands; N windows of W samples; F frequencies. Levels are dBFS. What comes before a
+recording and after it is silence.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ HOP_S, WINDOW_S = 0.005, 0.02
 BANDS = 16
 SILENCE_DB = -100.0
 """What is less counts as this."""
+BAND_SILENCE_DB = SILENCE_DB - 10 * float(np.log10(BANDS))
 FLOOR_S = 30.0
 """The noise floor is told anew for each stretch of this length."""
 FLOOR_PERCENTILE = 10
@@ -34,11 +36,11 @@ def band_levels(blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Leve
     """Levels (T, B) of mono sound in blocks, float16 since there may be hours of them."""
     window = max(4, round(WINDOW_S * sample_rate))
     weights = np.hanning(window).astype(np.float32)
-    matrix = _bands(window, sample_rate) * np.float32(2 / (weights.sum() ** 2))  # (F, B)
+    matrix = _bands(window, sample_rate) * np.float32(2 / (window * (weights**2).sum()))  # (F, B)
     found = [np.zeros((0, BANDS), np.float16)]
     for windows in _windows(blocks, window, hop(sample_rate)):  # (N, W)
         power = np.abs(np.fft.rfft(windows * weights)) ** 2 @ matrix
-        found.append(np.asarray(10 * np.log10(power + 10 ** (SILENCE_DB / 10)), np.float16))
+        found.append(np.asarray(10 * np.log10(power + 10 ** (BAND_SILENCE_DB / 10)), np.float16))
     return np.concatenate(found)
 
 
@@ -66,7 +68,7 @@ def _bands(window: int, sample_rate: int) -> NDArray[np.float32]:
     frequencies = np.fft.rfftfreq(window, 1 / sample_rate)
     edges = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, BANDS + 1)
     band = np.searchsorted(edges, frequencies, side="right") - 1
-    return (band[:, None] == np.arange(BANDS)).astype(np.float32)
+    return np.asarray(band[:, None] == np.arange(BANDS), np.float32)
 
 
 def _windows(blocks: Iterable[NDArray[np.float32]], window: int, step: int) -> Iterator[NDArray[np.float32]]:

@@ -35,7 +35,7 @@ class Mono:
         count, block = 0, max(1, round(BLOCK_S * self.sample_rate))
         with reading.opened(self.path) as file:
             while len(frames := file.read(block, dtype="float32", always_2d=True)):
-                mono = np.nan_to_num(frames.mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
+                mono = _numbers(frames.mean(axis=1))
                 count += len(mono)
                 if short:
                     parts.append(mono)
@@ -55,4 +55,9 @@ class Mono:
         if self._kept is not None:
             return self._kept[low:high]
         mono = reading.part(self.path, low, high).mean(axis=0)
-        return np.nan_to_num(np.pad(mono, (0, high - low - len(mono))), nan=0.0, posinf=0.0, neginf=0.0)
+        return _numbers(np.pad(mono, (0, high - low - len(mono))))
+
+
+def _numbers(samples: Samples) -> Samples:
+    """What is no number is silence."""
+    return np.asarray(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), np.float32)

@@ -1,7 +1,8 @@
 """Where the index of a library is kept: one SQLite file, a row a recording.
 
 SQLite makes it whole after a crash and safe for several processes: a recording is in it with all its events, or not
-yet. Nothing of the sound is kept but what was measured of it.
+yet. Rows are written once a second, since each time waits for the disk. Nothing of the sound
+is kept but what was measured of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError, FoleygenError, RetryableError, UsageError, printable
+from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError, printable
 from foleygen.library.event import Recording, Stretch
 from foleygen.library.likeness import DIMENSIONS
 
@@ -29,7 +31,8 @@ APPLICATION = 0x466F6C79
 STEP_DB = 0.5
 """What likenesses are rounded to: far less than two takes of one sound differ by."""
 _WAIT_S = 60.0
-"""How long one process waits for another to finish writing a row."""
+"""How long one process waits for another to finish writing."""
+_WRITE_S = 1.0
 
 EVENT = np.dtype([("start", "<i8"), ("attack", "<i8"), ("end", "<i8"), ("level_db", "<f4"), ("brightness_hz", "<f4")])
 """How the events of a recording are kept, one after the other."""
@@ -38,11 +41,12 @@ Likenesses = NDArray[np.int8]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS recordings (
-    file BLOB PRIMARY KEY, stamp TEXT NOT NULL, listed TEXT NOT NULL, digest TEXT NOT NULL,
+    file BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL, listed TEXT NOT NULL, digest TEXT NOT NULL,
     sample_rate INTEGER NOT NULL, channels INTEGER NOT NULL, samples INTEGER NOT NULL,
     words TEXT NOT NULL, catid TEXT, family TEXT, material TEXT, licence TEXT, source TEXT,
     noise_db REAL, steady BLOB NOT NULL, events BLOB NOT NULL, likenesses BLOB NOT NULL
-) WITHOUT ROWID;
+);
+CREATE TABLE IF NOT EXISTS library (root BLOB NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS by_digest ON recordings (digest);
 """
 _COLUMNS = (
@@ -63,16 +67,29 @@ class Entry:
     likenesses: Likenesses
     """(N, DIMENSIONS) in steps of STEP_DB."""
     listed: str = ""
-    """Of its line in the manifest, a digest; empty where there is none."""
+    """Of its line in the manifest and of the words that were understood, a digest."""
 
 
 def file_of(root: Path) -> Path:
     """Where the index of the library ``root`` is, unless another place is named: in the user's data folder."""
-    from foleygen.weights.store import data_root  # weights bring much along
-
     place = os.path.realpath(root)
     name = "".join(char if char.isalnum() else "-" for char in os.path.basename(place))[:40] or "library"
-    return data_root() / "libraries" / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.sqlite"
+    return _folder() / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.sqlite"
+
+
+def known_libraries() -> list[Path]:
+    """The folders whose indexes are in the user's data folder, and that are there."""
+    roots = []
+    for file in sorted(_folder().glob("*.sqlite")):
+        with suppress(FoleygenError, IndexError), Store.to_read(file, file) as store:
+            roots.append(store.root())
+    return [root for root in roots if root.is_dir()]
+
+
+def _folder() -> Path:
+    from foleygen.weights.store import data_root  # weights bring much along
+
+    return data_root() / "libraries"
 
 
 class Store:
@@ -80,6 +97,8 @@ class Store:
 
     def __init__(self, file: Path, name: Path) -> None:
         self.file, self.name = file, name
+        self._waiting: dict[str, Entry] = {}
+        self._written = time.monotonic()
 
     @classmethod
     def to_read(cls, file: Path, name: Path) -> Store:
@@ -96,18 +115,21 @@ class Store:
 
     @classmethod
     def to_write(cls, file: Path, name: Path) -> tuple[Store, bool]:
-        """The store, and whether one of another version had to go. Raises ClipError or UsageError."""
+        """The store, and whether one of another version had to go. Raises SetupError or UsageError."""
         store = cls(file, name)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ClipError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
+            raise SetupError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
         store._open(_uri(file))
         version = store._version()
         with store._said():
             if version not in (0, VERSION):
                 store._db.execute("DROP TABLE IF EXISTS recordings")
             store._db.executescript(_TABLE)
+            store._db.execute("DELETE FROM library")
+            store._db.execute("INSERT INTO library VALUES (?)", (os.fsencode(os.path.abspath(name)),))
+            store._db.execute("PRAGMA synchronous = NORMAL")
             store._db.execute(f"PRAGMA application_id = {APPLICATION}")
             store._db.execute(f"PRAGMA user_version = {VERSION}")
         return store, version not in (0, VERSION)
@@ -119,13 +141,29 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        self._db.close()
+        """What waits is written, whatever stopped the work."""
+        try:
+            self.write()
+        finally:
+            self._db.close()
 
-    def stamps(self) -> dict[str, tuple[str, str]]:
-        """The stamp of each recording, and of its line in the manifest, by file."""
+    def root(self) -> Path:
+        """The library that it is of, as an absolute path."""
+        with self._said():
+            return Path(os.fsdecode(self._db.execute("SELECT root FROM library").fetchall()[0][0]))
+
+    def marks(self) -> dict[str, tuple[str, str]]:
+        """The stamp of each recording, and ``Entry.listed``, by file."""
         with self._said():
             rows = self._db.execute("SELECT file, stamp, listed FROM recordings").fetchall()
         return {os.fsdecode(file): (stamp, listed) for file, stamp, listed in rows}
+
+    def counts(self) -> tuple[int, int]:
+        """Recordings and events."""
+        self.write()
+        with self._said():
+            row = self._db.execute("SELECT count(*), coalesce(sum(length(events)), 0) FROM recordings").fetchone()
+        return row[0], row[1] // EVENT.itemsize
 
     def entries(self) -> Iterator[Entry]:
         """All that is kept, in order of the files' bytes."""
@@ -135,26 +173,44 @@ class Store:
 
     def of_content(self, digest: str) -> Entry | None:
         """What was measured of a file of that content, whatever it was called."""
+        for entry in self._waiting.values():
+            if entry.recording.digest == digest:
+                return entry
         with self._said():
             row = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE digest = ? LIMIT 1", (digest,)).fetchone()
         return None if row is None else _entry(row)
 
     def put(self, entry: Entry) -> None:
-        """Keep it at once, in place of what was known of the file."""
+        """Keep it, in place of what was known of the file."""
+        self._waiting[entry.recording.file] = entry
+        if time.monotonic() - self._written >= _WRITE_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits."""
+        self._written = time.monotonic()
         places = ", ".join("?" * len(_COLUMNS.split(",")))
-        with self._said():
-            self._db.execute(f"INSERT OR REPLACE INTO recordings ({_COLUMNS}) VALUES ({places})", _row(entry))
+        if self._waiting:
+            with self._said(), self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                rows = map(_row, self._waiting.values())
+                self._db.executemany(f"INSERT OR REPLACE INTO recordings ({_COLUMNS}) VALUES ({places})", rows)
+            self._waiting.clear()
 
     def drop(self, files: Sequence[str]) -> None:
         """Forget what is not there any more."""
-        with self._said():
+        self.write()
+        if not files:
+            return
+        with self._said(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM recordings WHERE file = ?", [(os.fsencode(file),) for file in files])
 
     def _open(self, uri: str) -> None:
         try:
             self._db = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None)
         except sqlite3.Error as error:
-            raise ClipError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
+            raise SetupError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
 
     def _version(self) -> int:
         """0 for a file that is new. Raises UsageError for one that is not ours."""
@@ -187,7 +243,7 @@ class Store:
             )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return UsageError(f"{name}: the index is damaged, or none", f"remove it, and {_again(self.name)}")
-        return ClipError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
+        return SetupError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
 
 
 _ELSEWHERE = "name another file with --index"
