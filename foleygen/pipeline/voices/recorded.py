@@ -47,7 +47,7 @@ class Sounded:
 def sounded(
     samples: Samples, rate: int, attack: int, *, level_db: float, cents: float, until_s: float = np.inf
 ) -> Sounded:
-    """The event (C, S) at ``rate`` Hz, its first 100 ms at ``level_db`` (see ``own.band_db``), its pitch raised by ``cents``.
+    """The event (C, S) at ``rate`` Hz, its first 100 ms at ``level_db`` (see ``own.band_db``), ``cents`` higher.
 
     It gives way to what begins ``until_s`` seconds after its attack, and to another hit in the recording.
     """
