@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+from scipy.signal import resample, resample_poly
 
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import detect
@@ -210,12 +210,24 @@ def _changed(samples: Samples, rate_in: int, rate_out: int) -> Samples:
 
 
 def _has_click(shelf: Shelf, event: int, one: Played) -> bool:
-    """Whether the sound as it was laid has a larger step, relative to its level, than the recording in that stretch."""
+    """Whether the sound as it was laid has a larger step, relative to its level, than the recording itself as played.
+
+    What a recording begins with is its own step, where the event is the first thing in it.
+    """
     samples, rate, attack = shelf.index.sound(event, before_s=0.01)
     made = sounded(samples, rate, attack, level_db=-20.0, cents=one.cents)
-    laid = np.abs(np.diff(np.pad(made.samples, 1))).max() / 10 ** (made.gain_db / 20)
-    raw = _changed(samples.mean(axis=0), rate, SAMPLE_RATE)
-    return bool(laid > CLICK * 2 ** (one.cents / 1200) * np.abs(np.diff(raw)).max())
+    laid = _steepest(np.pad(made.samples, 960), SAMPLE_RATE) / 10 ** (made.gain_db / 20)
+    mono = np.pad(samples.mean(axis=0), (0, round(0.02 * rate)), mode="edge")
+    lead = np.zeros(round(0.02 * rate), np.float32) if attack < round(0.01 * rate) else mono[:0]
+    raw = _steepest(np.concatenate([lead, mono]), rate * 2 ** (one.cents / 1200))
+    return laid > CLICK * raw
+
+
+def _steepest(samples: Samples, rate: float) -> float:
+    """The largest step of samples (S,) at four times 48 kHz, where it does not depend on where the samples fall."""
+    fine = resample(samples, round(len(samples) * 4 * SAMPLE_RATE / rate))
+    edge = round(0.001 * 4 * SAMPLE_RATE)  # where the ends meet
+    return float(np.abs(np.diff(fine[edge:-edge])).max())
 
 
 def _report(voice: str, found: Sequence[Sounding], seconds: float, training: SceneDataset | None) -> VoiceReport:

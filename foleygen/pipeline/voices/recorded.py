@@ -17,7 +17,7 @@ from foleygen.pipeline.voices.own import HEARD_S, band_db
 
 BEFORE_S = 0.005
 """What is kept of a recording before the attack."""
-FADE_IN_S = 0.003
+FADE_IN_S, LEAST_FADE_S = 0.003, 0.0005
 LONGEST_S = 12.0
 RELEASE_S = 0.08
 """Within which a tail ends where its recording does."""
@@ -90,11 +90,11 @@ def _again_s(tail: NDArray[np.float64], rate: int) -> float:
     """Seconds until another hit begins in what follows an attack, (S,); infinity if none does."""
     step = round(_STEP_S * rate)
     count = len(tail) // step
+    if count < _SURE + _WIDE:
+        return np.inf
     power = (tail[: count * step].reshape(count, step) ** 2).mean(axis=1)
     smooth = np.convolve(power, np.ones(_WIDE) / _WIDE, mode="valid")  # of the _WIDE steps from each on
     levels = 10 * np.log10(smooth + 1e-12)
-    if len(levels) <= _SURE:
-        return np.inf
     lowest = np.minimum.accumulate(levels[_SURE:])
     rises = (levels[_SURE:] >= lowest + AGAIN_DB) & (levels[_SURE:] >= levels[0] - FAINT_DB)
     found = np.flatnonzero(rises)
@@ -104,7 +104,8 @@ def _again_s(tail: NDArray[np.float64], rate: int) -> float:
 def _shape(length: int, attack: int, until_s: float, rate: int) -> NDArray[np.float64]:
     """The fades, (length,): whole at the attack, and none at either end."""
     shape = np.ones(length)
-    rise = min(attack, round(FADE_IN_S * rate))
+    # A recording that begins with its attack, maybe in the middle of a sound, has nothing before to fade in.
+    rise = max(min(attack, round(FADE_IN_S * rate)), min(length, round(LEAST_FADE_S * rate)))
     shape[:rise] = _ramp(rise)
     release = min(round(RELEASE_S * rate), max(1, (length - attack) // 2))
     shape[length - release :] = _ramp(release)[::-1]
