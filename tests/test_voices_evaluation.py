@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,27 @@ def test_a_step_that_playing_adds_is_a_click(tmp_path: Path, monkeypatch: pytest
 def test_what_is_heard_twice_running_is_counted() -> None:
     played = [Played(0.1 * n, "a.wav", place, 0.0, 0.0) for n, place in enumerate((0.1, 1.1, 1.1, 0.1))]
     assert playing.repeats(played) == 1
+
+
+def test_voices_are_measured_beside_the_model(
+    tmp_path: Path, told_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scenes of clocks, and a library that has some: it plays all of them, each on its cue."""
+    from foleygen.cli import app
+    from foleygen.scenes import TEST_SEEDS
+    from foleygen.training.data.dataset import DatasetConfig, make
+
+    config = DatasetConfig(count=2, first_seed=TEST_SEEDS.start, families=("clock",), num_frames=32)
+    make(tmp_path / "scenes", config)
+    folder = library(
+        tmp_path / "clocks", Made("tick.wav", "clock", None, 2000, (0.3, 0.4, 0.5), decay_s=0.01), Made("a.wav", "rain")
+    )
+    arguments = ["evaluate", "voices", folder, "--data", tmp_path / "scenes", "--model", told_bundle, "--json"]
+    assert app.run([str(argument) for argument in arguments]) == 0
+    model, played, both = json.loads(capsys.readouterr().out)["voices"]["voices"]
+    assert [one["voice"] for one in (model, played, both)] == ["model", "library", "both"]
+    assert played["played"] == played["cues"] == both["played"] > 0
+    assert played["on_cue"] == played["on_cue_played"] == 1
+    assert played["clicks"] == 0
+    assert (model["played"], model["on_cue_played"], model["speed"]) == (0, None, 1)
+    assert 0 < played["speed"] < 1
