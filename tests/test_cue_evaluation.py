@@ -77,7 +77,11 @@ def test_levels_go_beyond_full_scale() -> None:
     assert quiet.lufs is not None
     assert loud.lufs is not None
     assert loud.lufs - quiet.lufs == pytest.approx(32.04, abs=0.2)
-    assert level_of(np.zeros(16000, np.float32), 16000).lufs is None
+    assert loud.delivered_lufs == pytest.approx((loud.lufs or 0) - loud.peak_db - 1)
+    assert quiet.delivered_lufs == quiet.lufs
+    silence = level_of(np.zeros(16000, np.float32), 16000)
+    assert silence.lufs is None
+    assert silence.delivered_lufs is None
 
 
 def test_the_level_of_a_hit_is_the_power_after_it() -> None:
