@@ -26,6 +26,7 @@ from foleygen.evaluation.report import Cell, text_table
 from foleygen.sampling.noise import WindowKey, generator
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
+TRUE = "true sounds"
 OBEYED_S = 0.030
 """A cue counts as obeyed with an onset this near."""
 ATTACK_FRAMES = 7
@@ -107,16 +108,20 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 8,
     on_clip: Callable[[int, int], None] | None = None,
+    on_arm: Callable[[str, Sequence[Heard]], None] | None = None,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
-    Raises UsageError for a bundle that cannot be told anything.
+    ``on_arm`` gets the sounds of each arm, the true ones first. Raises UsageError for a bundle that cannot be told
+    anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
     features = _features(engine, dataset)
     truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
-    reports = [_report("true sounds", truth, truth, seconds)]
+    reports = [_report(TRUE, truth, truth, seconds)]
+    if on_arm is not None:
+        on_arm(TRUE, truth)
     for number, arm in enumerate(arms):
         heard: list[Heard] = []
         for start in range(0, len(dataset.clips), batch_size):
@@ -124,6 +129,8 @@ def evaluate(
             heard.extend(_made(engine, dataset, arm, features, rows, seed))
             if on_clip is not None:
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
+        if on_arm is not None:
+            on_arm(arm.says, heard)
         reports.append(_report(arm.says, heard, truth, seconds))
     return CuesReport(tuple(reports))
 
