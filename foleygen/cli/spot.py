@@ -12,7 +12,7 @@ import click
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import TALK, load_settings, settings_options
 from foleygen.cli.parameters import Number
-from foleygen.errors import ClipError, ExitCode, FoleygenError, NoClipsError, printable
+from foleygen.errors import ExitCode, FoleygenError, NoClipsError, printable
 
 if TYPE_CHECKING:
     from foleygen.batch.discover import Clip
@@ -50,7 +50,7 @@ def spot(
     A row is a moment at which something seems to sound: seconds, timecode, strength, confidence and sound. Strength
     and sound are left for you to fill in, rows are yours to move, add and remove; add-sound finds the file beside the
     clip and sounds what is in it. What was seen before is not decoded again. A clip in which nothing is seen gets no
-    file. Cues that are there stay, unless --overwrite is given. --audio-delay moves all cues.
+    file. Cues that are there stay, and are no error; --overwrite replaces them. --audio-delay moves all cues.
 
     \b
     Examples:
@@ -76,9 +76,12 @@ def _spot(
     from foleygen.batch.worker import feature_cache, load_bundle, load_engine
     from foleygen.pipeline.hits import THRESHOLD
 
+    wanted = [clip for clip in clips if not _stays(clip, settings)]
+    if not wanted:
+        return ExitCode.OK
     engine, cache = load_engine(settings, load_bundle(settings)), feature_cache(settings)
     failures: list[FoleygenError] = []
-    for clip in clips:
+    for clip in wanted:
         try:
             _one(clip, settings, engine, cache, THRESHOLD if threshold is None else threshold, max_rate, console)
         except FoleygenError as error:
@@ -106,9 +109,7 @@ def _one(
     from foleygen.media.probe import probe
     from foleygen.pipeline.sight import look
 
-    path = files.path_for(clip.path, None if settings.output is None else settings.output / clip.mirror)
-    if os.path.lexists(path) and not settings.overwrite:
-        raise ClipError(f"{printable(path)}: is there already", "move it, or allow it to be lost with --overwrite")
+    path = _path(clip, settings)
     info = probe(clip.path, settings.max_pixels)
     seen = look(info, engine, settings.render_settings(1), cache)
     found = _sheet(info, seen, threshold, max_rate, settings.audio_delay)
@@ -123,6 +124,27 @@ def _one(
         write_result(str(path))
     else:
         console.warn(f"{printable(clip.path)}: nothing is seen in it that would sound; {ADVICE}")
+
+
+def _path(clip: Clip, settings: Settings) -> Path:
+    """Where the cues of a clip go."""
+    from foleygen.cues import files
+
+    return files.path_for(clip.path, None if settings.output is None else settings.output / clip.mirror)
+
+
+def _stays(clip: Clip, settings: Settings) -> bool:
+    """Whether the cues of a clip are there and stay as they are, which is said."""
+    from foleygen.cli.terminal.streams import write_json, write_note
+
+    path = _path(clip, settings)
+    if settings.overwrite or not os.path.lexists(path):
+        return False
+    if settings.json:
+        write_json({"clip": str(clip.path), "file": str(path), "skipped": "is there already"})
+    elif not settings.quiet:
+        write_note(f"skipped: {printable(path)}: is there already; --overwrite replaces it")
+    return True
 
 
 def _sheet(info: ClipInfo, seen: Sight, threshold: float, max_rate: float | None, delay_s: float) -> CueSheet:
