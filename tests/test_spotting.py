@@ -14,7 +14,7 @@ import pytest
 from finished import finish
 from wavinfo import WavInfoReader
 
-from foleygen.batch.discover import Clip
+from foleygen.batch.discover import Clip, discover
 from foleygen.batch.plan import plan
 from foleygen.batch.run import choose
 from foleygen.cues.clock import ClipClock
@@ -167,6 +167,16 @@ def test_words_for_all_and_by_clip(clips: list[Path], tmp_path: Path) -> None:
     assert [one.sound for one in all_of(spotter, clips)] == ["footsteps", "rain"]
     assert spotter.remarks()[-1] == f"{listed}: names lost.mov, which is none of these clips"
     assert spotter.of(tmp_path / "c.mov").sound is None
+    assert spotter.of(clips[0], sound="door").sound == "door", "a clip's own words come before those for all"
+
+
+def test_words_of_a_list_go_with_their_clip(clips: list[Path]) -> None:
+    batch = discover([], lists=[b"%s\t2.0\tsound: walk\n%s\n" % tuple(map(os.fsencode, clips))])
+    found = choose(batch, Settings(sound="door"))
+    assert [item.spotting.sound for item in found.planned] == ["walk", "door"]
+    assert [item.spotting.settled(CLOCK)[0].sound for item in found.planned] == ["walk", "door"]
+    (first, _) = plan(batch, Settings(name="{catid}_{stem}", container="mov", cues=None))
+    assert first.output.name == "FOLYFeet_a.mov"
 
 
 @pytest.mark.parametrize(

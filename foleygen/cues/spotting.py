@@ -83,12 +83,13 @@ class Spotter:
     _problems: int = 0
     """Clips beside which there are cues that cannot be used."""
 
-    def of(self, clip: Path, mirror: Path = Path(), others: bool = False) -> Spotting:
-        """What is said of ``clip``; ``others`` says that it is not alone in its batch.
+    def of(self, clip: Path, mirror: Path = Path(), others: bool = False, sound: str | None = None) -> Spotting:
+        """What is said of ``clip``; ``others`` says that it is not alone in its batch, ``sound`` are words of its own.
 
         Raises UsageError, but not for cues that were found beside the clip: they are that clip's problem.
         """
-        sounds, sound = self._sounds, self.sound_of(clip)  # what cannot be read is told, also where it is not needed
+        sounds, for_all = self._sounds, self.sound_of(clip)  # what cannot be read is told, also where it is not needed
+        sound = sound or for_all
         try:
             path = self._path(clip, mirror)
             markers = None if path is None else self._markers(path, clip, others, sounds)
