@@ -61,8 +61,8 @@ def _early(sheet: CueSheet, delay_s: float) -> CueSheet:
 
 
 @lru_cache(maxsize=8)
-def _spoken(sheet: CueSheet, vocabulary: Words) -> tuple[features.Cue, ...]:
-    return tuple(features.Cue(cue.seconds, cue.strength, *_meant(cue.sound, vocabulary)) for cue in sheet.cues)
+def _spoken(sheet: CueSheet, vocabulary: Words) -> tuple[features.ToldCue, ...]:
+    return tuple(features.ToldCue(cue.seconds, cue.strength, *_meant(cue.sound, vocabulary)) for cue in sheet.cues)
 
 
 def _meant(sound: str | None, vocabulary: Words) -> tuple[str | None, str | None]:
