@@ -95,7 +95,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def two(*_: object, **__: object) -> list[hitting.Hit]:
         return [hitting.Hit(0.2, 0.9), hitting.Hit(0.4, 0.625)]
 
-    monkeypatch.setattr(hitting, "hits", two)
+    monkeypatch.setattr("foleygen.pipeline.sight.hits", two)
 
 
 @pytest.mark.usefixtures("seen")
@@ -347,6 +347,82 @@ def test_what_says_something_of_cues_is_refused_without_any(
     code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "-n", *typed)
     assert code == 0
     assert "warning: none of these clips has cues, so that --fill" in err
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips are worked on in this process, where what is seen is known."""
+    monkeypatch.setattr("foleygen.cli.add_sound._work", lambda settings: None)
+
+
+@pytest.mark.usefixtures("seen", "here")
+def test_what_is_seen_can_be_the_cues_and_is_never_the_editors(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n")
+    told = ("--model", told_bundle, "--cues", "spot", "--audio-delay", "0.02", "--batch-size", "2")
+    code, out, err = foleygen("add-sound", "a.mp4", *told)
+    assert (code, out) == (0, "a.foley.mp4\n")
+    assert "of 2 cues that were seen" in err
+    assert "of 2 cues kept that were seen" in err
+    assert "cues from" not in err
+    own = sidecar.load(tmp_path / "a.foley.mp4").own
+    assert own.cues is not None
+    assert [(cue.seconds, cue.confidence) for cue in own.cues.cues] == [(0.22, 0.9), (0.42, 0.625)]
+    assert (own.spotted, own.cues.source, own.cues.known) == (True, "spot", None)
+    sound = (tmp_path / "a.foley.mp4").read_bytes()
+    assert "skipped: a.foley.mp4: done already" in foleygen("add-sound", "a.mp4", *told, "-v")[2]
+    for name in "bc":
+        make_clip(tmp_path / f"{name}.mp4")
+    code, out, _ = foleygen("add-sound", ".", *told, "--shard", "1/2", "--overwrite", "--json")
+    done = {one["output"]: one for one in map(json.loads, out.splitlines()) if one["event"] == "clip_done"}
+    found = done["a.foley.mp4"]["takes"][0]["cues"]
+    assert (found["given"], found["spotted"]) == (2, True)
+    assert (tmp_path / "a.foley.mp4").read_bytes() == sound, "whatever shares its batch"
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--audio-delay", "0.02", "-v")
+    assert "redone: a.foley.mp4, because its own settings are other ones (spotted True -> None)" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_where_nothing_is_seen_the_picture_decides(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda *_: [])
+    make_clip(tmp_path / "a.mp4")
+    arguments = ("add-sound", "a.mp4", "--model", told_bundle, "--markers", "csv")
+    assert foleygen(*arguments)[0] == 0
+    alone = sidecar.load(tmp_path / "a.foley.mp4")
+    code, _, err = foleygen(*arguments, "--cues", "spot")
+    assert code == 0
+    assert "warning: a.mp4: no cue is seen in it, so that the picture decides as without --cues; say when with" in err
+    found = sidecar.load(tmp_path / "a.foley.mp4")
+    assert (found.own.cues, found.own.spotted, found.takes) == (None, True, alone.takes)
+
+
+@pytest.mark.parametrize("typed", [["--fill"], ["--no-picture"]])
+def test_what_spot_cannot_do_is_refused(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path, typed: list[str]
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "spot", *typed)
+    assert code == ExitCode.USAGE
+    assert err.endswith("; leave out one of the two\n")
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_preview_can_have_the_cues_that_are_seen(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    code, _, err = foleygen("preview", "a.mp4", "--model", told_bundle, "--cues", "spot")
+    assert code == 0
+    (line,) = [line for line in err.splitlines() if line.startswith("cues")]
+    assert line.count("▲") == 2
 
 
 def test_a_model_that_cannot_be_told_says_so(

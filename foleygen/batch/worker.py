@@ -237,7 +237,8 @@ class Worker:
             return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
-        own, notes = item.spotting.settled(ClipClock.of(info))
+        said, notes = item.spotting.settled(ClipClock.of(info))
+        own = ClipSettings(**{**item.clip.own.chosen(), **said.chosen()})
         check_told(own, self._bundle, item.clip.path)
         return own, notes
 

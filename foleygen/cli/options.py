@@ -61,10 +61,13 @@ def load_settings(invocation: Invocation, config_file: Path | None, values: dict
 
 def _refuse_idle(typed: Mapping[str, object], settings: Settings) -> None:
     """Raises UsageError for an option that speaks of cues, typed where there are to be none."""
+    whys = {None: "--cues none leaves out all of them", "spot": "--cues spot takes none that are given"}
     for name in OF_CUES:
-        if settings.cues is None and typed.get(name):
-            fact = f"--{name.replace('_', '-')}: speaks of cues, and --cues none leaves out all of them"
-            raise UsageError(fact, "leave out one of the two")
+        if (why := whys.get(settings.cues)) is not None and typed.get(name):
+            raise UsageError(f"--{name.replace('_', '-')}: speaks of cues, and {why}", "leave out one of the two")
+    if settings.cues == "spot" and not settings.picture:
+        fact = "--cues spot: looks at the pictures, and --no-picture leaves them out"
+        raise UsageError(fact, "leave out one of the two")
 
 
 def typed_settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -107,12 +107,12 @@ def _one(
     from foleygen.cues.clock import ClipClock
     from foleygen.cues.formats import table
     from foleygen.media.probe import probe
-    from foleygen.pipeline.sight import look
+    from foleygen.pipeline.sight import cues_in, look
 
     path = _path(clip, settings)
     info = probe(clip.path, settings.max_pixels)
     seen = look(info, engine, settings.render_settings(1), cache)
-    found = _sheet(info, seen, threshold, max_rate, settings.audio_delay)
+    found = cues_in(info, seen, settings.audio_delay, threshold, max_rate)
     if found.cues:
         files.publish(path, table.write(found, ClipClock.of(info)))
     if settings.json:
@@ -145,17 +145,6 @@ def _stays(clip: Clip, settings: Settings) -> bool:
     elif not settings.quiet:
         write_note(f"skipped: {printable(path)}: is there already; --overwrite replaces it")
     return True
-
-
-def _sheet(info: ClipInfo, seen: Sight, threshold: float, max_rate: float | None, delay_s: float) -> CueSheet:
-    """The cues of a clip, those that the delay moves out of it left out."""
-    from foleygen.cues.cue import sheet
-    from foleygen.facts import Cue
-    from foleygen.pipeline.hits import hits
-
-    found = hits(seen.onsets, seen.stops, seen.rate, threshold, max_rate)
-    cues = [Cue(hit.seconds + delay_s, confidence=hit.confidence) for hit in found]
-    return sheet([cue for cue in cues if 0 <= cue.seconds < info.duration])
 
 
 def _document(clip: Clip, path: Path, found: CueSheet, info: ClipInfo) -> dict[str, Any]:

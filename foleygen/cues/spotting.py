@@ -19,6 +19,8 @@ from foleygen.strict import Reader
 
 AUTO = "auto"
 """The cues beside a clip, where there are any."""
+SPOT = "spot"
+"""What is seen in its picture."""
 _MOST_NAMES = 3
 
 
@@ -35,6 +37,8 @@ class Spotting:
     picture: bool = True
     problem: ClipError | None = None
     """Why the cues that lie beside the clip cannot be used."""
+    spotted: bool = False
+    """Its cues are found when its picture is seen."""
 
     @property
     def catid(self) -> str:
@@ -49,6 +53,8 @@ class Spotting:
         """
         if self.problem is not None:
             raise self.problem
+        if self.spotted:
+            return ClipSettings(None, self.sound, self.picture, spotted=True), ()
         if self.markers is None and self.sound is None and not self.picture:
             fact = f"{printable(clock.name)}: has neither cues nor words, and its picture is not to be used"
             raise ClipError(fact, "give it cues with --cues or words with --sound")
@@ -67,7 +73,7 @@ NOTHING = Spotting()
 
 @dataclass
 class Spotter:
-    """Finds what is said of each clip; ``cues`` is AUTO, a file, a folder, or None."""
+    """Finds what is said of each clip; ``cues`` is AUTO, SPOT, a file, a folder, or None."""
 
     cues: str | None = AUTO
     sound: str | None = None
@@ -90,6 +96,8 @@ class Spotter:
         """
         sounds, for_all = self._sounds, self.sound_of(clip)  # what cannot be read is told, also where it is not needed
         sound = sound or for_all
+        if self.cues == SPOT:
+            return Spotting(sound=sound, picture=self.picture, spotted=True)
         try:
             path = self._path(clip, mirror)
             markers = None if path is None else self._markers(path, clip, others, sounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from foleygen.audio.obedience import judged
@@ -24,7 +25,7 @@ def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0
     The sound is moved by ``delay_s`` afterwards, its cues are meant for then. Raises UsageError for words that the
     bundle does not know, BundleError for one that cannot be told anything.
     """
-    if own == AS_THE_RUN:
+    if replace(own, spotted=False) == AS_THE_RUN:
         return None
     grid, vocabulary = engine.cue_grid, engine.words
     if grid is None or vocabulary is None:
