@@ -28,7 +28,7 @@ from foleygen.batch.events import (
 )
 from foleygen.batch.plan import Planned
 from foleygen.batch.remade import remade
-from foleygen.batch.standing import DONE, Standing, standing
+from foleygen.batch.standing import DONE, Standing, kept, standing
 from foleygen.cues.spotting import NOTHING, check_learnt
 from foleygen.errors import BundleError, FoleygenError
 from foleygen.facts import stamp
@@ -206,7 +206,14 @@ class Worker:
             self._skip(item, tell)
             return None
         info = probe(item.clip.path, self._settings.max_pixels)
-        own, notes = self._own(item, info)
+        try:
+            own, notes = self._own(item, info)
+        except FoleygenError as error:
+            stays = kept(item.output, document, self._settings, error.message)
+            if stays is None:
+                raise
+            self._skip(item, tell, stays)
+            return None
         identity = fit.identity(self._settings, self._bundle, self._ambience, own)
         found = standing(item.output, document, identity, info.content_id, self._settings)
         if found.stays is not None:
@@ -231,7 +238,8 @@ class Worker:
             return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
-        own, notes = item.spotting.settled(ClipClock.of(info))
+        said, notes = item.spotting.settled(ClipClock.of(info))
+        own = ClipSettings(**{**item.clip.own.chosen(), **said.chosen()})
         check_told(own, self._bundle, item.clip.path)
         return own, notes
 
