@@ -26,7 +26,7 @@ from foleygen.batch.events import (
     Loading,
     Opened,
 )
-from foleygen.batch.plan import Planned
+from foleygen.batch.plan import Planned, check_voice
 from foleygen.batch.remade import remade
 from foleygen.batch.standing import DONE, Standing, kept, standing
 from foleygen.cues.spotting import NOTHING, check_learnt
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import ClipInfo
     from foleygen.pipeline import Engine, Job, Outcome, Progress
+    from foleygen.pipeline.voices.shelf import Shelf
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
 
@@ -76,6 +77,16 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     if settings.ambience is not None:
         log.warning("ambience: %s", understand(settings.ambience, found))
     return found
+
+
+def load_library(settings: Settings) -> Shelf | None:
+    """The library that plays the hits; None where the model does. Raises UsageError where it cannot be used."""
+    check_voice(settings)
+    if settings.voice == "model" or settings.library is None:
+        return None
+    from foleygen.pipeline.voices.shelf import opened
+
+    return opened(settings.library)
 
 
 def check_sound(settings: Settings, bundle: Bundle) -> None:
@@ -129,6 +140,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._ambience = load_ambience(settings)
+        self._shelf = load_library(settings)
         check_sound(settings, bundle)
         self._engine: Engine | None = None
         self._composer: Composer | None = None
@@ -178,7 +190,7 @@ class Worker:
             tell(ClipProgress(now.clip, now.stage, now.done, now.clip_seconds))
 
         cache = feature_cache(self._settings)
-        with closing(render(jobs, engine, render_settings, cache, progress, self._composer)) as outcomes:
+        with closing(render(jobs, engine, render_settings, cache, progress, self._composer, self._shelf)) as outcomes:
             for outcome in outcomes:
                 self._finish(outcome, tell)
 
@@ -214,7 +226,7 @@ class Worker:
                 raise
             self._skip(item, tell, stays)
             return None
-        identity = fit.identity(self._settings, self._bundle, self._ambience, own)
+        identity = self._identity(own)
         found = standing(item.output, document, identity, info.content_id, self._settings)
         if found.stays is not None:
             self._skip(item, tell, found)
@@ -232,6 +244,9 @@ class Worker:
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
         return Job(replace(info, warnings=info.warnings + notes), item.output, own)
 
+    def _identity(self, own: ClipSettings) -> dict[str, Any]:
+        return fit.identity(self._settings, self._bundle, self._ambience, own, self._shelf)
+
     def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
         if item.spotting == NOTHING:
@@ -248,7 +263,7 @@ class Worker:
         # Cues are said in the clip's own clock, which is known when it has been read.
         if self._settings.overwrite or item.spotting != NOTHING or document is None or not item.output.exists():
             return False
-        identity = fit.identity(self._settings, self._bundle, self._ambience, item.clip.own)
+        identity = self._identity(item.clip.own)
         return fit.fit_of(item.output, document, identity).stays(item.clip.path)
 
     def _skip(self, item: Planned, tell: Listener, found: Standing = DONE) -> None:
@@ -265,8 +280,7 @@ class Worker:
         error = outcome.error
         if error is None:
             try:
-                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
+                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience, self._shelf)
                 with withdrawn_on_failure(outcome):
                     written = sidecar.write(job.output, record.document(), outcome.seal)
                 claims.clear(stale, record)
