@@ -27,12 +27,12 @@ from foleygen.evaluation.cues.level import hit_levels
 from foleygen.evaluation.generated import Generated, audible_events, naming_report, sync_report
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.facts import SAMPLE_RATE, Cue, Played
-from foleygen.pipeline.voices.asked import CONTINUOUS
 from foleygen.pipeline.voices.play import Voiced, voiced
 from foleygen.pipeline.voices.player import Take
 from foleygen.pipeline.voices.recorded import sounded
 from foleygen.pipeline.voices.shelf import Shelf
 from foleygen.sampling.noise import WindowKey
+from foleygen.scenes.catalogue import CONTINUOUS
 from foleygen.settings import ClipSettings, Voice
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
