@@ -50,6 +50,8 @@ class Obedience:
     """Cues at which nothing begins."""
     extra: tuple[float, ...] = ()
     """Sounds that begin where nobody asked for one, and the cues were to be all there is."""
+    spotted: bool = False
+    """The cues were seen in the picture, and nobody gave them."""
 
     @property
     def kept(self) -> int:

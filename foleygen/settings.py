@@ -83,6 +83,8 @@ class ClipSettings:
     """Words for what sounds, where a cue has none of its own."""
     picture: bool = True
     """False: cues and words alone decide, and nothing is decoded."""
+    spotted: bool = False
+    """Its cues are those that are seen in the picture, once it is seen, and nobody has given them."""
 
     def chosen(self) -> dict[str, Any]:
         """The fields that are not at their defaults."""
@@ -125,7 +127,7 @@ _DELAY = "Seconds by which the new sound follows the picture; filmed blows want 
 _AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
 _BALANCE = "What --shard deals evenly: clips, or their seconds."
 _CLASSIFIER = "How strongly a model's classifier steers the sound to be in time; 0: not at all."
-_CUES = "When it sounds: a file of cues, a folder of NAME.cues.*, auto for those beside each clip, or none."
+_CUES = "When it sounds: a file of cues, a folder of NAME.cues.*, auto for those beside each clip, spot, or none."
 _CUES_START = "Timecode that the cues' clock reads at the first picture, if not the clip's own."
 _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
 _DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
@@ -229,7 +231,7 @@ class Settings:
         default=RenderSettings.true_peak,
         metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
     )
-    cues: str | None = field(default="auto", metadata=_spec("cues", _CUES, auto="none", metavar="PATH|auto|none"))
+    cues: str | None = field(default="auto", metadata=_spec("cues", _CUES, auto="none", metavar="PATH|auto|spot|none"))
     cues_start: str | None = field(
         default=None, metadata=_spec("timecode", _CUES_START, auto="clip", metavar="HH:MM:SS:FF")
     )

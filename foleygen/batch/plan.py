@@ -48,8 +48,11 @@ def spotted(planned: Sequence[Planned], settings: Settings, others: bool) -> tup
     Raises UsageError.
     """
     spotter = spotter_of(settings)
-    found = [replace(item, spotting=spotter.of(item.clip.path, item.clip.mirror, others)) for item in planned]
-    return found, spotter.remarks()
+    return [replace(item, spotting=_said(item.clip, spotter, others)) for item in planned], spotter.remarks()
+
+
+def _said(clip: Clip, spotter: Spotter, others: bool) -> Spotting:
+    return spotter.of(clip.path, clip.mirror, others, clip.own.sound)
 
 
 def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None = None) -> list[Planned]:
@@ -170,7 +173,7 @@ class _Planner:
         """Its output without the suffix."""
         settings = self._settings
         folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
-        said = NOTHING if self._spotter is None else self._spotter.of(clip.path, clip.mirror, others=self._others)
+        said = NOTHING if self._spotter is None else _said(clip, self._spotter, self._others)
         return folder / output_stem(settings.name, clip.path, settings, said.catid)
 
     def planned(self, clip: Clip) -> Planned:

@@ -7,7 +7,7 @@ import os
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -28,9 +28,10 @@ from foleygen.batch.events import (
 )
 from foleygen.batch.plan import Planned, check_voice
 from foleygen.batch.remade import remade
-from foleygen.batch.standing import DONE, Standing, standing
+from foleygen.batch.standing import DONE, Standing, kept, standing
 from foleygen.cues.spotting import NOTHING, check_learnt
 from foleygen.errors import BundleError, FoleygenError
+from foleygen.facts import stamp
 from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
@@ -217,7 +218,14 @@ class Worker:
             self._skip(item, tell)
             return None
         info = probe(item.clip.path, self._settings.max_pixels)
-        own, notes = self._own(item, info)
+        try:
+            own, notes = self._own(item, info)
+        except FoleygenError as error:
+            stays = kept(item.output, document, self._settings, error.message)
+            if stays is None:
+                raise
+            self._skip(item, tell, stays)
+            return None
         identity = self._identity(own)
         found = standing(item.output, document, identity, info.content_id, self._settings)
         if found.stays is not None:
@@ -245,7 +253,8 @@ class Worker:
             return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
-        own, notes = item.spotting.settled(ClipClock.of(info))
+        said, notes = item.spotting.settled(ClipClock.of(info))
+        own = ClipSettings(**{**item.clip.own.chosen(), **said.chosen()})
         check_told(own, self._bundle, item.clip.path)
         return own, notes
 
@@ -272,7 +281,8 @@ class Worker:
         if error is None:
             try:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience, self._shelf)
-                written = sidecar.write(job.output, record.document(), outcome.seal)
+                with withdrawn_on_failure(outcome):
+                    written = sidecar.write(job.output, record.document(), outcome.seal)
                 claims.clear(stale, record)
                 if not job.output.exists():
                     log.warning("%s: was moved away or removed as soon as it was written", job.output)
@@ -283,6 +293,24 @@ class Worker:
 
                 error = explained(unwritten, job.output)
         tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))
+
+
+@contextmanager
+def withdrawn_on_failure(outcome: Outcome) -> Iterator[None]:
+    """The finished clip and its wavs go again if its sidecar cannot be written: all of them are there, or none.
+
+    A file that somebody has touched since stays.
+    """
+    made = [(outcome.job.output, outcome.seal.stamp)] if outcome.seal is not None else []
+    made += [(one.stem, stamp(one.stem)) for one in (*outcome.takes, outcome.bed) if one is not None and one.stem]
+    try:
+        yield
+    except BaseException:
+        for path, as_written in made:
+            if as_written is not None and stamp(path) == as_written:
+                with suppress(OSError):
+                    path.unlink()
+        raise
 
 
 def failed(clip: Path, output: Path, error: FoleygenError) -> ClipFailed:

@@ -19,6 +19,8 @@ from foleygen.features.cache import FeatureCache
 from foleygen.pipeline.deliver import deliver, loudness_target
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.pipeline.pictures import View, features_of, overlap, views
+from foleygen.pipeline.remarks import NOTHING_SEEN
+from foleygen.pipeline.sight import spotted
 from foleygen.pipeline.sound import Sampler, Sounding, keep
 from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
 from foleygen.pipeline.tracks import Stopped, Track, failing
@@ -142,6 +144,8 @@ class _Batch:
         features = None
         if id(track) in self._open:
             with failing(track):
+                if view.window.index == 0 and track.job.own.spotted:
+                    self._spot(track)
                 features = features_of(view, self._engine, self._cache)
         self._unseen.give_back()
         if features is None:
@@ -149,6 +153,13 @@ class _Batch:
         track.seen += 1
         track.report(self._tell, "features", track.seen / len(track.windows))
         self._keep(self._sampler.push(track, view.window, features))
+
+    def _spot(self, track: Track) -> None:
+        """Look at the whole clip before its first window is sampled; what it lacks in the cache is decoded for that."""
+        with track.clocked("spotting"):
+            track.job = spotted(track.job, self._engine, self._settings, self._cache)
+        if track.job.own.cues is None:
+            track.warnings.append(NOTHING_SEEN)
 
     def _keep(self, soundings: Iterator[Sounding]) -> None:
         for sounding in soundings:

@@ -162,9 +162,14 @@ def sound_settings(
 
 
 def _decisive(own: object) -> object:
-    """What of a clip's own settings decides its sound: of its cues that is their digest, and not who wrote them."""
+    """What of a clip's own settings decides its sound: of its cues that is their digest, and not who wrote them.
+
+    Cues that were seen in the picture follow from all else.
+    """
     if not isinstance(own, Mapping) or not isinstance(own.get("cues"), Mapping):
         return own or None
+    if own.get("spotted") is True:
+        return {name: value for name, value in own.items() if name != "cues"}
     return {**own, "cues": own["cues"].get("digest")}
 
 
