@@ -52,6 +52,12 @@ def test_a_recording_may_begin_with_its_hit(moment: float, tmp_path: Path) -> No
     assert events["start"][0] >= 0
 
 
+def test_noise_that_begins_with_a_recording_hides_no_hit_soon_after(tmp_path: Path) -> None:
+    rate = 48000
+    events = cut_of(tmp_path / "hit.wav", hits(rate, 0.4, (0.03,), -45), rate).events
+    assert events["attack"] / rate == pytest.approx([0.03], abs=0.003)
+
+
 def test_a_slow_swing_under_a_hit_does_not_move_it(tmp_path: Path) -> None:
     rate = 48000
     time = np.arange(3 * rate) / rate
@@ -99,6 +105,14 @@ def test_steady_sound_has_no_event_and_is_told(tmp_path: Path) -> None:
     assert found.steady[0].start == 0
     assert found.steady[0].end == pytest.approx(len(rain), abs=0.02 * rate)
     assert found.noise_db == pytest.approx(-20, abs=2)
+
+
+@pytest.mark.parametrize("moment", [0.0, 1.0])
+def test_what_rings_for_long_is_one_event(moment: float, tmp_path: Path) -> None:
+    rate = 44100
+    events = cut_of(tmp_path / "gong.wav", hits(rate, 12, (moment,), -80, 2.0), rate).events
+    assert events["attack"] / rate == pytest.approx([moment], abs=0.002)
+    assert events["end"][0] / rate > moment + 9
 
 
 def test_a_recording_that_begins_in_the_middle_of_a_sound_has_no_hit_there(tmp_path: Path) -> None:
