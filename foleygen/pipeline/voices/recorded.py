@@ -22,7 +22,7 @@ LONGEST_S = 12.0
 RELEASE_S = 0.08
 """Within which a tail ends where its recording does."""
 DAMPED_S, GONE_S = 0.12, 0.01
-"""Within which a tail gives way to the next hit of its kind, or in a third of the time; how long before it is gone."""
+"""Within which a tail gives way to the next hit of its kind, or in half of the time; how long before it is gone."""
 AGAIN_DB, FAINT_DB = 12.0, 30.0
 """What rises by that above what was before it, and is no fainter than that under the hit, is another hit."""
 HIGHEST = 4.0
@@ -58,6 +58,7 @@ def sounded(
     damped = min(until_s * faster, _again_s(piece[attack - first :], rate))
     # Before the change of rate, which would make ripples of a step.
     piece *= _shape(len(piece), attack - first, damped, rate)
+    _soften(piece, rate)
     sound, place = _resampled(piece, rate * faster, attack - first)
     heard = np.zeros(round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE))
     part = sound[place : place + len(heard)]
@@ -104,18 +105,24 @@ def _again_s(tail: NDArray[np.float64], rate: int) -> float:
 def _shape(length: int, attack: int, until_s: float, rate: int) -> NDArray[np.float64]:
     """The fades, (length,): whole at the attack, and none at either end."""
     shape = np.ones(length)
-    # A recording that begins with its attack, maybe in the middle of a sound, has nothing before to fade in.
-    rise = max(min(attack, round(FADE_IN_S * rate)), min(length, round(LEAST_FADE_S * rate)))
+    rise = min(attack, round(FADE_IN_S * rate))
     shape[:rise] = _ramp(rise)
     release = min(round(RELEASE_S * rate), max(1, (length - attack) // 2))
     shape[length - release :] = _ramp(release)[::-1]
     if until_s < np.inf:
-        damped = min(DAMPED_S, until_s / 3)
+        damped = min(DAMPED_S, until_s / 2)
         over = attack + max(1, round((until_s - GONE_S - damped) * rate))
         fall = _ramp(round(damped * rate))[::-1][: max(0, length - over)]
         shape[over : over + len(fall)] *= fall
         shape[over + len(fall) :] = 0
     return shape
+
+
+def _soften(piece: NDArray[np.float64], rate: int) -> None:
+    """Fade in a recording that begins with its attack, if that is the middle of a sound."""
+    if abs(piece[0]) > np.abs(np.diff(piece)).max(initial=0.0):
+        rise = min(len(piece), round(LEAST_FADE_S * rate))
+        piece[:rise] *= _ramp(rise)
 
 
 def _ramp(length: int) -> NDArray[np.float64]:
