@@ -324,3 +324,35 @@ def test_chunks_are_mixed_as_a_whole_would_be() -> None:
     parts = np.concatenate(list(mixed([own[i : i + 123] for i in range(0, 5000, 123)], laid, -3)))
     assert np.allclose(whole, parts, atol=1e-6)
     assert np.allclose(whole[1100:1590], 1.0)
+
+
+def test_the_ends_of_a_take_and_cues_that_crowd(shelf: Shelf) -> None:
+    """Before, at and after either end, at one time in two words, and nearer than a picture."""
+    times = (0.0, 0.001, 1.0, 1.01, 1.02, SECONDS - 0.001, SECONDS + 1)
+    told = asked(*(Cue(time, 1.0, sound=words) for time in times for words in ("knock wood", "glass bottle")))
+    one = player(shelf, told, model((0.0, 1.0)), onsets=(0.0, 1.0))
+    track = heard(one)
+    assert len(track) == round(SECONDS * SAMPLE_RATE)
+    assert np.isfinite(track).all()
+    assert np.abs(track[:480]).max() > 0.01
+    assert len(one.played) == len([cue for cue in told.cues.cues if cue.seconds < SECONDS] if told.cues else ())
+
+
+@pytest.mark.parametrize("length", [1, 2, 40, 500])
+@pytest.mark.parametrize("fill", [0.0, 1.0, np.nan, np.inf])
+def test_an_event_may_be_anything(length: int, fill: float) -> None:
+    event = np.full((2, length), fill, np.float32)
+    for attack in (0, length // 2, length - 1):
+        for until in (0.0, 0.001, 0.1, np.inf):
+            made = sounded(event, 44100, attack, level_db=-10, cents=-30, until_s=until)
+            assert np.isfinite(made.samples).all()
+            assert 0 <= made.attack < len(made.samples)
+            assert np.abs(made.samples).max() <= 4.001
+
+
+def test_a_take_that_is_silent_or_a_sample_long(shelf: Shelf) -> None:
+    for samples, count in ((np.zeros(round(SECONDS * RATE), np.float32), 5), (np.zeros(1, np.float32), 0)):
+        one = player(shelf, cues(), samples, onsets=())
+        track = heard(one, [np.repeat(samples, 3)])
+        assert np.isfinite(track).all()
+        assert len(one.played) == count

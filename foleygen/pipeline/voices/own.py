@@ -41,7 +41,7 @@ class OwnSound:
 
     def __init__(self, spool: IO[bytes], rate: int) -> None:
         self._spool, self._rate = spool, rate
-        self._end_s = spool.seek(0, SEEK_END) // _SAMPLE_BYTES / rate
+        self.end_s = spool.seek(0, SEEK_END) // _SAMPLE_BYTES / rate
 
     def part(self, start_s: float, seconds: float) -> Samples:
         """The samples of a stretch; silence where the take has none."""
@@ -73,7 +73,7 @@ class OwnSound:
 
         What goes on is heard for a while between this hit and the next one, and is not much fainter.
         """
-        seconds = min(until_s - at_s, _LONGEST_S, self._end_s - at_s)
+        seconds = min(until_s - at_s, _LONGEST_S, self.end_s - at_s)
         step = max(1, round(_STEP_S * self._rate))
         samples = self.part(at_s, seconds)
         count = len(samples) // step

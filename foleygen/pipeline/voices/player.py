@@ -125,8 +125,8 @@ class Player:
             return []
         parts = []
         for choice, place, end in zip(self._choices, places, ends(places), strict=True):
-            if choice.events:
-                at_s = choice.hit.seconds + self._take.offset_s
+            at_s = choice.hit.seconds + self._take.offset_s
+            if choice.events and at_s < self._own.end_s:
                 parts.append(self._part(at_s, min(place, at_s), end, choice))
         if self._voice == "library":
             for onset in extras(self._take.own, self._take.onsets):

@@ -55,6 +55,7 @@ def sounded(
     first = max(0, attack - round(BEFORE_S * faster * rate))
     last = attack + round(min(LONGEST_S, until_s) * faster * rate)
     piece = samples[:, first : max(attack + 1, last)].mean(axis=0, dtype=np.float64)
+    np.nan_to_num(piece, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     damped = min(until_s * faster, _again_s(piece[attack - first :], rate))
     # Before the change of rate, which would make ripples of a step.
     piece *= _shape(len(piece), attack - first, damped, rate)
