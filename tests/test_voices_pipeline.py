@@ -21,6 +21,7 @@ from foleygen.cli import app
 from foleygen.errors import ExitCode, UsageError
 from foleygen.facts import SAMPLE_RATE
 from foleygen.record import markers, sidecar
+from foleygen.record.timeline import timeline
 from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
@@ -115,6 +116,11 @@ def test_hits_are_played_and_everything_says_so(
     assert all(text.startswith("Wood, old/knock,1.wav at ") for _, text in marks)
     read = otio.adapters.read_from_file(str(reel))
     assert len(list(read.find_children(otio.schema.Clip))) == 2
+
+    output = clip.with_name("a.foley.mp4")
+    for suffix in (".otio", ".fcpxml", ".xml"):
+        timeline.write(tmp_path / f"reel{suffix}", [output])
+        assert "Wood, old/knock,1.wav at " in (tmp_path / f"reel{suffix}").read_text()
 
     # Another take is picked, and the clip is delivered anew, without the library.
     for path in recordings.rglob("*.wav"):
