@@ -17,6 +17,7 @@ from foleygen.errors import ExitCode
 from foleygen.pipeline import hits as hitting
 from foleygen.pipeline.hits import hits
 from foleygen.record import sidecar
+from foleygen.settings import AS_THE_RUN
 
 MakeClip = Callable[..., Path]
 Ran = tuple[int, str, str]
@@ -238,8 +239,8 @@ def test_none_here_is_not_the_same_as_nothing_said(
 ) -> None:
     make_clip(tmp_path / "a.mp4")
     (tmp_path / "none.csv").write_text("seconds\n")
-    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
-    assert sidecar.load(tmp_path / "a.foley.mp4").own.cues is None
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none")[0] == 0
+    assert sidecar.load(tmp_path / "a.foley.mp4").own == AS_THE_RUN
     code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none.csv", "-v")
     assert code == 0
     assert "redone: a.foley.mp4, because its cues are other ones" in err
@@ -346,7 +347,7 @@ def test_what_says_something_of_cues_is_refused_without_any(
     assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none", "-n")[0] == 0
     code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "-n", *typed)
     assert code == 0
-    assert "warning: none of these clips has cues, so that --fill" in err
+    assert "warning: no cues are given for these clips, so that --fill" in err
 
 
 @pytest.fixture
@@ -380,8 +381,12 @@ def test_what_is_seen_can_be_the_cues_and_is_never_the_editors(
     found = done["a.foley.mp4"]["takes"][0]["cues"]
     assert (found["given"], found["spotted"]) == (2, True)
     assert (tmp_path / "a.foley.mp4").read_bytes() == sound, "whatever shares its batch"
-    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--audio-delay", "0.02", "-v")
-    assert "redone: a.foley.mp4, because its own settings are other ones (spotted True -> None)" in err
+    (tmp_path / "a.cues.csv").unlink()
+    assert "skipped: a.foley.mp4: done already" in foleygen("add-sound", "a.mp4", *told, "--cues", "auto", "-v")[2]
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n")
+    code, _, err = foleygen("add-sound", "a.mp4", *told, "--cues", "auto", "-v")
+    assert "redone: a.foley.mp4, because its cues are other ones" in err
+    assert "of 1 cues kept" in err
 
 
 @pytest.mark.usefixtures("here")
@@ -395,11 +400,11 @@ def test_where_nothing_is_seen_the_picture_decides(
     monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda *_: [])
     make_clip(tmp_path / "a.mp4")
     arguments = ("add-sound", "a.mp4", "--model", told_bundle, "--markers", "csv")
-    assert foleygen(*arguments)[0] == 0
+    assert foleygen(*arguments, "--cues", "none")[0] == 0
     alone = sidecar.load(tmp_path / "a.foley.mp4")
-    code, _, err = foleygen(*arguments, "--cues", "spot")
+    code, _, err = foleygen(*arguments, "-v")
     assert code == 0
-    assert "warning: a.mp4: no cue is seen in it, so that the picture decides as without --cues; say when with" in err
+    assert "redone: a.foley.mp4, because its cues are other ones" in err
     found = sidecar.load(tmp_path / "a.foley.mp4")
     assert (found.own.cues, found.own.spotted, found.takes) == (None, True, alone.takes)
 

@@ -169,7 +169,8 @@ def _decisive(own: object) -> object:
 def _told(old: object, new: object, reason: str) -> str:
     """As ``_detail``, but a digest tells nobody how its cues have changed."""
     before, after = ({**one} if isinstance(one, Mapping) else {} for one in (old, new))
-    changed = before.pop("cues", None) != after.pop("cues", None)
+    seen = before.pop("spotted", None), after.pop("spotted", None)
+    changed = before.pop("cues", None) != after.pop("cues", None) or seen[0] != seen[1]
     if changed and before == after:
         return "its cues are other ones"
     return _detail(before, after, reason) if changed else _detail(old, new, reason)
