@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from foleygen.errors import UsageError
+from foleygen.cues import measured
+from foleygen.cues.measured import NOT, Family, Measured
+from foleygen.errors import SetupError, UsageError
 from foleygen.evaluation.cues.arms import ARMS, Arm, chosen_arms, cues_of, track_for
+from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family, table
+from foleygen.evaluation.cues.families import measured as measured_of
 from foleygen.evaluation.cues.filmed import _mean
 from foleygen.evaluation.cues.level import hit_levels, level_of
 from foleygen.evaluation.cues.scenes import _strength, other_row, other_word
+from foleygen.evaluation.generated import Generated, sync_report
+from foleygen.evaluation.probe import Probe
 from foleygen.features.cues import CueGrid, Words
 from foleygen.training.data.dataset import ClipRecord
+from foleygen.weights import store
+from foleygen.weights.bundle import Bundle
 
 GRID = CueGrid(frames=128, frame_s=0.064)
 WORDS = Words(("hammer", "door", "rain"), ("wood", "metal", "water"))
@@ -99,3 +109,72 @@ def test_filmed_means_have_a_spread() -> None:
     assert mean.over_null_100ms == pytest.approx(0.7)
     assert mean.standard_error == pytest.approx(0.1)
     assert _mean("cues", rows[:1]).standard_error is None
+
+
+# By family
+
+
+def made(record: ClipRecord, onsets: list[float], level: float) -> Generated:
+    mel = np.full((128, 512), level, np.float32)
+    times = [time for time, strength in zip(record.times, record.strengths, strict=True) if strength >= 0.15]
+    return Generated(record, mel, mel, np.array(onsets), np.array(times))
+
+
+HEARD = [
+    made(clip(0), [2.0, 3.0], 0.2),
+    made(clip(1, "door", "metal", (1.0, 2.0, 3.0)), [2.0, 3.0], 0.8),
+    made(clip(2, "rain", "water", ()), [], 0.2),
+]
+
+
+def test_each_family_has_its_score_and_those_without_events_have_none() -> None:
+    judge = Probe.fit([np.full((128, 512), 0.2 + 0.6 * (n % 2)) for n in range(4)], ["hammer", "door"] * 2)
+    found = by_family(HEARD, sync_report(HEARD, 8.192).families, judge)
+    assert found == {
+        "door": FamilyScore(1, 2, 1.0, 1, 1),
+        "hammer": FamilyScore(1, 1, pytest.approx(2 / 3), 1, 1),
+        "rain": FamilyScore(0, 0, None, 1, 0),
+    }
+    unjudged = by_family(HEARD, sync_report(HEARD, 8.192).families)
+    assert unjudged["door"].named is None
+    assert "named rightly" not in table({"cues": unjudged})
+    lines = table({TRUE: found, "cues": found}).splitlines()
+    assert lines[2].split() == ["door", "1", "2", "1.000", "1.000"]
+    assert lines[-1].split() == ["rain", "1", "0.000", "0.000"]
+
+
+def test_what_sounds_shows_is_what_was_measured(tmp_path: Path, told_bundle: Path) -> None:
+    bundle = store.load(told_bundle, Bundle)
+    found = by_family(HEARD, sync_report(HEARD, 8.192).families)
+    path = tmp_path / "measured.yaml"
+    measured.write(path, measured_of({TRUE: found, "cues": found}, "cues", bundle))
+    again = measured.measured(path)
+    assert (again.model, again.bundle, again.arm) == (bundle.name, bundle.hash, "cues")
+    assert again.families["hammer"] == Family(1, 1, 0.667, 1)
+    path.write_text("model: a\nbundle: b\narm: c\nfamilies: {door: {clips: x}}\n")
+    measured.measured.cache_clear()
+    with pytest.raises(SetupError, match=r"door: clips is 'x', not a whole number"):
+        measured.measured(path)
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        (Family(2, 30, 1.0, 2), NOT),
+        (Family(0, 0, None, 9), NOT),
+        (Family(3, 30, 0.954, 3), "0.95 of 30 hits"),
+        (Family(3, 30, 0.954, 4, 3, 1), "0.95 of 30 hits, named: 1 of 4 (true 3)"),
+        (Family(0, 0, None, 3, 3, 2), "named: 2 of 3 (true 3)"),
+    ],
+)
+def test_too_few_clips_say_nothing(family: Family, says: str) -> None:
+    assert family.says == says
+
+
+def test_the_table_in_the_package_is_of_known_families() -> None:
+    from foleygen.cues.words import table as known
+
+    found = measured.measured()
+    assert isinstance(found, Measured)
+    assert set(found.families) <= set(known().families)
+    assert all(one.clips <= one.sounds and (one.followed is None) == (one.hits == 0) for one in found.families.values())

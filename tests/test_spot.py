@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foleygen.cli.app import run
+from foleygen.cues import measured
 from foleygen.errors import ExitCode
 from foleygen.pipeline import hits as hitting
 from foleygen.pipeline.hits import hits
@@ -455,13 +457,22 @@ def test_a_preview_takes_cues(
     assert (tmp_path / "a.preview.foley.wav").read_bytes() != sound
 
 
+def test_numbers_of_other_weights_are_said_to_be_that(
+    foleygen: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = replace(measured.measured(), bundle="0123456789abcdef")
+    monkeypatch.setattr(measured, "measured", lambda: old)
+    assert foleygen("sounds")[2] == "what was measured is of earlier weights of the model tiny\n"
+
+
 def test_sounds_lists_what_is_known(foleygen: Callable[..., Ran]) -> None:
     code, out, _ = foleygen("sounds")
     assert code == 0
-    assert out.splitlines()[0].split() == ["SOUND", "UCS", "HEARD", "WITH", "ALSO", "CALLED"]
+    assert out.splitlines()[0].split() == ["SOUND", "UCS", "MEASURED", "HEARD", "WITH", "ALSO", "CALLED"]
+    assert any(line.startswith("dominoes") and "not measured" in line for line in out.splitlines())
     assert any(line.startswith("footsteps") and "FOLYFeet" in line for line in out.splitlines())
     code, out, _ = foleygen("sounds", "--json")
-    assert set(json.loads(out)) == {"families", "materials", "things"}
+    assert set(json.loads(out)) == {"families", "materials", "things", "measured"}
     code, out, _ = foleygen("sounds", "glass bottle", "walk", "--json")
     assert json.loads(out) == [
         {"text": "glass bottle", "family": "crockery", "material": "glass", "ucs": "FOLYProp"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,10 @@ from foleygen.cli.evaluate.shared import (
 )
 from foleygen.cli.options import settings_options
 from foleygen.cli.parameters import Number
+from foleygen.errors import UsageError
+
+if TYPE_CHECKING:
+    from foleygen.evaluation.probe import Probe
 
 
 @click.command()
@@ -30,6 +34,13 @@ from foleygen.cli.parameters import Number
     "--at", "guidances", type=Number(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
+@click.option("--train-data", type=click.Path(path_type=Path), help="Scenes of a training, to train the naming on.")
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what 'foleygen sounds' shows of the last arm.",
+)
 @settings_options(*ENGINE)
 @click.pass_obj
 def cues(
@@ -40,6 +51,8 @@ def cues(
     as_json: bool,
     guidances: tuple[float, ...],
     names: tuple[str, ...],
+    train_data: Path | None,
+    table: Path | None,
     config_file: Path | None,
     **values: Any,
 ) -> None:
@@ -52,8 +65,11 @@ def cues(
     Examples:
       foleygen evaluate cues --count 64 --recordings sounds/
       foleygen evaluate cues --data held-out/ --arm "picture, cues" --at 1 --at 1.5 --at 2 --at 3
+      foleygen evaluate cues --data held-out/ --train-data data/ --arm "cues, words" --table measured.yaml
       foleygen evaluate cues filmed/ --json
     """
+    if clips and (table is not None or train_data is not None):
+        raise UsageError("--table and --train-data are for scenes, and clips are given", "leave out one of the two")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
         from foleygen.evaluation.cues import filmed
@@ -66,10 +82,27 @@ def cues(
             for scale in guidances or (None,)
         })  # fmt: skip
         return
+    from foleygen.cues.measured import write
     from foleygen.evaluation.cues import scenes
     from foleygen.evaluation.cues.arms import chosen_arms
+    from foleygen.evaluation.cues.families import measured
 
     arms = chosen_arms(names, guidances)
     dataset = open_dataset(chosen)
-    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"))
+    judge = None if train_data is None else _judge(train_data)
+    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), judge=judge)
+    if table is not None:
+        write(table, measured({arm.arm: arm.families for arm in report.arms}, report.arms[-1].arm, engine.bundle))
     show(as_json, {"cues": report}, dataset)
+
+
+def _judge(train_data: Path) -> Probe:
+    """A classifier of families that has learnt from the true sounds of training scenes."""
+    import numpy as np
+
+    from foleygen.evaluation.probe import Probe
+    from foleygen.training.data.dataset import SceneDataset
+
+    training = SceneDataset(train_data)
+    mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
+    return Probe.fit(mels, [clip.family for clip in training.clips])

@@ -20,8 +20,11 @@ from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
 from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, track_for
+from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
+from foleygen.evaluation.cues.families import table as families_table
 from foleygen.evaluation.cues.level import Level, hit_levels, level_of
 from foleygen.evaluation.generated import Generated, audible_events, sync_report
+from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.sampling.noise import WindowKey, generator
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
@@ -74,6 +77,7 @@ class ArmReport:
     spectrum_l1: float
     spectrum_l1_other: float | None
     attack_l1: float | None
+    families: dict[str, FamilyScore]
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class CuesReport:
     arms: tuple[ArmReport, ...]
 
     def table(self) -> str:
-        """Two tables: when, and what."""
+        """Tables: when, and what; when by family, and, with a judge, what."""
         timing: list[list[Cell]] = [
             [a.arm, a.events, a.f1_50ms, a.null_50ms, a.f1_100ms, a.null_100ms, a.precision, a.recall,
              a.median_error_ms, a.obeyed, a.strength]
@@ -96,7 +100,8 @@ class CuesReport:
         ]  # fmt: skip
         when = ["", "events", "F1@50", "null", "F1@100", "null", "P", "R", "median ms", "obeyed", "strength"]
         what = ["", "clips", "LUFS", "error", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
-        return f"{text_table(when, timing)}\n\n{text_table(what, sound)}"
+        families = families_table({a.arm: a.families for a in self.arms})
+        return f"{text_table(when, timing)}\n\n{text_table(what, sound)}\n\n{families}"
 
 
 def evaluate(
@@ -106,16 +111,18 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 8,
     on_clip: Callable[[int, int], None] | None = None,
+    judge: Probe | None = None,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
-    Raises UsageError for a bundle that cannot be told anything.
+    A ``judge`` says how many sounds of each family it names. Raises UsageError for a bundle that cannot be told
+    anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
     features = _features(engine, dataset)
     truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
-    reports = [_report("true sounds", truth, truth, seconds)]
+    reports = [_report(TRUE, truth, truth, seconds, judge)]
     for number, arm in enumerate(arms):
         heard: list[Heard] = []
         for start in range(0, len(dataset.clips), batch_size):
@@ -123,7 +130,7 @@ def evaluate(
             heard.extend(_made(engine, dataset, arm, features, rows, seed))
             if on_clip is not None:
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
-        reports.append(_report(arm.says, heard, truth, seconds))
+        reports.append(_report(arm.says, heard, truth, seconds, judge))
     return CuesReport(tuple(reports))
 
 
@@ -212,7 +219,9 @@ def _true_sounds(engine: Engine, dataset: SceneDataset) -> list[Heard]:
     return heard
 
 
-def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float) -> ArmReport:
+def _report(
+    name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float, judge: Probe | None
+) -> ArmReport:
     generated = [replace(one.generated, true_mel=true.generated.mel) for one, true in zip(heard, truth, strict=True)]
     sync = sync_report(generated, seconds) if any(g.events.size for g in generated) else None
     timbre = reconstruction.evaluate(
@@ -246,6 +255,7 @@ def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: 
         spectrum_l1=timbre.spectrum_l1,
         spectrum_l1_other=timbre.spectrum_l1_other_clip,
         attack_l1=_attack(struck, seconds),
+        families=by_family(generated, sync.families if sync else {}, judge),
     )
 
 
