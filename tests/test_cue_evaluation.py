@@ -9,8 +9,9 @@ import pytest
 
 from foleygen.cues import measured
 from foleygen.cues.measured import NOT, Family, Measured
+from foleygen.engines.foley import Engine
 from foleygen.errors import SetupError, UsageError
-from foleygen.evaluation.cues.arms import ARMS, Arm, chosen_arms, cues_of, track_for
+from foleygen.evaluation.cues.arms import ARMS, Arm, chosen_arms, cues_of, seen_track, track_for
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family, table
 from foleygen.evaluation.cues.families import measured as measured_of
 from foleygen.evaluation.cues.filmed import _mean
@@ -19,6 +20,8 @@ from foleygen.evaluation.cues.scenes import _strength, other_row, other_word
 from foleygen.evaluation.generated import Generated, sync_report
 from foleygen.evaluation.probe import Probe
 from foleygen.features.cues import CueGrid, Words
+from foleygen.pipeline import sight
+from foleygen.pipeline.hits import Hit
 from foleygen.training.data.dataset import ClipRecord
 from foleygen.weights import store
 from foleygen.weights.bundle import Bundle
@@ -178,3 +181,18 @@ def test_the_table_in_the_package_is_of_known_families() -> None:
     assert isinstance(found, Measured)
     assert set(found.families) <= set(known().families)
     assert all(one.clips <= one.sounds and (one.followed is None) == (one.hits == 0) for one in found.families.values())
+
+
+def test_seen_cues_are_those_of_add_sound(told_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine.load(store.load(told_bundle, Bundle), "cpu", "fp32")
+    spec = engine.bundle.encoder
+    frames = np.zeros((spec.num_frames, spec.frame_size, spec.frame_size, 3), np.uint8)
+    features = np.zeros((spec.num_features, spec.feature_dim), np.float32)
+    for confidence, known in ((0.9, True), (0.6, False)):
+        monkeypatch.setattr(sight, "hits", lambda *_, sure=confidence: [Hit(0.5, sure)])
+        track = seen_track(frames, features, engine)
+        assert track is not None
+        assert track.presence.max() == pytest.approx(1, abs=0.2)
+        assert track.known.all() == known, "where no cue is sure the picture may add"
+    monkeypatch.setattr(sight, "hits", lambda *_: [])
+    assert seen_track(frames, features, engine) is None

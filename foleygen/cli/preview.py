@@ -91,7 +91,8 @@ def preview(
     length = seconds or bundle.window_samples / bundle.sample_rate
     engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)
     if own.spotted:
-        own = spotted(own, info, look(info, engine, render_settings, feature_cache(settings)), settings.audio_delay)
+        seen = look(info, engine, render_settings, feature_cache(settings))
+        own = spotted(own, info.duration, seen, settings.audio_delay)
     result = render_window(info, engine, render_settings, at, length, own)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))

@@ -175,7 +175,7 @@ class _Batch:
         """A clip that was seen to its end, and so has its cues."""
         with failing(track):
             seen = sight_of(track, held.seen, self._engine)
-            own = spotted(track.job.own, track.job.info, seen, self._settings.audio_delay)
+            own = spotted(track.job.own, track.job.info.duration, seen, self._settings.audio_delay)
             track.job = replace(track.job, own=own)
         for (window, _), features in zip(held.seen, held.features, strict=True):
             if track.failed is None:

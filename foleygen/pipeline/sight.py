@@ -78,21 +78,28 @@ def sight_of(track: Track, seen: Sequence[Glance], engine: Engine) -> Sight:
     return Sight(whole[:, _ONSETS], whole[:, stops.STOPS], whole[:, stops.MOTION], rate)
 
 
+def sight_of_window(frames: NDArray[np.uint8], features: NDArray[np.float32], engine: Engine) -> Sight:
+    """What is seen in the ``frames`` (T, S, S, 3) of one window, whose features are (F, C)."""
+    seen = _columns(features, stops.motion_and_stops(frames), engine)
+    rate = len(seen) * engine.bundle.sample_rate / engine.bundle.window_samples
+    return Sight(seen[:, _ONSETS], seen[:, stops.STOPS], seen[:, stops.MOTION], rate)
+
+
 def cues_in(
-    info: ClipInfo, seen: Sight, delay_s: float, threshold: float = THRESHOLD, max_rate: float | None = None
+    duration_s: Fraction, seen: Sight, delay_s: float, threshold: float = THRESHOLD, max_rate: float | None = None
 ) -> CueSheet:
     """Where a clip that was ``seen`` seems to sound, ``delay_s`` later; what that moves out of the clip is left out."""
     found = hits(seen.onsets, seen.stops, seen.rate, threshold, max_rate)
     cues = [Cue(hit.seconds + delay_s, confidence=hit.confidence) for hit in found]
-    return sheet([cue for cue in cues if 0 <= cue.seconds < info.duration], source=SOURCE)
+    return sheet([cue for cue in cues if 0 <= cue.seconds < duration_s], source=SOURCE)
 
 
-def spotted(own: ClipSettings, info: ClipInfo, seen: Sight, delay_s: float) -> ClipSettings:
+def spotted(own: ClipSettings, duration_s: Fraction, seen: Sight, delay_s: float) -> ClipSettings:
     """``own`` with the cues that are seen in the clip; without cues, where the picture decides, if there are none.
 
     Where not one of them is sure the picture may add: what goes on, as rain does, has unsure ones.
     """
-    found = cues_in(info, seen, delay_s)
+    found = cues_in(duration_s, seen, delay_s)
     if not found.cues:
         return own
     is_sure = max(cue.confidence or 0.0 for cue in found.cues) >= SURE
@@ -112,11 +119,15 @@ def _parts(seen: Sequence[Glance], rate: float, track: Track, total: int) -> Ite
 
 def glance(view: View, features: NDArray[np.float32], engine: Engine, cache: FeatureCache | None) -> Glance:
     """What is seen in one window with ``features`` (F, C)."""
+    return view.window, _columns(features, _moved(view, engine, cache), engine)
+
+
+def _columns(features: NDArray[np.float32], moved: NDArray[np.float32], engine: Engine) -> NDArray[np.float32]:
+    """Motion, stops and onsets of one window, (steps, 3), from its features and ``stops.motion_and_stops``."""
     onsets = engine.onsets(torch.from_numpy(features)[None])[0].numpy()
-    moved = _moved(view, engine, cache)
     places = np.arange(len(onsets)) * len(moved) / len(onsets)
     columns = [np.interp(places, np.arange(len(moved)), moved[:, column]) for column in range(moved.shape[1])]
-    return view.window, np.stack([*columns, onsets], axis=1).astype(np.float32)
+    return np.stack([*columns, onsets], axis=1).astype(np.float32)
 
 
 def _moved(view: View, engine: Engine, cache: FeatureCache | None) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
-from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, track_for
+from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, seen_track, track_for
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
 from foleygen.evaluation.cues.families import table as families_table
 from foleygen.evaluation.cues.level import Level, hit_levels, level_of
@@ -155,8 +155,12 @@ def _made(
     shown = shown if arm.picture != "none" else torch.zeros_like(features[list(rows)])
     wrong = [(clips[row].family, clips[row].material) for row in (other_word(clips, row) for row in rows)]
     tracks = [
-        track_for(arm, clips[row], told, engine.cue_grid, engine.words) for row, told in zip(rows, wrong, strict=True)
+        track_for(arm, clips[row], lie, engine.cue_grid, engine.words) for row, lie in zip(rows, wrong, strict=True)
     ]
+    if arm.seen:
+        assert dataset.frames is not None, "the dataset has no pictures"
+        frames = dataset.frames
+        tracks = [seen_track(np.array(frames[clips[row].row]), features[row].numpy(), engine) for row in rows]
     keys = [WindowKey(seed, f"scene/{clips[row].seed}", 0, 1) for row in rows]
     mels = engine.mels(engine.latents(shown, keys, guidance=arm.guidance, tracks=tracks))
     with torch.inference_mode():
