@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ class Store:
         """All that is kept, in order of the files' bytes."""
         with self._said():
             for row in self._db.execute(f"SELECT {_COLUMNS} FROM recordings ORDER BY file"):
-                yield _entry(row)
+                yield self._entry(row)
 
     def of_content(self, digest: str) -> Entry | None:
         """What was measured of a file of that content, whatever it was called."""
@@ -178,7 +178,7 @@ class Store:
                 return entry
         with self._said():
             row = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE digest = ? LIMIT 1", (digest,)).fetchone()
-        return None if row is None else _entry(row)
+        return None if row is None else self._entry(row)
 
     def put(self, entry: Entry) -> None:
         """Keep it, in place of what was known of the file."""
@@ -205,6 +205,16 @@ class Store:
         with self._said(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM recordings WHERE file = ?", [(os.fsencode(file),) for file in files])
+
+    def _entry(self, row: Sequence[Any]) -> Entry:
+        """Raises UsageError for a row that nobody of ours has written."""
+        try:
+            return _entry(row)
+        except (ValueError, TypeError) as error:
+            raise UsageError(self._damaged(), f"remove it, and {_again(self.name)}") from error
+
+    def _damaged(self) -> str:
+        return f"{printable(self.file)}: the index is damaged, or none"
 
     def _open(self, uri: str) -> None:
         try:
@@ -242,7 +252,7 @@ class Store:
                 f"{name}: no space left to write it", "free some space and run the same command again"
             )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return UsageError(f"{name}: the index is damaged, or none", f"remove it, and {_again(self.name)}")
+            return UsageError(self._damaged(), f"remove it, and {_again(self.name)}")
         return SetupError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
 
 
@@ -278,5 +288,14 @@ def _entry(row: Sequence[Any]) -> Entry:
     events = np.frombuffer(cells.pop("events"), EVENT)
     likenesses = np.frombuffer(cells.pop("likenesses"), np.int8).reshape(-1, DIMENSIONS)
     stamp, listed = cells.pop("stamp"), cells.pop("listed")
+    if not _is_sane(file, events, len(likenesses)):
+        raise ValueError("an event that no recording can have, or a file outside the library")
     recording = Recording(file, steady=tuple(Stretch(int(start), int(end)) for start, end in steady), **cells)
     return Entry(recording, stamp, events, likenesses, listed)
+
+
+def _is_sane(file: str, events: Events, count: int) -> bool:
+    path = PurePosixPath(file)
+    start, attack, end = (events[name] for name in ("start", "attack", "end"))
+    is_ordered = bool(((start >= 0) & (start <= attack) & (attack < end)).all())
+    return is_ordered and len(events) == count and not path.is_absolute() and ".." not in path.parts
