@@ -106,7 +106,7 @@ class Store:
         if not file.is_file():
             raise UsageError(f"{printable(name)}: has no index ({printable(file)})", _again(name))
         store = cls(file, name)
-        store._open(f"{_uri(file)}?mode=ro")
+        store._open("?mode=ro")
         version = store._version()
         if version != VERSION:
             store.close()
@@ -121,7 +121,7 @@ class Store:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SetupError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
-        store._open(_uri(file))
+        store._open()
         version = store._version()
         with store._said():
             if version not in (0, VERSION):
@@ -216,8 +216,9 @@ class Store:
     def _damaged(self) -> str:
         return f"{printable(self.file)}: the index is damaged, or none"
 
-    def _open(self, uri: str) -> None:
+    def _open(self, mode: str = "") -> None:
         try:
+            uri = self.file.absolute().as_uri() + mode
             self._db = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None)
         except sqlite3.Error as error:
             raise SetupError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
@@ -261,10 +262,6 @@ _ELSEWHERE = "name another file with --index"
 
 def _again(name: Path) -> str:
     return f"run 'foleygen library index {printable(name)}'"
-
-
-def _uri(file: Path) -> str:
-    return file.absolute().as_uri()
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
