@@ -29,7 +29,6 @@ from foleygen.evaluation.report import Cell, text_table
 from foleygen.sampling.noise import WindowKey, generator
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
-TRUE = "true sounds"
 OBEYED_S = 0.030
 """A cue counts as obeyed with an onset this near."""
 ATTACK_FRAMES = 7
