@@ -26,6 +26,7 @@ _DECODERS = {"aac": "aac", "libopus": "opus"}
 _AAC_PRIMING = 1024
 """Samples before the first, which an edit list takes off."""
 _TRIES = 8
+_BLOCK = 1 << 15
 
 
 def settled(made: Mixdown, kind: Container) -> Mixdown:
@@ -49,7 +50,7 @@ def settled(made: Mixdown, kind: Container) -> Mixdown:
 def decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Iterator[Samples]:
     """What a player gets of ``chunks`` (n,) or (channels, n) at 48 kHz: (channels, n), and at the end maybe more."""
     early = _AAC_PRIMING if kind.audio_codec == "aac" and kind.keeps_hidden_frames else 0
-    for samples in _decoded(chunks, kind, channels):
+    for samples in _gathered(_decoded(chunks, kind, channels)):
         yield samples[:, early:]
         early = max(0, early - samples.shape[1])
 
@@ -69,6 +70,19 @@ def _decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Itera
                     yield np.asarray(frame.to_ndarray(), np.float32)
         for frame in decoder.decode(None):
             yield np.asarray(frame.to_ndarray(), np.float32)
+
+
+def _gathered(frames: Iterable[Samples]) -> Iterator[Samples]:
+    """The same in blocks of _BLOCK samples and more: a codec's frames are so short that handing them on takes as long
+    as decoding them."""
+    waiting: list[Samples] = []
+    for frame in frames:
+        waiting.append(frame)
+        if sum(one.shape[1] for one in waiting) >= _BLOCK:
+            yield np.concatenate(waiting, axis=1)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting, axis=1)
 
 
 def _packets(track: Soundtrack, chunks: Iterable[Samples]) -> Iterator[list[Packet[Stream]]]:
