@@ -260,12 +260,12 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             "7 of 14 cues are kept, nothing begins at 0.000, 1.000, 2.000, 3.000, 4.000 s and 2 more, something that "
             "nobody asked for begins at 0.500 s; move those cues, or try another --seed",
         ),
+        (ClipSettings(CUES, spotted=True), LOUD, Obedience(2, (0.6,), (0.1,), spotted=True), None),
         (
             ClipSettings(CUES, spotted=True),
-            LOUD,
+            UNMEASURED,
             Obedience(2, (0.6,), spotted=True),
-            "1 of 2 cues that were seen are kept, nothing begins at 0.600 s; write them with 'foleygen spot' and "
-            "correct them, or try another --seed",
+            "is silent: nothing is seen",
         ),
         (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
         (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),

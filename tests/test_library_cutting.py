@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from foleygen.errors import ClipError
 from foleygen.library import mono
 from foleygen.library.cutting import Cut, cut
 from foleygen.library.mono import Mono
@@ -128,6 +129,35 @@ def test_silence_of_any_length(samples: int, tmp_path: Path) -> None:
     assert not len(found.events)
     assert found.steady == ()
     assert found.noise_db is None
+
+
+@pytest.mark.parametrize("last", [2006, 3000, 8507, 11999])
+def test_where_a_recording_stops_short_is_no_hit(last: int, tmp_path: Path) -> None:
+    sound = hits(48000, 0.25, (0.02,), decay_s=0.2)[:last]
+    events = cut_of(tmp_path / "cut.wav", sound, 48000).events
+    assert events["attack"] / 48000 == pytest.approx([0.02], abs=0.002)
+    assert events["end"][0] == last
+
+
+@pytest.mark.parametrize("samples", [48, 480, 4800])
+def test_a_recording_of_one_short_click(samples: int, tmp_path: Path) -> None:
+    click = 0.5 * np.exp(-np.arange(samples) / 100) * np.random.default_rng(1).standard_normal(samples)
+    events = cut_of(tmp_path / "click.wav", click, 48000).events
+    assert events["attack"].tolist() == [0]
+    assert 0 < events["end"][0] <= samples
+
+
+def test_floats_far_above_full_scale_are_bounded(tmp_path: Path) -> None:
+    sound = hits(48000, 1, (0.5,))
+    sound[100] = 1e38
+    found = cut_of(tmp_path / "huge.wav", np.stack([sound, -sound], axis=1), 48000)
+    assert np.isfinite(found.events["level_db"]).all()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 1), (3999, 1), (48000, 129)])
+def test_what_no_sound_has_is_refused(rate: int, channels: int, tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="says that it has"):
+        cut_of(tmp_path / "odd.wav", np.zeros((100, channels)), rate)
 
 
 def test_samples_that_are_no_numbers_are_silence(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from foleygen.batch.events import (
 from foleygen.batch.plan import Planned, check_voice
 from foleygen.batch.remade import remade
 from foleygen.batch.standing import DONE, Standing, kept, standing
-from foleygen.cues.spotting import NOTHING, check_learnt
+from foleygen.cues.spotting import SPOT, check_learnt
 from foleygen.errors import BundleError, FoleygenError
 from foleygen.facts import stamp
 from foleygen.record import claims, failures, fit, markers, sidecar
@@ -105,6 +105,18 @@ def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
         fact = f"{clip}: the model {bundle.name} cannot be told when or what sounds"
         raise BundleError(fact, "use --model tiny, or --cues none and no --sound")
     check_learnt(own, {*bundle.cues.families, *bundle.cues.materials}, clip.name)
+
+
+def as_told(own: ClipSettings, bundle: Bundle, settings: Settings, clip: Path) -> ClipSettings:
+    """What is set for a clip alone, without cues from its picture where the bundle sees none or cannot be told them.
+
+    Raises as ``check_told`` does, also where ``settings`` ask for such cues by name.
+    """
+    can_spot = bundle.cues is not None and bundle.encoder.kind == "motion"
+    if own.spotted and not can_spot and settings.cues != SPOT:
+        own = replace(own, spotted=False)
+    check_told(own, bundle, clip)
+    return own
 
 
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
@@ -249,21 +261,24 @@ class Worker:
 
     def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
-        if item.spotting == NOTHING:
-            return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
         said, notes = item.spotting.settled(ClipClock.of(info))
+        return self._joined(item, said), notes
+
+    def _joined(self, item: Planned, said: ClipSettings) -> ClipSettings:
+        """What the clip brought with it, and what was said of it."""
         own = ClipSettings(**{**item.clip.own.chosen(), **said.chosen()})
-        check_told(own, self._bundle, item.clip.path)
-        return own, notes
+        own = replace(own, spotted=own.spotted and own.cues is None and own.picture)
+        return as_told(own, self._bundle, self._settings, item.clip.path)
 
     def _is_done(self, item: Planned, document: Mapping[str, Any] | None) -> bool:
         """Whether the finished clip stays, as its sidecar and the clip's time of change tell."""
         # Cues are said in the clip's own clock, which is known when it has been read.
-        if self._settings.overwrite or item.spotting != NOTHING or document is None or not item.output.exists():
+        if self._settings.overwrite or item.spotting.is_clocked or document is None or not item.output.exists():
             return False
-        identity = self._identity(item.clip.own)
+        own = self._joined(item, item.spotting.without_markers)
+        identity = self._identity(own)
         return fit.fit_of(item.output, document, identity).stays(item.clip.path)
 
     def _skip(self, item: Planned, tell: Listener, found: Standing = DONE) -> None:

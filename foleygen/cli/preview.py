@@ -70,15 +70,15 @@ def preview(
       foleygen preview shot.mov --voice library --library recordings/
     """
     from foleygen.batch.plan import spotter_of
-    from foleygen.batch.worker import check_told, feature_cache, load_bundle, load_engine, load_library
+    from foleygen.batch.worker import as_told, feature_cache, load_bundle, load_engine, load_library
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
     from foleygen.media import wav
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
-    from foleygen.pipeline import Job, render_window
-    from foleygen.pipeline.sight import spotted
+    from foleygen.pipeline import render_window
+    from foleygen.pipeline.sight import look, spotted
 
     settings = load_settings(invocation, config_file, values)
     info = probe(clip, settings.max_pixels)
@@ -86,13 +86,14 @@ def preview(
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
     shelf, bundle = load_library(settings), load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
-    check_told(own, bundle, clip)
+    own = as_told(own, bundle, settings, clip)
     for remark in () if settings.quiet else notes:
         write_note(remark)
     length = seconds or bundle.window_samples / bundle.sample_rate
     engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)
     if own.spotted:
-        own = spotted(Job(info, clip, own), engine, render_settings, feature_cache(settings)).own
+        seen = look(info, engine, render_settings, feature_cache(settings))
+        own = spotted(own, info.duration, seen, settings.audio_delay)
     result = render_window(info, engine, render_settings, at, length, own, shelf)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))

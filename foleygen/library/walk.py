@@ -11,7 +11,7 @@ from foleygen.errors import UsageError
 from foleygen.library import listing
 from foleygen.library.listing import Listed, Listing
 
-_NAMES = "wav wave bwf rf64 w64 aif aiff aifc flac ogg oga opus mp3 caf au"
+_NAMES = "wav wave bwf rf64 w64 aif aiff aifc flac ogg oga mp3 caf au"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 """What counts as a recording, by its name."""
 
