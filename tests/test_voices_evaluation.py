@@ -52,11 +52,8 @@ def test_voices_are_measured_beside_the_model(
 
     config = DatasetConfig(count=4, first_seed=TEST_SEEDS.start, families=("clock", "knock"), num_frames=32)
     make(tmp_path / "scenes", config)
-    folder = library(
-        tmp_path / "clocks",
-        Made("tick.wav", "clock", None, 2000, (0.3, 0.4, 0.5), decay_s=0.01),
-        Made("knock.wav", "knock", None, 300, (0.3, 0.5)),
-    )
+    ticks = Made("tick.wav", "clock", None, 2000, (0.3, 0.4, 0.5), decay_s=0.01)
+    folder = library(tmp_path / "library", ticks, Made("knock.wav", "knock", None, 300, (0.3, 0.5)))
     scenes = tmp_path / "scenes"
     arguments = [
         "evaluate",
