@@ -392,14 +392,12 @@ def test_what_is_seen_can_be_the_cues_and_is_never_the_editors(
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("seams", ["joint", "crossfade"])
 def test_a_clip_of_several_windows_has_the_cues_that_spot_finds(
     foleygen: Callable[..., Ran],
     tmp_path: Path,
     make_clip: MakeClip,
     told_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
-    seams: str,
 ) -> None:
     """Whatever is likely at all counts here, since weights at random are sure of nothing."""
     monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda onsets, stops, rate, *_: hits(onsets, stops, rate, 0.0))
@@ -407,7 +405,7 @@ def test_a_clip_of_several_windows_has_the_cues_that_spot_finds(
     options = ("a.mp4", "--model", told_bundle, "--no-cache")
     found = json.loads(foleygen("spot", *options, "--json", "-o", "cues")[1])["cues"]
     assert len(found) > 1
-    assert foleygen("add-sound", *options, "--seams", seams)[0] == 0
+    assert foleygen("add-sound", *options)[0] == 0
     own = sidecar.load(tmp_path / "a.foley.mp4").own
     assert own.spotted
     assert own.cues is not None
