@@ -14,6 +14,7 @@ MAX_PIXELS = 2**28
 AudioPolicy = Literal["keep", "replace", "mix"]
 Seams = Literal["crossfade", "joint", "repair"]
 Bandwidth = Literal["native", "full"]
+Voice = Literal["model", "library", "both"]
 StemsFormat = Literal["pcm24", "float32"]
 TimelinePaths = Literal["absolute", "relative", "url"]
 AafMedia = Literal["link", "embed"]
@@ -60,6 +61,8 @@ class RenderSettings:
     audio_delay: float = 0.0
     """Seconds."""
     bandwidth: Bandwidth = "native"
+    voice: Voice = "model"
+    """Who plays the hits: the model that made the sound, an editor's own recordings, or both at once."""
     ambience: str | None = None
     """Words for a bed under the Foley."""
     ambience_level: float = -12.0
@@ -159,6 +162,8 @@ _JSON = "One JSON event per line on stdout, instead of the finished paths."
 _NAME = "Name of a finished clip; fields: stem, ext, seed, take, model, catid, creator, source."
 _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside each clip."
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
+_VOICE = "Who plays the hits: the model, the recordings of --library, or both at once."
+_LIBRARY = "Folder of recordings that --voice library and both play; index it first with 'foleygen library index'."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
 
 
@@ -251,6 +256,10 @@ class Settings:
     bandwidth: Bandwidth = field(
         default=RenderSettings.bandwidth, metadata=_spec("text", _BANDWIDTH, choices=("native", "full"))
     )
+    voice: Voice = field(
+        default=RenderSettings.voice, metadata=_spec("text", _VOICE, choices=("model", "library", "both"))
+    )
+    library: Path | None = field(default=None, metadata=_spec("path", _LIBRARY, auto=""))
     ambience: str | None = field(
         default=RenderSettings.ambience, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT")
     )

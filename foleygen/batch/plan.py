@@ -61,6 +61,7 @@ def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None =
     Raises UsageError for a wrong template, or outputs that collide.
     """
     check_template(settings.name)
+    check_voice(settings)
     found = clips if isinstance(clips, Sequence) else list(clips)
     planner = _Planner(settings, others=len(found) > 1)
     if part is None:
@@ -71,6 +72,13 @@ def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None =
         planner.stem(found[0])  # a template that does not fit is told even where there is nothing to do
     _refuse_collisions([planner.planned(found[number]) for number in planner.suspects(found)])
     return [planner.planned(found[number]) for number in part]
+
+
+def check_voice(settings: Settings) -> None:
+    """Raises UsageError for a voice that has nothing to play."""
+    if settings.voice != "model" and settings.library is None:
+        fact = f"--voice {settings.voice}: there is no library to play from"
+        raise UsageError(fact, "name a folder of recordings with --library DIR")
 
 
 def check_template(template: str) -> None:

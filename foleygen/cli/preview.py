@@ -43,7 +43,7 @@ PLAYERS = (
 @click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *SPOTTING, "audio_delay", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -67,10 +67,11 @@ def preview(
       foleygen preview shot.mov
       foleygen preview shot.mov --at 12.5 --seconds 4 --seed 3 --play
       foleygen preview shot.mov --sound "glass bottle" --no-picture
+      foleygen preview shot.mov --voice library --library recordings/
     """
     from foleygen.batch.meaning import understood
     from foleygen.batch.plan import spotter_of
-    from foleygen.batch.worker import as_told, feature_cache, load_bundle, load_engine
+    from foleygen.batch.worker import as_told, feature_cache, load_bundle, load_engine, load_library
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
@@ -84,7 +85,7 @@ def preview(
     info = probe(clip, settings.max_pixels)
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
-    bundle = load_bundle(settings)
+    shelf, bundle = load_library(settings), load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
     own = as_told(own, bundle, settings, clip)
     for remark in () if settings.quiet else (*([meant] if meant else []), *notes):
@@ -94,7 +95,7 @@ def preview(
     if own.spotted:
         seen = look(info, engine, render_settings, feature_cache(settings))
         own = spotted(own, info.duration, seen, settings.audio_delay)
-    result = render_window(info, engine, render_settings, at, length, own)
+    result = render_window(info, engine, render_settings, at, length, own, shelf)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
     samples, lowered = under_ceiling(result.samples, result.sample_rate)

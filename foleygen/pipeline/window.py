@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from foleygen.audio import onsets
 from foleygen.audio.delay import delayed
 from foleygen.audio.mel import to_decibels
 from foleygen.engines.foley import Engine
+from foleygen.facts import SAMPLE_RATE
 from foleygen.features.cache import FeatureCache
 from foleygen.features.extract import extract
 from foleygen.media.frames import FrameRequest, read
@@ -24,6 +27,9 @@ from foleygen.pipeline.sound import Sampler, joined
 from foleygen.pipeline.tracks import Track, failing
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings
+
+if TYPE_CHECKING:
+    from foleygen.pipeline.voices.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,12 @@ def render_window(
     at_s: float,
     seconds: float,
     own: ClipSettings = AS_THE_RUN,
+    shelf: Shelf | None = None,
 ) -> WindowResult:
     """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file.
 
-    One that does not keep to its cues is made again, as in a finished clip.
+    One that does not keep to its cues is made again, as in a finished clip. ``shelf`` is the library that plays if the
+    voice is not the model's: then its samples are at 48 kHz.
     """
     bundle = engine.bundle
     start = Fraction(round(at_s * bundle.sample_rate), bundle.sample_rate)
@@ -65,9 +73,16 @@ def render_window(
     columns = -(-count // bundle.mel.hop_length)
     motion = np.abs(np.diff(frames.astype(np.float32).mean(axis=3), axis=0, prepend=frames[:1].mean(axis=3)))
     shown = max(1, round(wanted * float(bundle.encoder.frame_rate)))
+    samples = np.concatenate(list(delayed([engine.sounds(mels, [key])[0].numpy()], late, count)))
+    rate = bundle.sample_rate
+    if shelf is not None:
+        heard_s = onsets.detect(mel, rate / bundle.mel.hop_length) + float(start) + settings.audio_delay
+        drawn = (settings.seed, info.content_id, settings.take)
+        samples = _played(samples, rate, shelf, settings, own, (float(start), wanted), heard_s.tolist(), drawn)
+        rate = SAMPLE_RATE
     return WindowResult(
-        samples=np.concatenate(list(delayed([engine.sounds(mels, [key])[0].numpy()], late, count))),
-        sample_rate=bundle.sample_rate,
+        samples=samples,
+        sample_rate=rate,
         mel=_later(mel, round(late / bundle.mel.hop_length))[:, :columns],
         motion=motion.mean(axis=(1, 2))[:shown].astype(np.float32),
         motion_rate=float(bundle.encoder.frame_rate),
@@ -134,6 +149,27 @@ def soundtrack(
         raise track.failed
     late = round(settings.audio_delay * track.sample_rate)
     return np.concatenate(list(delayed(parts, late, sum(map(len, parts)))))
+
+
+def _played(
+    samples: NDArray[np.float32],
+    rate: int,
+    shelf: Shelf,
+    settings: RenderSettings,
+    own: ClipSettings,
+    span: tuple[float, float],
+    onsets_s: Sequence[float],
+    drawn: tuple[object, ...],
+) -> NDArray[np.float32]:
+    """A window's samples (S,) with its hits played by the library, at 48 kHz; ``span`` is its start and length in s."""
+    from foleygen.pipeline.voices.play import voiced
+    from foleygen.pipeline.voices.player import Take
+    from foleygen.pipeline.voices.recorded import LONGEST_S
+
+    start_s, seconds = span
+    if own.cues is not None:  # those in it, and those whose tails are
+        own = replace(own, cues=replace(own.cues, cues=own.cues.between(start_s - LONGEST_S, start_s + seconds)))
+    return voiced(samples, rate, Take(own, tuple(onsets_s), -start_s, drawn), shelf, settings.voice).samples
 
 
 def _later(mel: NDArray[np.float32], columns: int) -> NDArray[np.float32]:

@@ -26,18 +26,21 @@ from foleygen.errors import UsageError
 if TYPE_CHECKING:
     from foleygen.evaluation.probe import Probe
 
+PATH = click.Path(path_type=Path)
+
 
 @click.command()
-@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("clips", nargs=-1, type=PATH)
 @data_options
 @click.option(
     "--at", "guidances", type=Number(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
-@click.option("--train-data", type=click.Path(path_type=Path), help="Scenes of a training, to train the naming on.")
+@click.option("--picture", type=PATH, metavar="PNG", help="Draw the spectrograms of the first ten scenes, arm by arm.")
+@click.option("--train-data", type=PATH, help="Scenes of a training, to train the naming on.")
 @click.option(
     "--table",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Write what 'foleygen sounds' shows of the last arm.",
 )
@@ -51,6 +54,7 @@ def cues(
     as_json: bool,
     guidances: tuple[float, ...],
     names: tuple[str, ...],
+    picture: Path | None,
     train_data: Path | None,
     table: Path | None,
     config_file: Path | None,
@@ -67,9 +71,11 @@ def cues(
       foleygen evaluate cues --data held-out/ --arm "picture, cues" --at 1 --at 1.5 --at 2 --at 3
       foleygen evaluate cues --data held-out/ --train-data data/ --arm "cues, words" --table measured.yaml
       foleygen evaluate cues filmed/ --json
+      foleygen evaluate cues --count 10 --arm picture --arm "picture, cues" --picture cues.png
     """
-    if clips and (table is not None or train_data is not None):
-        raise UsageError("--table and --train-data are for scenes, and clips are given", "leave out one of the two")
+    if clips and (picture is not None or table is not None or train_data is not None):
+        fact = "--picture, --table and --train-data are for scenes, and clips are given"
+        raise UsageError(fact, "leave out one of the two")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
         from foleygen.evaluation.cues import filmed
@@ -86,11 +92,16 @@ def cues(
     from foleygen.evaluation.cues import scenes
     from foleygen.evaluation.cues.arms import chosen_arms
     from foleygen.evaluation.cues.families import measured
+    from foleygen.evaluation.cues.gallery import Gallery
 
     arms = chosen_arms(names, guidances)
     dataset = open_dataset(chosen)
     judge = None if train_data is None else _judge(train_data)
-    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), judge=judge)
+    gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
+    on_arm = None if picture is None else gallery.add
+    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge)
+    if picture is not None:
+        gallery.draw(picture)
     if table is not None:
         write(table, measured({arm.arm: arm.families for arm in report.arms}, report.arms[-1].arm, engine.bundle))
     show(as_json, {"cues": report}, dataset)

@@ -19,7 +19,7 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
-from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, seen_track, track_for
+from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, other_row, other_word, seen_track, track_for
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
 from foleygen.evaluation.cues.families import table as families_table
 from foleygen.evaluation.cues.level import Level, hit_levels, level_of
@@ -53,8 +53,8 @@ class ArmReport:
 
     ``null_*``: the same sounds against events of other clips of the family. ``strength`` is the mean over clips of the
     correlation of a hit's level with its strength, both in dB; ``level_error`` the median distance to the true sound's
-    loudness in LU; ``over_full_scale`` the share of windows with a sample beyond it. ``attack_l1`` is between the mean
-    spectra after the events, each less its mean.
+    loudness in LU, ``delivered_error`` the same under the gain that a finished clip gets; ``over_full_scale`` the share
+    of windows with a sample beyond it. ``attack_l1`` is between the mean spectra after the events, each less its mean.
     """
 
     arm: str
@@ -71,6 +71,7 @@ class ArmReport:
     strength: float | None
     loudness_lufs: float | None
     level_error: float | None
+    delivered_error: float | None
     peak_db: float | None
     over_full_scale: float
     gradient: float | None
@@ -94,12 +95,12 @@ class CuesReport:
             for a in self.arms
         ]  # fmt: skip
         sound: list[list[Cell]] = [
-            [a.arm, a.clips, a.loudness_lufs, a.level_error, a.peak_db, a.over_full_scale, a.gradient, a.spectrum_l1,
-             a.spectrum_l1_other, a.attack_l1]
+            [a.arm, a.clips, a.loudness_lufs, a.level_error, a.delivered_error, a.peak_db, a.over_full_scale,
+             a.gradient, a.spectrum_l1, a.spectrum_l1_other, a.attack_l1]
             for a in self.arms
         ]  # fmt: skip
         when = ["", "events", "F1@50", "null", "F1@100", "null", "P", "R", "median ms", "obeyed", "strength"]
-        what = ["", "clips", "LUFS", "error", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
+        what = ["", "clips", "LUFS", "error", "delivered", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
         families = families_table({a.arm: a.families for a in self.arms})
         return f"{text_table(when, timing)}\n\n{text_table(what, sound)}\n\n{families}"
 
@@ -111,11 +112,13 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 8,
     on_clip: Callable[[int, int], None] | None = None,
+    on_arm: Callable[[str, Sequence[Heard]], None] | None = None,
     judge: Probe | None = None,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
-    A ``judge`` says how many sounds of each family it names. Raises UsageError for a bundle that cannot be told
+    ``on_arm`` gets the sounds of each arm, the true ones first; a ``judge`` says how many sounds of each family it
+    names. Raises UsageError for a bundle that cannot be told
     anything.
     """
     if engine.words is None:
@@ -123,6 +126,8 @@ def evaluate(
     features = _features(engine, dataset)
     truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
     reports = [_report(TRUE, truth, truth, seconds, judge)]
+    if on_arm is not None:
+        on_arm(TRUE, truth)
     for number, arm in enumerate(arms):
         heard: list[Heard] = []
         for start in range(0, len(dataset.clips), batch_size):
@@ -130,6 +135,8 @@ def evaluate(
             heard.extend(_made(engine, dataset, arm, features, rows, seed))
             if on_clip is not None:
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
+        if on_arm is not None:
+            on_arm(arm.says, heard)
         reports.append(_report(arm.says, heard, truth, seconds, judge))
     return CuesReport(tuple(reports))
 
@@ -168,21 +175,6 @@ def _made(
             :, : engine.bundle.window_samples
         ]
     return [_heard(engine, dataset, clips[row], sound) for row, sound in zip(rows, sounds.float().cpu(), strict=True)]
-
-
-def other_row(clips: Sequence[ClipRecord], row: int, same_family: bool) -> int:
-    """Another clip's picture: of the same family if there is one and words do not say which, else the next one's."""
-    order = [(row + step) % len(clips) for step in range(1, len(clips))]
-    alike = [other for other in order if same_family and clips[other].family == clips[row].family]
-    return (alike or order or [row])[0]
-
-
-def other_word(clips: Sequence[ClipRecord], row: int) -> int:
-    """A clip of another family and another material, for words that are wrong."""
-    order = [(row + step) % len(clips) for step in range(1, len(clips))]
-    mine = clips[row]
-    found = [o for o in order if clips[o].family != mine.family and clips[o].material != mine.material]
-    return (found or order or [row])[0]
 
 
 def _heard(engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch.Tensor) -> Heard:
@@ -231,11 +223,7 @@ def _report(
     timbre = reconstruction.evaluate(
         [g.mel for g in generated], [g.true_mel for g in generated], [g.record.family for g in generated]
     )
-    errors = [
-        abs(one.level.lufs - true.level.lufs)
-        for one, true in zip(heard, truth, strict=True)
-        if one.level.lufs is not None and true.level.lufs is not None
-    ]
+    pairs = list(zip(heard, truth, strict=True))
     struck = [g for g in generated if g.events.size]
     score, null = (sync.score, sync.other_clip) if sync else (None, None)
     return ArmReport(
@@ -252,7 +240,8 @@ def _report(
         obeyed=_obeyed(struck),
         strength=_strength(heard),
         loudness_lufs=_median([one.level.lufs for one in heard if one.level.lufs is not None]),
-        level_error=_median(errors),
+        level_error=_apart([(one.level.lufs, true.level.lufs) for one, true in pairs]),
+        delivered_error=_apart([(one.level.delivered_lufs, true.level.lufs) for one, true in pairs]),
         peak_db=_median([one.level.peak_db for one in heard]),
         over_full_scale=float(np.mean([one.level.peak_db > 0 for one in heard])),
         gradient=timbre.frequency_gradient_ratio,
@@ -261,6 +250,11 @@ def _report(
         attack_l1=_attack(struck, seconds),
         families=by_family(generated, sync.families if sync else {}, judge),
     )
+
+
+def _apart(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Median distance between two loudnesses, where both are something."""
+    return _median([abs(one - other) for one, other in pairs if one is not None and other is not None])
 
 
 def _obeyed(struck: Sequence[Generated]) -> float | None:
