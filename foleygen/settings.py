@@ -164,6 +164,7 @@ _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside e
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
 _VOICE = "Who plays the hits: the model, the recordings of --library, or both at once."
 _LIBRARY = "Folder of recordings that --voice library and both play; index it first with 'foleygen library index'."
+_LIBRARY_INDEX = "The index of --library, where it is not in its usual place."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
 
 
@@ -260,6 +261,7 @@ class Settings:
         default=RenderSettings.voice, metadata=_spec("text", _VOICE, choices=("model", "library", "both"))
     )
     library: Path | None = field(default=None, metadata=_spec("path", _LIBRARY, auto=""))
+    library_index: Path | None = field(default=None, metadata=_spec("path", _LIBRARY_INDEX, auto="", metavar="FILE"))
     ambience: str | None = field(
         default=RenderSettings.ambience, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT")
     )

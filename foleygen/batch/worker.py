@@ -86,7 +86,7 @@ def load_library(settings: Settings) -> Shelf | None:
         return None
     from foleygen.pipeline.voices.shelf import opened
 
-    return opened(settings.library)
+    return opened(settings.library, settings.library_index)
 
 
 def check_sound(settings: Settings, bundle: Bundle) -> None:

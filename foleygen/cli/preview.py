@@ -43,7 +43,7 @@ PLAYERS = (
 @click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "library_index", "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,

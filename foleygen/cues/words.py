@@ -173,9 +173,8 @@ def _walked(text: str) -> Iterator[tuple[list[str], Sound | None]]:
     """The words of ``text`` with what they name, the longest phrase first at each place; None: an unknown word."""
     spoken = [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in _SMALL]
     known = phrases()
-    longest = max(phrase.count(" ") + 1 for phrase in known)
     while spoken:
-        lengths = range(min(longest, len(spoken)), 0, -1)
+        lengths = range(min(_longest(), len(spoken)), 0, -1)
         count = next((count for count in lengths if _spoken(*spoken[:count]) in known), 0)
         yield spoken[: count or 1], known[_spoken(*spoken[:count])] if count else None
         spoken = spoken[count or 1 :]
@@ -193,6 +192,12 @@ def phrases() -> Mapping[str, Sound]:
     for name, thing in known.things.items():
         found |= {_spoken(phrase): Sound(thing.family, thing.material) for phrase in (name, *thing.words)}
     return found
+
+
+@cache
+def _longest() -> int:
+    """Words of the longest phrase."""
+    return max(phrase.count(" ") + 1 for phrase in phrases())
 
 
 def _only(names: Mapping[str, None], said: str, what: str) -> str | None:

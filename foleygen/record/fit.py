@@ -184,7 +184,7 @@ def _told(old: object, new: object, reason: str) -> str:
         was, now = before.pop(name, None), after.pop(name, None)
         if was != now and before == after:
             return alone
-    return _detail(before or old, after or new, reason)
+    return _detail(old, new, reason) if before == after else _detail(before, after, reason)
 
 
 def _detail(old: object, new: object, reason: str) -> str:

@@ -31,7 +31,7 @@ SHARE_DB = -3.01
 """Of the model and of the recordings where both are heard: together they are as loud as either would be."""
 RISE_DB = 6.0
 """What the model has of its own accord, and is no louder than that than what was before it, is no hit."""
-_AHEAD_S, _GONE_S, _BACK_S = 0.02, 0.005, 0.03
+_AHEAD_S, _GONE_S, _BACK_S = 0.02, 0.005, 0.15
 """How long before a hit the model gives way, when it has, and how long it takes to be back."""
 
 Samples = NDArray[np.float32]
