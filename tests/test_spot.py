@@ -413,6 +413,25 @@ def test_a_clip_of_several_windows_has_the_cues_that_spot_finds(
 
 
 @pytest.mark.usefixtures("here")
+def test_what_an_earlier_run_has_not_looked_for_is_decoded_in_one_go(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FOLEYGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("foleygen.pipeline.sight.read", None)
+    make_clip(tmp_path / "a.mp4", seconds=3.2)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none")[0] == 0
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
+    assert sidecar.load(tmp_path / "a.foley.mp4").cached_windows == 0, "features alone are not enough"
+    monkeypatch.setattr("foleygen.pipeline.pictures.read", None)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--seed", "1")[0] == 0
+    assert foleygen("spot", "a.mp4", "--model", told_bundle)[0] == 0
+
+
+@pytest.mark.usefixtures("here")
 def test_where_nothing_is_seen_the_picture_decides(
     foleygen: Callable[..., Ran],
     tmp_path: Path,
