@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from foleygen.batch.meaning import understood
+from foleygen.batch.telling import understood
 from foleygen.cli.app import run
 from foleygen.cues.words import Sound, has_unknown, phrases, understand
 from foleygen.engines import meaning

@@ -22,9 +22,9 @@ from foleygen.batch.events import (
     Report,
     Started,
 )
-from foleygen.batch.meaning import understood
 from foleygen.batch.plan import Planned, plan, spotted
 from foleygen.batch.shard import Shard, deal, fingerprint, folder_of, in_order, lengths_of, parse
+from foleygen.batch.telling import understood
 from foleygen.errors import FoleygenError
 from foleygen.record import failures
 from foleygen.settings import Settings
