@@ -93,6 +93,7 @@ def test_cues_are_hits_and_where_they_are_known_nothing_else_is() -> None:
     told = asked(Cue(1.0, 0.5, sound="knock"), Cue(2.0), sound="glass")
     assert [(hit.seconds, hit.words) for hit in hits(told, (1.01, 3.0))] == [(1.0, "knock"), (2.0, "glass")]
     assert list(extras(told, (1.01, 3.0))) == [3.0]
+    assert list(extras(replace(told, spotted=True), (1.01, 3.0))) == []  # what is seen may not be all
     known = ClipSettings(cues=sheet([Cue(1.0)], [Stretch(0.5, 1.5)]))
     assert [hit.seconds for hit in hits(known, (0.7, 1.01, 3.0))] == [1.0, 3.0]
     assert [hit.is_told for hit in hits(asked(), (0.7, 1.01))] == [False, False]

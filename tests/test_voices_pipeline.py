@@ -206,6 +206,9 @@ def test_the_command_says_what_a_voice_lacks(clip: Path, foleygen: Any) -> None:
     code, _, told = foleygen("add-sound", clip, "--voice", "library")
     assert code == ExitCode.USAGE
     assert "--library DIR" in told
+    code, _, told = foleygen("add-sound", clip, "--library", clip.parent)
+    assert code == ExitCode.USAGE
+    assert "--library: the voice is the model's, which plays no library; add --voice library, or --voice both" in told
 
 
 def test_a_recording_that_is_gone_is_told(clip: Path, recordings: Path, add_sound: Any) -> None:
