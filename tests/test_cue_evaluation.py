@@ -11,13 +11,22 @@ from foleygen.cues import measured
 from foleygen.cues.measured import NOT, Family, Measured
 from foleygen.engines.foley import Engine
 from foleygen.errors import SetupError, UsageError
-from foleygen.evaluation.cues.arms import ARMS, Arm, chosen_arms, cues_of, seen_track, track_for
+from foleygen.evaluation.cues.arms import (
+    ARMS,
+    Arm,
+    chosen_arms,
+    cues_of,
+    other_row,
+    other_word,
+    seen_track,
+    track_for,
+)
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family, table
 from foleygen.evaluation.cues.families import measured as measured_of
 from foleygen.evaluation.cues.filmed import _mean
 from foleygen.evaluation.cues.gallery import SCENES, Gallery
 from foleygen.evaluation.cues.level import hit_levels, level_of
-from foleygen.evaluation.cues.scenes import Heard, _strength, other_row, other_word
+from foleygen.evaluation.cues.scenes import Heard, _strength
 from foleygen.evaluation.generated import Generated, sync_report
 from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.spectrograms import CELL, DPI

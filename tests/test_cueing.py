@@ -215,6 +215,16 @@ def test_attempts_end(engine: Engine, make_clip: MakeClip, tmp_path: Path, monke
     assert found.window_facts[0].seed == made_without_cues(tmp_path / "a.mp4", engine, "joint").window_facts[0].seed
 
 
+def test_a_thousand_a_minute_end_like_a_few(engine: Engine, make_clip: MakeClip, tmp_path: Path) -> None:
+    many = ClipSettings(sheet([Cue(0.06 * number) for number in range(8)] * 2))
+    clip = make_clip(tmp_path / "a.mp4")
+    job = Job(probe(clip), tmp_path / "a.foley.mov", many)
+    (found,) = render([job], engine, RenderSettings(), None, lambda progress: None)
+    assert found.error is None
+    assert found.takes[0].obedience is not None
+    assert found.takes[0].obedience.given == 8
+
+
 def test_a_preview_makes_the_attempts_of_a_finished_clip(
     engine: Engine, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,8 +115,13 @@ def test_a_folder_is_indexed_and_shown(foleygen: Foleygen, library: Path) -> Non
 def test_what_is_known_is_not_measured_again(library: Path) -> None:
     assert indexed(library).measured == 4
     before = Index.open(library)
-    again = indexed(library)
+    told: list[object] = []
+    again = indexed(library, told.append)
     assert (again.measured, again.recordings, again.dropped) == (0, 4, 0)
+    known = [one for one in told if isinstance(one, Indexed)]
+    assert [one.is_new for one in known] == [False] * 4
+    assert sum(one.events for one in known) == len(before.events)
+    assert {one.seconds for one in known} == {recording.seconds for recording in before.recordings}
     (library / "rain.wav").touch()
     (library / "Footsteps" / "wood heels 01.flac").rename(library / "metal steps.flac")
     moved = indexed(library)
@@ -202,6 +207,8 @@ def test_names_of_any_kind_and_links_in_circles(tmp_path: Path, foleygen: Foleyg
     ended = foleygen("index", "library")
     assert ended.code == ExitCode.OK
     assert "7 recordings" in ended.err
+    assert "pipe.wav: is no regular file" in ended.err
+    assert "nowhere.wav: leads to no file" in ended.err
     index = Index.open(library)
     assert [os.fsencode(one.file) for one in index.recordings] == sorted(
         os.fsencode(one.file) for one in index.recordings
@@ -262,6 +269,7 @@ def test_folders_that_hold_nothing(foleygen: Foleygen, tmp_path: Path) -> None:
         assert ended.code == code, name
         assert len(ended.errors) == 1
         assert says in ended.errors[0]
+    assert store.known_libraries() == [], "none of them is a library"
 
 
 def test_a_folder_that_cannot_be_listed_keeps_what_was_in_it(

@@ -392,6 +392,46 @@ def test_what_is_seen_can_be_the_cues_and_is_never_the_editors(
 
 
 @pytest.mark.usefixtures("here")
+def test_a_clip_of_several_windows_has_the_cues_that_spot_finds(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever is likely at all counts here, since weights at random are sure of nothing."""
+    monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda onsets, stops, rate, *_: hits(onsets, stops, rate, 0.0))
+    make_clip(tmp_path / "a.mp4", seconds=3.2)
+    options = ("a.mp4", "--model", told_bundle, "--no-cache")
+    found = json.loads(foleygen("spot", *options, "--json", "-o", "cues")[1])["cues"]
+    assert len(found) > 1
+    assert foleygen("add-sound", *options)[0] == 0
+    own = sidecar.load(tmp_path / "a.foley.mp4").own
+    assert own.spotted
+    assert own.cues is not None
+    assert [cue.seconds for cue in own.cues.cues] == [cue["seconds"] for cue in found]
+
+
+@pytest.mark.usefixtures("here")
+def test_what_an_earlier_run_has_not_looked_for_is_decoded_in_one_go(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FOLEYGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("foleygen.pipeline.sight.read", None)
+    make_clip(tmp_path / "a.mp4", seconds=3.2)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none")[0] == 0
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
+    assert sidecar.load(tmp_path / "a.foley.mp4").cached_windows == 0, "features alone are not enough"
+    monkeypatch.setattr("foleygen.pipeline.pictures.read", None)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--seed", "1")[0] == 0
+    assert foleygen("spot", "a.mp4", "--model", told_bundle)[0] == 0
+
+
+@pytest.mark.usefixtures("here")
 def test_where_nothing_is_seen_the_picture_decides(
     foleygen: Callable[..., Ran],
     tmp_path: Path,

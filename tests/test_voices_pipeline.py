@@ -17,6 +17,7 @@ from libraries import Made, library
 from foleygen.batch import events, run
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import Event
+from foleygen.batch.plan import check_voice
 from foleygen.cli import app
 from foleygen.errors import ExitCode, UsageError
 from foleygen.facts import SAMPLE_RATE
@@ -228,3 +229,17 @@ def test_a_preview_is_played_too(clip: Path, recordings: Path, foleygen: Any, to
     at = round(0.3 * SAMPLE_RATE)  # 0.8 s of the clip
     window = np.abs(samples[at - 200 : at + 480])
     assert abs(int(np.argmax(window > 0.5 * window.max())) - 200) <= 1
+
+
+def test_a_library_that_is_not_played_is_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    check_voice(Settings(library=tmp_path))
+    assert "the library is not played" in caplog.text
+    caplog.clear()
+    check_voice(Settings())
+    check_voice(Settings(voice="library", library=tmp_path))
+    assert not caplog.text
+
+
+def test_an_empty_path_is_not_the_current_folder(capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["add-sound", "clips", "--voice", "library", "--library", ""]) == ExitCode.USAGE
+    assert "is empty: name a path" in capfd.readouterr().err

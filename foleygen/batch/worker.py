@@ -29,12 +29,12 @@ from foleygen.batch.events import (
 from foleygen.batch.plan import Planned, check_voice
 from foleygen.batch.remade import remade
 from foleygen.batch.standing import DONE, Standing, kept, standing
-from foleygen.cues.spotting import SPOT, check_learnt
-from foleygen.errors import BundleError, FoleygenError
+from foleygen.batch.telling import as_told, check_sound
+from foleygen.errors import FoleygenError
 from foleygen.facts import stamp
 from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
-from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
+from foleygen.settings import ClipSettings, Settings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -87,36 +87,6 @@ def load_library(settings: Settings) -> Shelf | None:
     from foleygen.pipeline.voices.shelf import opened
 
     return opened(settings.library, settings.library_index)
-
-
-def check_sound(settings: Settings, bundle: Bundle) -> None:
-    """Raises UsageError for words in ``--sound`` that the bundle has not learnt."""
-    if settings.sound is not None and not is_list(settings.sound) and bundle.cues is not None:
-        from foleygen.cues.words import understand
-
-        understand(settings.sound, {*bundle.cues.families, *bundle.cues.materials})
-
-
-def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
-    """Raises BundleError for a bundle that cannot be told anything, ClipError for words that it has not learnt."""
-    if own == AS_THE_RUN:
-        return
-    if bundle.cues is None:
-        fact = f"{clip}: the model {bundle.name} cannot be told when or what sounds"
-        raise BundleError(fact, "use --model tiny, or --cues none and no --sound")
-    check_learnt(own, {*bundle.cues.families, *bundle.cues.materials}, clip.name)
-
-
-def as_told(own: ClipSettings, bundle: Bundle, settings: Settings, clip: Path) -> ClipSettings:
-    """What is set for a clip alone, without cues from its picture where the bundle sees none or cannot be told them.
-
-    Raises as ``check_told`` does, also where ``settings`` ask for such cues by name.
-    """
-    can_spot = bundle.cues is not None and bundle.encoder.kind == "motion"
-    if own.spotted and not can_spot and settings.cues != SPOT:
-        own = replace(own, spotted=False)
-    check_told(own, bundle, clip)
-    return own
 
 
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:

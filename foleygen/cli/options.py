@@ -12,6 +12,7 @@ import click
 
 from foleygen.cli import config
 from foleygen.cli.app import Invocation
+from foleygen.cli.parameters import Named
 from foleygen.cli.terminal.streams import write_note
 from foleygen.errors import UsageError
 from foleygen.settings import Settings, Spec, spec, specs
@@ -115,7 +116,7 @@ def _type(rule: Spec) -> click.ParamType[Any]:
     if rule.choices and rule.kind != "names":
         return click.Choice(rule.choices)
     if rule.kind == "path":
-        return click.Path(path_type=Path)
+        return Named()
     return click.STRING
 
 

@@ -70,7 +70,8 @@ def preview(
       foleygen preview shot.mov --voice library --library recordings/
     """
     from foleygen.batch.plan import spotter_of
-    from foleygen.batch.worker import as_told, feature_cache, load_bundle, load_engine, load_library
+    from foleygen.batch.telling import as_told, understood
+    from foleygen.batch.worker import feature_cache, load_bundle, load_engine, load_library
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
@@ -80,14 +81,14 @@ def preview(
     from foleygen.pipeline import render_window
     from foleygen.pipeline.sight import look, spotted
 
-    settings = load_settings(invocation, config_file, values)
+    settings, meant = understood(load_settings(invocation, config_file, values))
     info = probe(clip, settings.max_pixels)
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
     shelf, bundle = load_library(settings), load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
     own = as_told(own, bundle, settings, clip)
-    for remark in () if settings.quiet else notes:
+    for remark in () if settings.quiet else (*([meant] if meant else []), *notes):
         write_note(remark)
     length = seconds or bundle.window_samples / bundle.sample_rate
     engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)

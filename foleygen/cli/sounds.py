@@ -44,9 +44,17 @@ def sounds(words: tuple[str, ...], as_json: bool) -> None:
 
 
 def _meant(text: str) -> dict[str, Any]:
-    from foleygen.cues.words import understand
+    from foleygen.cli.terminal.streams import write_note
+    from foleygen.cues.words import has_unknown, understand
 
-    found = understand(text)
+    near = None
+    if has_unknown(text):
+        from foleygen.engines.meaning import nearest
+
+        near = nearest(text)
+    if near is not None:
+        write_note(f"'{text}': understood as {near}, nearest in meaning")
+    found = understand(near or text)
     return {"text": text, "family": found.family, "material": found.material, "ucs": found.catid}
 
 

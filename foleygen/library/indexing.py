@@ -19,7 +19,7 @@ from foleygen.library import naming, tags
 from foleygen.library.cutting import Cut, cut
 from foleygen.library.event import Recording
 from foleygen.library.mono import Mono
-from foleygen.library.store import Entry, Store, file_of
+from foleygen.library.store import Entry, Mark, Store, file_of
 from foleygen.library.walk import Found, Walk
 
 
@@ -93,7 +93,10 @@ def index(root: Path, file: Path | None, told: Told) -> Tally:
     if "." in walk.unseen:
         raise UsageError(f"{printable(root)}: cannot be listed ({walk.unseen['.']})", "check its permissions")
     told(Listed(len(found)))
-    store, is_remade = Store.to_write(file or file_of(root), root)
+    place = file or file_of(root)
+    if not found and not walk.unseen and not os.path.lexists(place):
+        return Tally(seconds=time.monotonic() - began)  # a folder without recordings is no library
+    store, is_remade = Store.to_write(place, root)
     tally = Tally(is_remade=is_remade)
     with store:
         _index(found, walk, store, tally, told)
@@ -121,11 +124,11 @@ def _index(found: list[Found], walk: Walk, store: Store, tally: Tally, told: Tol
     tally.recordings, tally.events = store.counts()
 
 
-def _one(one: Found, mark: tuple[str, str] | None, store: Store, tally: Tally, told: Told) -> None:
+def _one(one: Found, mark: Mark | None, store: Store, tally: Tally, told: Told) -> None:
     """Raises ClipError for a file that cannot be read, or changes meanwhile."""
     now, line = stamp(one.path), naming.mark() + ("" if one.listed is None else one.listed.digest)
-    if now is not None and mark == (now, line):
-        return told(Indexed(one.file, 0, 0.0, is_new=False))
+    if mark is not None and (now, line) == (mark.stamp, mark.listed):
+        return told(Indexed(one.file, mark.events, mark.seconds, is_new=False))
     entry = _entry(one, store)
     store.put(replace(entry[0], listed=line))
     if entry[1]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,15 @@ class Entry:
     """Of its line in the manifest and of the words that were understood, a digest."""
 
 
+class Mark(NamedTuple):
+    """What tells a recording from what it was, and what to tell of it."""
+
+    stamp: str
+    listed: str
+    events: int
+    seconds: float
+
+
 def file_of(root: Path) -> Path:
     """Where the index of the library ``root`` is, unless another place is named: in the user's data folder."""
     place = os.path.realpath(root)
@@ -77,12 +86,17 @@ def file_of(root: Path) -> Path:
     return _folder() / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.sqlite"
 
 
+def _seconds(samples: object, rate: object) -> float:
+    """Of a row that has not been checked."""
+    return samples / rate if isinstance(samples, int) and isinstance(rate, int) and rate > 0 else 0.0
+
+
 def known_libraries() -> list[Path]:
-    """The folders whose indexes are in the user's data folder, and that are there."""
+    """The folders whose indexes are in the user's data folder, and that are there with recordings."""
     roots = []
     for file in sorted(_folder().glob("*.sqlite")):
         with suppress(FoleygenError, IndexError), Store.to_read(file, file) as store:
-            roots.append(store.root())
+            roots += [store.root()] if store.marks() else []
     return [root for root in roots if root.is_dir()]
 
 
@@ -152,11 +166,15 @@ class Store:
         with self._said():
             return Path(os.fsdecode(self._db.execute("SELECT root FROM library").fetchall()[0][0]))
 
-    def marks(self) -> dict[str, tuple[str, str]]:
-        """The stamp of each recording, and ``Entry.listed``, by file."""
+    def marks(self) -> dict[str, Mark]:
+        """What tells each recording from what it was, by file."""
+        columns = "file, stamp, listed, length(events), samples, sample_rate"
         with self._said():
-            rows = self._db.execute("SELECT file, stamp, listed FROM recordings").fetchall()
-        return {os.fsdecode(file): (stamp, listed) for file, stamp, listed in rows}
+            rows = self._db.execute(f"SELECT {columns} FROM recordings").fetchall()
+        return {
+            os.fsdecode(file): Mark(stamp, listed, size // EVENT.itemsize, _seconds(samples, rate))
+            for file, stamp, listed, size, samples, rate in rows
+        }
 
     def counts(self) -> tuple[int, int]:
         """Recordings and events."""

@@ -63,7 +63,8 @@ class Walk:
                 if _leads_to(entry.is_file):
                     yield Found(self.root / child, str(child), _line(child, manifests))
                 else:
-                    self.note(self.root / child, "leads to no file")
+                    is_there = os.path.exists(self.root / child)
+                    self.note(self.root / child, "is no regular file" if is_there else "leads to no file")
         return None
 
     def _manifest(self, place: PurePosixPath) -> list[tuple[PurePosixPath, Listing]]:

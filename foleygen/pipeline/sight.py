@@ -17,12 +17,12 @@ from foleygen.cues.cue import filled, sheet
 from foleygen.engines.foley import Engine
 from foleygen.facts import Cue, CueSheet
 from foleygen.features import stops
-from foleygen.features.cache import FeatureCache, feature_key
+from foleygen.features.cache import FeatureCache
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.hits import THRESHOLD, hits
 from foleygen.pipeline.jobs import Job
-from foleygen.pipeline.pictures import View, features_of, frame_rule, views
+from foleygen.pipeline.pictures import View, features_of, frame_rule, stops_key, views
 from foleygen.pipeline.tracks import Track, failing
 from foleygen.settings import ClipSettings, RenderSettings
 
@@ -53,7 +53,7 @@ def look(info: ClipInfo, engine: Engine, settings: RenderSettings, cache: Featur
     Raises FoleygenError: BundleError where the bundle's encoder has no onsets to tell.
     """
     settings = replace(settings, handles=0.0)
-    track = Track(Job(info, info.path), engine.bundle.sample_rate)
+    track = Track(Job(info, info.path, ClipSettings(spotted=True)), engine.bundle.sample_rate)
     seen: list[Glance] = []
     with failing(track), closing(views(track, engine, settings, cache)) as found:
         for view in found:
@@ -133,15 +133,13 @@ def _columns(features: NDArray[np.float32], moved: NDArray[np.float32], engine: 
 def _moved(view: View, engine: Engine, cache: FeatureCache | None) -> NDArray[np.float32]:
     """``stops.motion_and_stops`` of a window, remembered like its features."""
     info, encoder = view.track.job.info, engine.bundle.encoder
-    start = view.track.start_s(view.window)
-    length = Fraction(encoder.num_frames) / encoder.frame_rate
-    key = feature_key(info.content_id, start, length, f"stops on {encoder.frame_size} pixels", stops.VERSION)
+    key = stops_key(view.track, view.window, engine)
     found = None if cache is None else cache.get(key)
     if found is not None:
         return found
     frames = view.frames
-    if frames is None:
-        request = FrameRequest(0, start, encoder.num_frames)
+    if frames is None:  # another process has evicted them since they were looked up
+        request = FrameRequest(0, view.track.start_s(view.window), encoder.num_frames)
         ((_, frames),) = read(info, [request], encoder.frame_rate, encoder.frame_size, frame_rule(engine))
     found = stops.motion_and_stops(frames)
     if cache is not None:

@@ -81,6 +81,21 @@ def track_for(arm: Arm, clip: ClipRecord, wrong: tuple[str, str], grid: CueGrid,
     return without_cues(grid, words, family=what, material=of, picture=seen)
 
 
+def other_row(clips: Sequence[ClipRecord], row: int, same_family: bool) -> int:
+    """Another clip's picture: of the same family if there is one and words do not say which, else the next one's."""
+    order = [(row + step) % len(clips) for step in range(1, len(clips))]
+    alike = [other for other in order if same_family and clips[other].family == clips[row].family]
+    return (alike or order or [row])[0]
+
+
+def other_word(clips: Sequence[ClipRecord], row: int) -> int:
+    """A clip of another family and another material, for words that are wrong."""
+    order = [(row + step) % len(clips) for step in range(1, len(clips))]
+    mine = clips[row]
+    found = [o for o in order if clips[o].family != mine.family and clips[o].material != mine.material]
+    return (found or order or [row])[0]
+
+
 def seen_track(frames: NDArray[np.uint8], features: NDArray[np.float32], engine: Engine) -> CueTrack | None:
     """What a window with ``frames`` (T, S, S, 3) and ``features`` (F, C) is told by default: the cues seen in it."""
     seconds = Fraction(engine.bundle.window_samples, engine.bundle.sample_rate)

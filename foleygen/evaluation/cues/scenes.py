@@ -19,7 +19,7 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
-from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, seen_track, track_for
+from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, other_row, other_word, seen_track, track_for
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
 from foleygen.evaluation.cues.families import table as families_table
 from foleygen.evaluation.cues.level import Level, hit_levels, level_of
@@ -175,21 +175,6 @@ def _made(
             :, : engine.bundle.window_samples
         ]
     return [_heard(engine, dataset, clips[row], sound) for row, sound in zip(rows, sounds.float().cpu(), strict=True)]
-
-
-def other_row(clips: Sequence[ClipRecord], row: int, same_family: bool) -> int:
-    """Another clip's picture: of the same family if there is one and words do not say which, else the next one's."""
-    order = [(row + step) % len(clips) for step in range(1, len(clips))]
-    alike = [other for other in order if same_family and clips[other].family == clips[row].family]
-    return (alike or order or [row])[0]
-
-
-def other_word(clips: Sequence[ClipRecord], row: int) -> int:
-    """A clip of another family and another material, for words that are wrong."""
-    order = [(row + step) % len(clips) for step in range(1, len(clips))]
-    mine = clips[row]
-    found = [o for o in order if clips[o].family != mine.family and clips[o].material != mine.material]
-    return (found or order or [row])[0]
 
 
 def _heard(engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch.Tensor) -> Heard:

@@ -166,7 +166,8 @@ class Player:
             try:
                 samples, rate, attack = self._shelf.index.sound(event, before_s=2 * BEFORE_S)
             except ClipError as error:
-                self._gone[f"{error.message}, and the next nearest is played; {error.remedy}"] = None
+                told = f"{error.message}, and the next nearest is played; {error.remedy}, then use --overwrite"
+                self._gone[told] = None
                 continue
             made = sounded(samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s)
             self._note(choice.hit, event, made.gain_db, cents)
