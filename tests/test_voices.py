@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from libraries import Made, library
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from foleygen.cues.cue import sheet
 from foleygen.cues.words import Sound
@@ -20,6 +21,7 @@ from foleygen.facts import SAMPLE_RATE, Cue, Stretch
 from foleygen.pipeline.voices.asked import extras, hits
 from foleygen.pipeline.voices.mixing import Dip, Laid, mixed
 from foleygen.pipeline.voices.own import OwnSound, band_db, rms_db
+from foleygen.pipeline.voices.play import voiced
 from foleygen.pipeline.voices.player import Player, Take
 from foleygen.pipeline.voices.recorded import sounded
 from foleygen.pipeline.voices.shelf import Shelf, opened
@@ -372,3 +374,16 @@ def test_a_take_that_is_silent_or_a_sample_long(shelf: Shelf) -> None:
         track = heard(one, [np.repeat(samples, 3)])
         assert np.isfinite(track).all()
         assert len(one.played) == count
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 44100])
+def test_a_sound_of_any_rate_is_played_in(shelf: Shelf, rate: int) -> None:
+    """As after --bandwidth full, which leaves takes at another rate than the model's."""
+    own = resample_poly(model(), rate // 50, RATE // 50).astype(np.float32)
+    made = voiced(own, rate, Take(cues(), TIMES, 0.0, (0, "clip", 1)), shelf, "library")
+    assert abs(len(made.samples) - SECONDS * SAMPLE_RATE) <= 1
+    assert [hit.seconds for hit in made.played] == list(made.onsets) == list(TIMES)
+    for time in TIMES:
+        at = round(time * SAMPLE_RATE)
+        window = np.abs(made.samples[at - 480 : at + 480])
+        assert abs(int(np.argmax(window > 0.3 * window.max())) - 480) <= 1
