@@ -46,7 +46,8 @@ def test_the_state_returns_after_an_error() -> None:
 def test_a_clip_is_made_without_what_is_slow_to_import(make_clip: Callable[[Path], Path], tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4")
     code = (
-        "import sys; from pathlib import Path; from foleygen.batch.worker import Worker, load_bundle;"
+        "import sys; from pathlib import Path; from foleygen.batch.worker import Worker;"
+        "from foleygen.batch.loading import load_bundle;"
         "from foleygen.batch import plan; from foleygen.batch.discover import discover;"
         "from foleygen.settings import Settings;"
         "settings = Settings(steps=1, cache=False); worker = Worker(settings, load_bundle(settings)); told = [];"

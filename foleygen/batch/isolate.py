@@ -227,7 +227,8 @@ def _serve(settings: Settings, orders: Connection, reports: Connection, level: i
 
 
 def _work(settings: Settings, orders: Connection, outbox: queue.SimpleQueue[Any]) -> None:
-    from foleygen.batch.worker import Worker, load_bundle
+    from foleygen.batch.loading import load_bundle
+    from foleygen.batch.worker import Worker
 
     desk = _Counter(orders, outbox)
     worker = Worker(settings, load_bundle(settings))

@@ -137,7 +137,8 @@ def _write_timeline(choice: Choice, settings: Settings, report: Report) -> None:
 
 def here(settings: Settings, planned: Iterable[Planned], listen: Listener) -> None:
     """Work in this process."""
-    from foleygen.batch.worker import Worker, load_bundle
+    from foleygen.batch.loading import load_bundle
+    from foleygen.batch.worker import Worker
 
     Worker(settings, load_bundle(settings)).work(planned, listen)
 

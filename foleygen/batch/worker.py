@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foleygen.batch import cores
 from foleygen.batch.events import (
     ClipDone,
     ClipFailed,
@@ -26,7 +25,8 @@ from foleygen.batch.events import (
     Loading,
     Opened,
 )
-from foleygen.batch.plan import Planned, check_voice
+from foleygen.batch.loading import batch_size, feature_cache, load_ambience, load_engine, load_library
+from foleygen.batch.plan import Planned
 from foleygen.batch.remade import remade
 from foleygen.batch.standing import DONE, Standing, kept, standing
 from foleygen.batch.telling import as_told, check_sound
@@ -38,81 +38,11 @@ from foleygen.settings import ClipSettings, Settings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
-    from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import ClipInfo
     from foleygen.pipeline import Engine, Job, Outcome, Progress
-    from foleygen.pipeline.voices.shelf import Shelf
-    from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
 
 log = logging.getLogger(__name__)
-
-GPU_BATCH = 8
-"""Windows at once on a GPU by ``--batch-size auto``; one on the CPU, where more gains nothing."""
-
-
-def load_bundle(settings: Settings) -> Bundle:
-    """The bundle that ``settings.model`` names, verified.
-
-    Raises UsageError where it is to be guided by a classifier that it does not have.
-    """
-    from foleygen.weights import store
-    from foleygen.weights.bundle import Bundle
-
-    found = store.load(settings.model, Bundle)
-    found.classifier_scale(settings.classifier_guidance)
-    return found
-
-
-def load_ambience(settings: Settings) -> AmbienceBundle | None:
-    """The second engine's bundle, verified; None where it has nothing to do. Raises UsageError for words that it does
-    not know."""
-    if not settings.composes:
-        return None
-    from foleygen.engines.words import understand
-    from foleygen.weights import store
-    from foleygen.weights.ambience import AmbienceBundle
-
-    found = store.load(settings.ambience_model, AmbienceBundle)
-    if settings.ambience is not None:
-        log.warning("ambience: %s", understand(settings.ambience, found))
-    return found
-
-
-def load_library(settings: Settings) -> Shelf | None:
-    """The library that plays the hits; None where the model does. Raises UsageError where it cannot be used."""
-    check_voice(settings)
-    if settings.voice == "model" or settings.library is None:
-        return None
-    from foleygen.pipeline.voices.shelf import opened
-
-    return opened(settings.library, settings.library_index)
-
-
-def load_engine(settings: Settings, bundle: Bundle) -> Engine:
-    """The bundle on its device."""
-    import torch
-
-    from foleygen.pipeline import Engine
-
-    count = cores.threads(settings.threads)
-    if count is not None:
-        torch.set_num_threads(count)
-    return Engine.load(bundle, settings.device, settings.precision)
-
-
-def feature_cache(settings: Settings) -> FeatureCache | None:
-    """The user's feature cache, or None with ``--no-cache``."""
-    if not settings.cache:
-        return None
-    from foleygen.features.cache import FeatureCache, default_root
-
-    return FeatureCache(default_root())
-
-
-def batch_size(settings: Settings, device: str) -> int:
-    """Windows at once: as asked, else what suits the device."""
-    return settings.batch_size or (1 if device.startswith("cpu") else GPU_BATCH)
 
 
 class Worker:

@@ -69,9 +69,9 @@ def preview(
       foleygen preview shot.mov --sound "glass bottle" --no-picture
       foleygen preview shot.mov --voice library --library recordings/
     """
+    from foleygen.batch.loading import feature_cache, load_bundle, load_engine, load_library
     from foleygen.batch.plan import spotter_of
     from foleygen.batch.telling import as_told, understood
-    from foleygen.batch.worker import feature_cache, load_bundle, load_engine, load_library
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock

@@ -73,7 +73,7 @@ def spot(
 def _spot(
     clips: Sequence[Clip], settings: Settings, threshold: float | None, max_rate: float | None, console: Console
 ) -> ExitCode:
-    from foleygen.batch.worker import feature_cache, load_bundle, load_engine
+    from foleygen.batch.loading import feature_cache, load_bundle, load_engine
     from foleygen.pipeline.hits import THRESHOLD
 
     wanted = [clip for clip in clips if not _stays(clip, settings)]

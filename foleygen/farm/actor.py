@@ -66,7 +66,8 @@ class ClipActor:
     def _bring_to_end(self, item: Planned) -> None:
         try:
             if self._worker is None:
-                from foleygen.batch.worker import Worker, load_bundle
+                from foleygen.batch.loading import load_bundle
+                from foleygen.batch.worker import Worker
 
                 self._worker = Worker(self._settings, load_bundle(self._settings))
             self._worker.work([item], self._tell)

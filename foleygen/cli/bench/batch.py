@@ -25,7 +25,7 @@ def measure(settings: Settings, folder: Path, scratch: Path, draw: Callable[...,
     Each way has an empty feature cache. ``draw(folder, *options)`` makes sample clips where there are none.
     """
     from foleygen.batch.discover import discover
-    from foleygen.batch.worker import batch_size, load_bundle, load_engine
+    from foleygen.batch.loading import batch_size, load_bundle, load_engine
 
     clips = [clip.path for clip in discover([folder])] if folder.is_dir() else []
     clips = clips or list(draw(folder, f"--count={COUNT}"))

@@ -138,7 +138,7 @@ def _drawn(folder: Path, *options: str) -> list[Path]:
 
 def _measure(settings: Settings, clip: Path, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
-    from foleygen.batch.worker import batch_size, load_bundle, load_engine
+    from foleygen.batch.loading import batch_size, load_bundle, load_engine
     from foleygen.evaluation.headline import classifier_seconds
     from foleygen.evaluation.memory import peak_memory
     from foleygen.features.cache import FeatureCache

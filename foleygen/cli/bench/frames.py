@@ -24,7 +24,7 @@ def measure(settings: Settings, clip: Path, rounds: int) -> dict[str, Any]:
 
     Raises ClipError for a clip that nothing is decoded of, or that is shorter than a window.
     """
-    from foleygen.batch.worker import load_bundle
+    from foleygen.batch.loading import load_bundle
     from foleygen.media.probe import probe
 
     bundle, info = load_bundle(settings), probe(clip, settings.max_pixels)
