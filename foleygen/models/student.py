@@ -64,7 +64,7 @@ class StudentAdapter(nn.Module):
         for parameter in self.lead[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def led(self, guidance: Tensor, rescale: Tensor, evaluations: int) -> Tensor:
+    def forward(self, guidance: Tensor, rescale: Tensor, evaluations: int) -> Tensor:
         """The vector (N, 1, D) of runs of so many ``evaluations``; scale and rescaling of their guidance are (N,)."""
         count = torch.full_like(guidance, evaluations)
         said = torch.stack([guidance.log(), rescale, count.log2() / 2], dim=1)
@@ -118,7 +118,7 @@ class Student:
             raise ValueError("a student is led by what it has learnt")
         prepared = self.model.prepared(condition, times, guided=False)
         scale, rescale = (torch.tensor([value], device=self.device) for value in (self.guidance, self.rescale))
-        return replace(prepared, times=prepared.times + self.adapter.led(scale, rescale, len(times)))
+        return replace(prepared, times=prepared.times + self.adapter(scale, rescale, len(times)))
 
 
 def linear_layers(base: MDSGen) -> dict[str, nn.Linear]:

@@ -55,5 +55,9 @@ class Solver:
             return (state - s * predicted) / a
         return a * state - s * predicted
 
+    def signal(self, step: int) -> float:
+        """The signal's share of the state before evaluation ``step``, or at the end."""
+        return float(self._signal[step])
+
     def _is_lowered(self, step: int) -> bool:
         return self._steps < self._config.lower_order_below and step == self._steps - 1

@@ -98,14 +98,14 @@ def make(
             on_run(done * PIECE, len(own) * PIECE)
 
 
-def load(folder: Path, teacher: Teacher, teaching: TeachingConfig) -> Runs:
+def load(folder: Path, source: str, teaching: TeachingConfig) -> Runs:
     """All runs of a folder. Raises UsageError if some are missing, or were made by another transformer."""
     found = []
     for number in range(-(-teaching.runs // PIECE)):
         path = _file(folder, number)
         if not path.is_file():
             raise UsageError(f"{path}: is not there", "let every part of the runs be made")
-        found.append(_loaded(path, teacher.source))
+        found.append(_loaded(path, source))
     return Runs.cat(found)
 
 

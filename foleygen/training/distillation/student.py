@@ -1,0 +1,147 @@
+"""``train distill``: a student that ends where its teacher's runs end, in a few evaluations.
+
+It is learnt on whole runs: the student's own states, through all of its evaluations, against the teacher's states from
+the same noise, so that an evaluation learns to put right what the ones before it left (progressive distillation,
+Salimans & Ho 2022, goes from the teacher's states). N rows, (Z, H, W) latents, K marks, M token columns, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foleygen.engines.building import diffusion_of
+from foleygen.engines.cues import grid_of
+from foleygen.errors import UsageError
+from foleygen.models.diffusion import Condition
+from foleygen.models.student import StudentAdapter
+from foleygen.models.transformer import MDSGen
+from foleygen.sampling.sampler import SamplerConfig
+from foleygen.sampling.schedule import ScheduleConfig, exact_times
+from foleygen.sampling.solver import Solver
+from foleygen.strict import plain
+from foleygen.training.cues import examples as sources
+from foleygen.training.cues.adapter import frozen
+from foleygen.training.cues.draw import Table
+from foleygen.training.data.dataset import SceneDataset
+from foleygen.training.distillation import runs as teaching
+from foleygen.training.distillation.recipe import DistillRecipe, TeachingConfig
+from foleygen.training.distillation.runs import DrawCondition, Runs, Teacher
+from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
+from foleygen.training.runs import started
+from foleygen.weights.bundle import Bundle
+from foleygen.weights.files import digest
+
+LEAST_POWER = 0.1
+"""Of the latents at a run's end, below which its error is no longer measured against it."""
+
+
+def make_runs(
+    recipe: DistillRecipe,
+    datasets: Sequence[SceneDataset],
+    bundle: Bundle,
+    folder: Path,
+    device: str,
+    part: tuple[int, int] = (1, 1),
+    on_run: Callable[[int, int], None] | None = None,
+) -> None:
+    """Make the teacher's runs that are missing in ``folder``, or a part of them; scenes are encoded once, too."""
+    source = sources.source_of(bundle, datasets, recipe.views)
+    examples = sources.load(folder, source)
+    if examples is None:
+        examples = sources.make(bundle, datasets, recipe.views, recipe.teaching.seed, device)
+        examples.save(folder)
+    mel_rate = bundle.sample_rate / bundle.mel.hop_length
+    table = Table(examples, grid_of(bundle), recipe.mix, mel_rate)
+    teacher = teacher_of(bundle, recipe.teaching, device, recipe.loop.precision)
+    teaching.make(folder, teacher, draw_condition(table), recipe.teaching, part, on_run)
+
+
+def distill_loop(recipe: DistillRecipe, bundle: Bundle, folder: Path, device: str) -> Loop:
+    """The student of the transformer of ``bundle``, on the runs in ``folder``."""
+    base = frozen(bundle).to(device)
+    runs = teaching.load(folder, source_of(bundle, recipe.teaching), recipe.teaching)
+    torch.manual_seed(recipe.loop.seed)
+    student = StudentAdapter(base, recipe.student)
+    schedule = ScheduleConfig.preset(bundle.sampling.schedule, bundle.sampling.prediction_type)
+    return started(recipe, student, make_loss(base, recipe, schedule), make_draw(runs, device), folder, device)
+
+
+def teacher_of(bundle: Bundle, config: TeachingConfig, device: str, precision: str) -> Teacher:
+    """The transformer of a bundle, with its adapter of cues, as it is sampled."""
+    if bundle.cues is None:
+        fact = f"{bundle.name}: cannot be told when or what, and a student would not learn it"
+        raise UsageError(fact, "train its cues first: foleygen train cues")
+    model = diffusion_of(bundle, device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    assert isinstance(model, MDSGen)
+    sampling, cues = bundle.sampling, bundle.cues
+    schedule = ScheduleConfig.preset(sampling.schedule, sampling.prediction_type)
+    return Teacher(
+        model,
+        SamplerConfig(config.steps, sampling.guidance_scale, sampling.guidance_power, schedule),
+        SamplerConfig(config.steps, cues.guidance_scale, sampling.guidance_power, schedule, cues.guidance_rescale),
+        source_of(bundle, config),
+    )
+
+
+def source_of(bundle: Bundle, config: TeachingConfig) -> str:
+    """16 hex digits that change with the transformer, and with how its runs are made."""
+    weights = bundle.parts["transformer"].sha256
+    return digest({"transformer": weights, "sampling": plain(bundle.sampling), "teaching": plain(config)})
+
+
+def draw_condition(table: Table) -> DrawCondition:
+    """Conditions of runs from a table of scenes: half of them told nothing, say."""
+
+    def draw(generator: torch.Generator, count: int, told: bool) -> Condition:
+        rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        if not told:
+            return Condition(torch.from_numpy(np.stack([table.untold(rng) for _ in range(count)])))
+        rows = [table.row(rng) for _ in range(count)]
+        features, behind = (torch.from_numpy(np.stack([row[column] for row in rows])) for column in (1, 2))
+        return Condition(features, behind)
+
+    return draw
+
+
+def make_draw(runs: Runs, device: str = "cpu") -> DrawBatch:
+    """(states (N, K + 1, Z, H, W), heard (N, M, D), guidance (N,), rescale (N,)) of random runs."""
+
+    def draw(generator: torch.Generator, count: int) -> Batch:
+        rows = torch.randint(len(runs.states), (count,), generator=generator).numpy()
+        columns = (runs.states, runs.heard, runs.guidance, runs.rescale)
+        return tuple(torch.from_numpy(column[rows].astype(np.float32)).to(device) for column in columns)
+
+    return draw
+
+
+def make_loss(base: MDSGen, recipe: DistillRecipe, schedule: ScheduleConfig) -> Loss:
+    """How far a student beside ``base`` ends from where the teacher does, and how far it is from it on the way."""
+    biases = tuple(bias.detach() for bias in base.position_biases())
+    known = exact_times(schedule, recipe.teaching.steps)[0].tolist()
+    shares = torch.tensor(recipe.evaluations)
+
+    def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        states, heard, guidance, rescale = batch
+        evaluations = int(torch.multinomial(shares, 1, generator=generator)) + 1
+        times = [known[mark] for mark in recipe.teaching.evaluated(evaluations)]
+        solver = Solver(schedule, evaluations, times)
+        embedded = base.embed_time(solver.times.to(states))[:, None]  # steps 1 1 D
+        led, state, errors = model(guidance, rescale, evaluations), states[:, 0], []
+        power = states[:, -1].square().mean(dim=(1, 2, 3)).clamp_min(LEAST_POWER)
+        for step in range(evaluations):
+            with model.beside(base):
+                output = base.denoise(state, base.modulations(embedded[step] + led + heard), biases)
+            state = solver.step(output.float(), step, state)
+            last = step + 1 == evaluations
+            wanted = states[:, -1 if last else step + 1]
+            apart = (state - wanted).square().mean(dim=(1, 2, 3)) / solver.signal(step + 1) ** 2
+            errors.append((apart / power).mean())
+        way = sum(errors[:-1], start=torch.zeros_like(errors[-1]))
+        return {"loss": errors[-1] + recipe.mark_weight * way, "end": errors[-1], "way": way}
+
+    return loss
