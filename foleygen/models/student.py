@@ -1,9 +1,9 @@
 """A transformer's student: the same network, changed by little, that repeats guided runs in a few evaluations.
 
-Every linear layer has a change of low rank beside it (LoRA, Hu et al. 2022); how strongly a run is led, which the
-transformer does by evaluating twice (classifier-free guidance), is a vector beside that of the time (Meng et al. 2023,
-On Distillation of Guided Diffusion Models). Both are merged before sampling, so that an evaluation costs what one of the
-transformer does. Letters: N windows, D the transformer's width, R the rank.
+Every linear layer has a change of low rank beside it (LoRA, Hu et al. 2022). How strongly a run is led, for which the
+transformer is evaluated twice (classifier-free guidance), is a vector beside that of the time (Meng et al. 2023, On
+Distillation of Guided Diffusion Models). Changes are merged before sampling, so that an evaluation costs what one of
+the transformer does. Letters: N windows, D the transformer's width, R the rank.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from foleygen.sampling.schedule import ScheduleConfig, exact_times, sigmas_at
 class Solver:
     """One run of ``num_inference_steps`` evaluations at ``times`` (steps,); ``step`` is called once for each, in order.
 
-    With ``times`` it evaluates at these, falling, and not at equal distances. There is no step to zero noise, and the last step of a short run is of first order, as in the reference solvers.
-    The state may have any shape and stays float32; what a row becomes depends on that row alone.
+    With ``times`` it evaluates at these, falling, and not at equal distances. There is no step to zero noise, and the
+    last step of a short run is of first order, as in the reference solvers. The state may have any shape and stays
+    float32; what a row becomes depends on that row alone.
     """
 
     def __init__(self, config: ScheduleConfig, num_inference_steps: int, times: Sequence[float] = ()) -> None:

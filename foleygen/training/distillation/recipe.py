@@ -44,7 +44,7 @@ class TeachingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillRecipe:
-    """A student of a transformer. ``evaluations`` are shares of the batches by how many evaluations a run has: 1, 2, ...
+    """A student of a transformer. ``evaluations``: shares of the batches whose runs have 1, 2, ... evaluations.
 
     ``mark_weight`` weighs how far the states on the way are from the teacher's; how far the end is counts 1.
     """
