@@ -51,25 +51,36 @@ class Change(nn.Module):
         return self.up @ self.down
 
 
+class Lead(nn.Module):
+    """How a run is led, as a vector that is added to that of the time; it begins as nothing."""
+
+    def __init__(self, width: int, hidden_size: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(3, hidden_size), nn.SiLU(), nn.Linear(hidden_size, width))
+        for parameter in self.network[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, guidance: Tensor, rescale: Tensor, evaluations: int) -> Tensor:
+        """(N, 1, D) for runs of so many ``evaluations``; the scale of their guidance and its rescaling are (N,)."""
+        count = torch.full_like(guidance, evaluations)
+        said = torch.stack([guidance.log(), rescale, count.log2() / 2], dim=1)
+        vector: Tensor = self.network(said.to(self.network[0].weight))
+        return vector[:, None]
+
+
 class StudentAdapter(nn.Module):
-    """What makes a student of ``base``: a change of each linear layer, and the vector of how a run is led."""
+    """What makes a student of ``base``: a change of each linear layer, and how a run is led."""
 
     def __init__(self, base: MDSGen, config: StudentConfig) -> None:
         super().__init__()
         layers = linear_layers(base)
         self.changes = nn.ModuleDict({_key(name): Change(layer.weight, config.rank) for name, layer in layers.items()})
-        self.lead = nn.Sequential(
-            nn.Linear(3, config.hidden_size), nn.SiLU(), nn.Linear(config.hidden_size, base.config.hidden_size)
-        )  # fmt: skip
-        for parameter in self.lead[-1].parameters():
-            nn.init.zeros_(parameter)
+        self.lead = Lead(base.config.hidden_size, config.hidden_size)
 
     def forward(self, guidance: Tensor, rescale: Tensor, evaluations: int) -> Tensor:
-        """The vector (N, 1, D) of runs of so many ``evaluations``; scale and rescaling of their guidance are (N,)."""
-        count = torch.full_like(guidance, evaluations)
-        said = torch.stack([guidance.log(), rescale, count.log2() / 2], dim=1)
-        vector: Tensor = self.lead(said.to(self.lead[0].weight))
-        return vector[:, None]
+        """How runs are led; see ``Lead``."""
+        vector: Tensor = self.lead(guidance, rescale, evaluations)
+        return vector
 
     @contextmanager
     def beside(self, base: MDSGen) -> Iterator[None]:
@@ -96,9 +107,9 @@ class Student:
     """A merged transformer, led as strongly as wanted without a second evaluation; a ``DiffusionModel``."""
 
     model: MDSGen
-    adapter: StudentAdapter
-    guidance: float
-    rescale: float
+    lead: Lead
+    guidance: float = 1.0
+    rescale: float = 0.0
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -118,7 +129,7 @@ class Student:
             raise ValueError("a student is led by what it has learnt")
         prepared = self.model.prepared(condition, times, guided=False)
         scale, rescale = (torch.tensor([value], device=self.device) for value in (self.guidance, self.rescale))
-        return replace(prepared, times=prepared.times + self.adapter(scale, rescale, len(times)))
+        return replace(prepared, times=prepared.times + self.lead(scale, rescale, len(times)))
 
 
 def linear_layers(base: MDSGen) -> dict[str, nn.Linear]:

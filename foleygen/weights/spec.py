@@ -106,6 +106,30 @@ class CueSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudentSpec:
+    """The student of the transformer: its sizes, and what it has learnt to repeat in few evaluations.
+
+    ``times`` are those of its evaluations, for runs of one, two, and so on; ``guidance`` the least and the most that it
+    was led by. A ``usual`` one makes all runs that do not ask for a number of steps, of as many evaluations as it has
+    ``times`` for; another one only those that ask.
+    """
+
+    rank: int
+    hidden_size: int
+    times: tuple[tuple[float, ...], ...]
+    guidance: tuple[float, float]
+    usual: bool = True
+
+    def evaluates(self, steps: int | None, guidance: float) -> tuple[float, ...] | None:
+        """The times of a run of ``steps`` evaluations, None for as many as suit it; None if it is not the student's."""
+        asked = len(self.times) if steps is None and self.usual else steps
+        least, most = self.guidance
+        if asked is None or asked > len(self.times) or not least <= guidance <= most:
+            return None
+        return self.times[asked - 1]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A file that a bundle was made from."""
 
@@ -145,6 +169,8 @@ class BundleSpec:
     classifier: ClassifierSpec | None = None
     cues: CueSpec | None = None
     """None: what sounds and when is the picture's alone."""
+    student: StudentSpec | None = None
+    """None: all runs are the transformer's."""
     sources: tuple[Source, ...] = ()
 
     @property
