@@ -88,6 +88,14 @@ def teacher_of(bundle: Bundle, config: TeachingConfig, device: str, precision: s
     )
 
 
+def student_times(recipe: DistillRecipe, bundle: Bundle) -> tuple[tuple[float, ...], ...]:
+    """At which times of the diffusion a student of a bundle evaluates, in runs of one, two, ... evaluations."""
+    schedule = ScheduleConfig.preset(bundle.sampling.schedule, bundle.sampling.prediction_type)
+    known = exact_times(schedule, recipe.teaching.steps)[0].tolist()
+    counts = range(1, len(recipe.evaluations) + 1)
+    return tuple(tuple(known[mark] for mark in recipe.teaching.evaluated(count)) for count in counts)
+
+
 def source_of(bundle: Bundle, config: TeachingConfig) -> str:
     """16 hex digits that change with the transformer, and with how its runs are made."""
     weights = bundle.parts["transformer"].sha256
