@@ -177,7 +177,7 @@ class Settings:
     )
     steps: int | None = field(
         default=RenderSettings.steps,
-        metadata=_spec("whole", "Denoising steps; more are slower.", minimum=1, maximum=1000, auto="bundle"),
+        metadata=_spec("whole", "Denoising steps; few are a student's, if the bundle has one.", minimum=1, maximum=1000, auto="bundle"),
     )
     guidance: float | None = field(
         default=RenderSettings.guidance, metadata=_spec("number", _GUIDANCE, minimum=0, maximum=100, auto="bundle")
