@@ -149,6 +149,7 @@ _TIMELINE_PATHS = "How a timeline names its files: with their whole path, from i
 _AAF = "Whether an .aaf timeline refers to its wavs or has them in it."
 _HANDLES = "Seconds of sound that each wav has before and after the shot, heard from its first and last picture."
 _CREATOR = "Who makes the sounds, in file names and wavs; letters and digits."
+_STEPS = "Denoising steps; few are a student's, if the bundle has one."
 _SOURCE = "What the sounds are made for, in file names and wavs; letters and digits."
 _TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
 _BATCH = "Windows computed at once, from several clips if need be."
@@ -177,7 +178,7 @@ class Settings:
     )
     steps: int | None = field(
         default=RenderSettings.steps,
-        metadata=_spec("whole", "Denoising steps; few are a student's, if the bundle has one.", minimum=1, maximum=1000, auto="bundle"),
+        metadata=_spec("whole", _STEPS, minimum=1, maximum=1000, auto="bundle"),
     )
     guidance: float | None = field(
         default=RenderSettings.guidance, metadata=_spec("number", _GUIDANCE, minimum=0, maximum=100, auto="bundle")

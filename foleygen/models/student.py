@@ -64,7 +64,7 @@ class Lead(nn.Module):
         """(N, 1, D) for runs of so many ``evaluations``; the scale of their guidance and its rescaling are (N,)."""
         count = torch.full_like(guidance, evaluations)
         said = torch.stack([guidance.log(), rescale, count.log2() / 2], dim=1)
-        vector: Tensor = self.network(said.to(self.network[0].weight))
+        vector: Tensor = self.network(said.to(next(self.network.parameters())))
         return vector[:, None]
 
 
@@ -76,11 +76,6 @@ class StudentAdapter(nn.Module):
         layers = linear_layers(base)
         self.changes = nn.ModuleDict({_key(name): Change(layer.weight, config.rank) for name, layer in layers.items()})
         self.lead = Lead(base.config.hidden_size, config.hidden_size)
-
-    def forward(self, guidance: Tensor, rescale: Tensor, evaluations: int) -> Tensor:
-        """How runs are led; see ``Lead``."""
-        vector: Tensor = self.lead(guidance, rescale, evaluations)
-        return vector
 
     @contextmanager
     def beside(self, base: MDSGen) -> Iterator[None]:
@@ -145,6 +140,7 @@ def _key(name: str) -> str:
 
 def _adding(change: Change) -> Any:
     def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output + change(inputs[0])
+        added: Tensor = change(inputs[0])
+        return output + added
 
     return hook

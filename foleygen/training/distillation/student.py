@@ -66,9 +66,9 @@ def distill_loop(recipe: DistillRecipe, bundle: Bundle, folder: Path, device: st
     base = frozen(bundle).to(device)
     runs = teaching.load(folder, source_of(bundle, recipe.teaching), recipe.teaching)
     torch.manual_seed(recipe.loop.seed)
-    student = StudentAdapter(base, recipe.student)
     schedule = ScheduleConfig.preset(bundle.sampling.schedule, bundle.sampling.prediction_type)
-    return started(recipe, student, make_loss(base, recipe, schedule), make_draw(runs, device), folder, device)
+    pupil = Pupil(base, recipe, schedule)
+    return started(recipe, pupil, make_loss(recipe), make_draw(runs, device), folder, device)
 
 
 def teacher_of(bundle: Bundle, config: TeachingConfig, device: str, precision: str) -> Teacher:
@@ -127,29 +127,50 @@ def make_draw(runs: Runs, device: str = "cpu") -> DrawBatch:
     return draw
 
 
-def make_loss(base: MDSGen, recipe: DistillRecipe, schedule: ScheduleConfig) -> Loss:
-    """How far a student beside ``base`` ends from where the teacher does, and how far it is from it on the way."""
-    biases = tuple(bias.detach() for bias in base.position_biases())
-    known = exact_times(schedule, recipe.teaching.steps)[0].tolist()
+class Pupil(StudentAdapter):
+    """A student beside its base that makes runs of its own, and is told how far it is from the teacher."""
+
+    def __init__(self, base: MDSGen, recipe: DistillRecipe, schedule: ScheduleConfig) -> None:
+        super().__init__(base, recipe.student)
+        self._base = (base,)  # not a module of this one, whose weights would be learnt and kept
+        self._biases = tuple(bias.detach() for bias in base.position_biases())
+        self._schedule, self._teaching = schedule, recipe.teaching
+        self._times = exact_times(schedule, recipe.teaching.steps)[0].tolist()
+
+    def errors(self, states: Tensor, heard: Tensor, led: Tensor, evaluations: int) -> Tensor:
+        """How far a run is from ``states`` (N, K + 1, Z, H, W) at each mark, then at the end: (N, evaluations).
+
+        Mean squares of the data that the states amount to, in parts of the latents' power. ``heard`` (N, M, D),
+        ``led`` (N, 1, D).
+        """
+        (base,) = self._base
+        times = [self._times[mark] for mark in self._teaching.evaluated(evaluations)]
+        solver = Solver(self._schedule, evaluations, times)
+        embedded = base.embed_time(solver.times.to(states))[:, None]  # steps 1 1 D
+        state, wanted = states[:, 0], [*states[:, 1:evaluations].unbind(1), states[:, -1]]
+        power = states[:, -1].square().mean(dim=(1, 2, 3)).clamp_min(LEAST_POWER)
+        found = []
+        for step, aim in enumerate(wanted):
+            with self.beside(base):
+                output = base.denoise(state, base.modulations(embedded[step] + led + heard), self._biases)
+            state = solver.step(output.float(), step, state)
+            found.append((state - aim).square().mean(dim=(1, 2, 3)) / (solver.signal(step + 1) ** 2 * power))
+        return torch.stack(found, dim=1)
+
+    def forward(self, *batch: Tensor, evaluations: int) -> Tensor:
+        """The errors of a batch of ``make_draw``."""
+        states, heard, guidance, rescale = batch
+        return self.errors(states, heard, self.lead(guidance, rescale, evaluations), evaluations)
+
+
+def make_loss(recipe: DistillRecipe) -> Loss:
+    """How far a pupil ends from where the teacher does, and how far it is from it on the way."""
     shares = torch.tensor(recipe.evaluations)
 
     def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        states, heard, guidance, rescale = batch
         evaluations = int(torch.multinomial(shares, 1, generator=generator)) + 1
-        times = [known[mark] for mark in recipe.teaching.evaluated(evaluations)]
-        solver = Solver(schedule, evaluations, times)
-        embedded = base.embed_time(solver.times.to(states))[:, None]  # steps 1 1 D
-        led, state, errors = model(guidance, rescale, evaluations), states[:, 0], []
-        power = states[:, -1].square().mean(dim=(1, 2, 3)).clamp_min(LEAST_POWER)
-        for step in range(evaluations):
-            with model.beside(base):
-                output = base.denoise(state, base.modulations(embedded[step] + led + heard), biases)
-            state = solver.step(output.float(), step, state)
-            last = step + 1 == evaluations
-            wanted = states[:, -1 if last else step + 1]
-            apart = (state - wanted).square().mean(dim=(1, 2, 3)) / solver.signal(step + 1) ** 2
-            errors.append((apart / power).mean())
-        way = sum(errors[:-1], start=torch.zeros_like(errors[-1]))
-        return {"loss": errors[-1] + recipe.mark_weight * way, "end": errors[-1], "way": way}
+        errors = model(*batch, evaluations=evaluations).mean(dim=0)
+        end, way = errors[-1], errors[:-1].sum()
+        return {"loss": end + recipe.mark_weight * way, "end": end, "way": way}
 
     return loss
