@@ -50,6 +50,8 @@ class Obedience:
     """Cues at which nothing begins."""
     extra: tuple[float, ...] = ()
     """Sounds that begin where nobody asked for one, and the cues were to be all there is."""
+    spotted: bool = False
+    """The cues were seen in the picture, and nobody gave them."""
 
     @property
     def kept(self) -> int:
@@ -59,6 +61,25 @@ class Obedience:
     @property
     def faults(self) -> int:
         return len(self.missed) + len(self.extra)
+
+
+@dataclass(frozen=True)
+class Played:
+    """One sound of an editor's library in a take."""
+
+    seconds: float
+    """After the clip's first picture: its attack."""
+    file: str
+    """The recording, as a path with slashes from the library's folder."""
+    file_s: float
+    """Seconds from the beginning of the recording to that attack."""
+    gain_db: float
+    """What its level was raised by."""
+    cents: float
+    """What its pitch was raised by, in hundredths of a semitone."""
+    licence: str | None = None
+    source: str | None = None
+    """Who made it, or where it comes from, as the recording says."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,8 @@ class Take:
     """Of the samples in its wav as they were written, in hex."""
     obedience: Obedience | None = None
     """None: it had no cues."""
+    played: tuple[Played, ...] = ()
+    """What of it comes from a library, in order."""
 
 
 @dataclass(frozen=True)

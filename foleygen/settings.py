@@ -14,6 +14,7 @@ MAX_PIXELS = 2**28
 AudioPolicy = Literal["keep", "replace", "mix"]
 Seams = Literal["crossfade", "joint", "repair"]
 Bandwidth = Literal["native", "full"]
+Voice = Literal["model", "library", "both"]
 StemsFormat = Literal["pcm24", "float32"]
 TimelinePaths = Literal["absolute", "relative", "url"]
 AafMedia = Literal["link", "embed"]
@@ -60,6 +61,8 @@ class RenderSettings:
     audio_delay: float = 0.0
     """Seconds."""
     bandwidth: Bandwidth = "native"
+    voice: Voice = "model"
+    """Who plays the hits: the model that made the sound, an editor's own recordings, or both at once."""
     ambience: str | None = None
     """Words for a bed under the Foley."""
     ambience_level: float = -12.0
@@ -80,6 +83,8 @@ class ClipSettings:
     """Words for what sounds, where a cue has none of its own."""
     picture: bool = True
     """False: cues and words alone decide, and nothing is decoded."""
+    spotted: bool = False
+    """Its cues are those that are seen in the picture, once it is seen, and nobody has given them."""
 
     def chosen(self) -> dict[str, Any]:
         """The fields that are not at their defaults."""
@@ -122,7 +127,7 @@ _DELAY = "Seconds by which the new sound follows the picture; filmed blows want 
 _AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
 _BALANCE = "What --shard deals evenly: clips, or their seconds."
 _CLASSIFIER = "How strongly a model's classifier steers the sound to be in time; 0: not at all."
-_CUES = "When it sounds: a file of cues, a folder of NAME.cues.*, auto for those beside each clip, or none."
+_CUES = "When it sounds: a file of cues, a folder of NAME.cues.*, auto for those beside each clip, spot, or none."
 _CUES_START = "Timecode that the cues' clock reads at the first picture, if not the clip's own."
 _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
 _DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
@@ -158,6 +163,8 @@ _JSON = "One JSON event per line on stdout, instead of the finished paths."
 _NAME = "Name of a finished clip; fields: stem, ext, seed, take, model, catid, creator, source."
 _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside each clip."
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
+_VOICE = "Who plays the hits: the model, the recordings of --library, or both at once."
+_LIBRARY = "Folder of recordings that --voice library and both play; index it first with 'foleygen library index'."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
 
 
@@ -224,7 +231,7 @@ class Settings:
         default=RenderSettings.true_peak,
         metadata=_spec("number", _TRUE_PEAK, minimum=-20, maximum=0, auto="preset", metavar="DB"),
     )
-    cues: str | None = field(default="auto", metadata=_spec("cues", _CUES, auto="none", metavar="PATH|auto|none"))
+    cues: str | None = field(default="auto", metadata=_spec("cues", _CUES, auto="none", metavar="PATH|auto|spot|none"))
     cues_start: str | None = field(
         default=None, metadata=_spec("timecode", _CUES_START, auto="clip", metavar="HH:MM:SS:FF")
     )
@@ -250,6 +257,10 @@ class Settings:
     bandwidth: Bandwidth = field(
         default=RenderSettings.bandwidth, metadata=_spec("text", _BANDWIDTH, choices=("native", "full"))
     )
+    voice: Voice = field(
+        default=RenderSettings.voice, metadata=_spec("text", _VOICE, choices=("model", "library", "both"))
+    )
+    library: Path | None = field(default=None, metadata=_spec("path", _LIBRARY, auto=""))
     ambience: str | None = field(
         default=RenderSettings.ambience, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT")
     )

@@ -212,8 +212,8 @@ def test_markers_may_be_a_list_in_a_file(tmp_path: Path) -> None:
         ("markers", "", "is not none, or one or several of csv"),
         ("markers", 3, "is not none, or one or several of csv"),
         ("cues_start", "01:00", "is not a timecode such as 01:00:00:00 or 'clip'"),
-        ("cues", 5, "is not a path, 'auto' or 'none'"),
-        ("cues", "", "is not a path, 'auto' or 'none'"),
+        ("cues", 5, "is not a path, 'auto', 'spot' or 'none'"),
+        ("cues", "", "is not a path, 'auto', 'spot' or 'none'"),
     ],
 )
 def test_cues_and_markers_at_fault(name: str, value: object, fact: str) -> None:

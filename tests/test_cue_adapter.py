@@ -12,7 +12,7 @@ from torch import Tensor
 
 from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
-from foleygen.features.cues import Cue, CueGrid, CueTrack, Words, pack, track_of, without_cues
+from foleygen.features.cues import CueGrid, CueTrack, ToldCue, Words, pack, track_of, without_cues
 from foleygen.models.cues import CueAdapter, CueAdapterConfig
 from foleygen.models.diffusion import Condition
 from foleygen.models.transformer import MDSGen, TransformerConfig
@@ -69,7 +69,7 @@ def test_a_track_that_says_nothing_leaves_the_picture_to_the_bit(model: MDSGen) 
 @torch.inference_mode()
 def test_a_row_is_the_same_whatever_is_beside_it(model: MDSGen) -> None:
     features = torch.randn(3, 32, 8)
-    tracks = [track_of([Cue(0.5, 0.7, "door")], GRID, WORDS), without_cues(GRID, WORDS), track_of((), GRID, WORDS)]
+    tracks = [track_of([ToldCue(0.5, 0.7, "door")], GRID, WORDS), without_cues(GRID, WORDS), track_of((), GRID, WORDS)]
     together = heard(model, features, *tracks)
     for row, track in enumerate(tracks):
         alone = heard(model, features[row : row + 1], track)
@@ -79,7 +79,7 @@ def test_a_row_is_the_same_whatever_is_beside_it(model: MDSGen) -> None:
 @torch.inference_mode()
 def test_only_the_columns_around_what_is_known_change(model: MDSGen) -> None:
     features = torch.randn(1, 32, 8)
-    track = track_of([Cue(0.45)], GRID, WORDS, known=())  # in the second of eight columns, known to the third
+    track = track_of([ToldCue(0.45)], GRID, WORDS, known=())  # in the second of eight columns, known to the third
     changed = (heard(model, features, track) != heard(model, features)).any(dim=2)[0]
     assert changed.tolist() == [True, True, True, True, False, False, False, False]
 
@@ -93,7 +93,7 @@ def test_none_here_is_not_the_same_as_not_known(model: MDSGen) -> None:
 
 @torch.inference_mode()
 def test_without_a_picture_its_features_do_not_matter(model: MDSGen) -> None:
-    track = track_of([Cue(0.5)], GRID, WORDS, picture=False)
+    track = track_of([ToldCue(0.5)], GRID, WORDS, picture=False)
     first, second = (heard(model, torch.randn(1, 32, 8), track) for _ in range(2))
     assert torch.equal(first, second)
 
@@ -101,8 +101,8 @@ def test_without_a_picture_its_features_do_not_matter(model: MDSGen) -> None:
 @torch.inference_mode()
 def test_a_word_changes_its_own_columns(model: MDSGen) -> None:
     features = torch.randn(1, 32, 8)
-    said = track_of([Cue(0.1, family="door"), Cue(1.1, family="hammer")], GRID, WORDS)
-    other = track_of([Cue(0.1, family="door"), Cue(1.1, family="door")], GRID, WORDS)
+    said = track_of([ToldCue(0.1, family="door"), ToldCue(1.1, family="hammer")], GRID, WORDS)
+    other = track_of([ToldCue(0.1, family="door"), ToldCue(1.1, family="door")], GRID, WORDS)
     changed = (heard(model, features, said) != heard(model, features, other)).any(dim=2)[0]
     assert changed.tolist() == [False] * 4 + [True] * 4
 
@@ -112,7 +112,7 @@ def test_an_untrained_adapter_begins_with_the_picture_as_it_is() -> None:
     made = MDSGen(CONFIG)
     made.cues = CueAdapter(CueAdapterConfig(families=2, materials=3, condition_size=24, columns=8))
     features = torch.randn(1, 32, 8)
-    track = track_of([Cue(0.5)], GRID, WORDS)
+    track = track_of([ToldCue(0.5)], GRID, WORDS)
     assert torch.allclose(heard(made, features, track), heard(made, features), atol=1e-6)
 
 
@@ -153,7 +153,7 @@ KEYS = [WindowKey(0, f"clip {row}", 0, 1) for row in range(3)]
 def test_the_engine_gives_rows_that_are_told_nothing_todays_sound(told: Engine) -> None:
     features = torch.randn(3, 128, 128)
     grid, words = learnt(told)
-    track = track_of([Cue(1.0, family="door")], grid, words)
+    track = track_of([ToldCue(1.0, family="door")], grid, words)
     today = Engine.load(plain_tiny(), "cpu", "fp32").latents(features, KEYS, steps=2)
     mixed = told.latents(features, KEYS, steps=2, tracks=[None, track, None])
     assert torch.equal(told.latents(features, KEYS, steps=2), today)
@@ -164,7 +164,7 @@ def test_the_engine_gives_rows_that_are_told_nothing_todays_sound(told: Engine) 
 def test_rows_that_are_told_something_follow_their_own_guidance(told: Engine) -> None:
     features, keys = torch.randn(1, 128, 128), KEYS[:1]
     grid, words = learnt(told)
-    track = track_of([Cue(1.0)], grid, words)
+    track = track_of([ToldCue(1.0)], grid, words)
     usual = told.latents(features, keys, steps=1, tracks=[track])
     assert torch.equal(usual, told.latents(features, keys, steps=1, guidance=told.cue_guidance, tracks=[track]))
     assert told.cue_guidance == 1.5
@@ -173,7 +173,7 @@ def test_rows_that_are_told_something_follow_their_own_guidance(told: Engine) ->
 def test_joint_windows_take_tracks(told: Engine) -> None:
     features = torch.randn(2, 128, 128)
     grid, words = learnt(told)
-    tracks = [track_of([Cue(6.0)], grid, words, start_s=start) for start in (0.0, 7.168)]
+    tracks = [track_of([ToldCue(6.0)], grid, words, start_s=start) for start in (0.0, 7.168)]
     with_cues, _ = told.joint_latents(features, KEYS[:2], 8, steps=1, tracks=tracks)
     without, _ = told.joint_latents(features, KEYS[:2], 8, steps=1)
     assert with_cues.shape == without.shape

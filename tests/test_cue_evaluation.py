@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from foleygen.errors import UsageError
 from foleygen.evaluation.cues.arms import ARMS, Arm, chosen_arms, cues_of, track_for
 from foleygen.evaluation.cues.filmed import _mean
+from foleygen.evaluation.cues.gallery import SCENES, Gallery
 from foleygen.evaluation.cues.level import hit_levels, level_of
-from foleygen.evaluation.cues.scenes import _strength, other_row, other_word
+from foleygen.evaluation.cues.scenes import Heard, _strength, other_row, other_word
+from foleygen.evaluation.generated import Generated
+from foleygen.evaluation.spectrograms import CELL, DPI
 from foleygen.features.cues import CueGrid, Words
 from foleygen.training.data.dataset import ClipRecord
 
@@ -77,7 +82,11 @@ def test_levels_go_beyond_full_scale() -> None:
     assert quiet.lufs is not None
     assert loud.lufs is not None
     assert loud.lufs - quiet.lufs == pytest.approx(32.04, abs=0.2)
-    assert level_of(np.zeros(16000, np.float32), 16000).lufs is None
+    assert loud.delivered_lufs == pytest.approx((loud.lufs or 0) - loud.peak_db - 1)
+    assert quiet.delivered_lufs == quiet.lufs
+    silence = level_of(np.zeros(16000, np.float32), 16000)
+    assert silence.lufs is None
+    assert silence.delivered_lufs is None
 
 
 def test_the_level_of_a_hit_is_the_power_after_it() -> None:
@@ -99,3 +108,25 @@ def test_filmed_means_have_a_spread() -> None:
     assert mean.over_null_100ms == pytest.approx(0.7)
     assert mean.standard_error == pytest.approx(0.1)
     assert _mean("cues", rows[:1]).standard_error is None
+
+
+def heard(row: int, level: float) -> Heard:
+    mel, nothing = np.full((16, 64), level, np.float32), np.zeros(0)
+    made = Generated(clip(row), mel, mel, np.zeros(0), np.array([1.0, 2.0]))
+    return Heard(made, level_of(np.zeros(1600, np.float32), 16000), nothing, nothing)
+
+
+def test_arms_are_drawn_side_by_side(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    gallery = Gallery(seconds=4.0)
+    gallery.add("true sounds", [heard(row, 0.0) for row in range(12)])
+    gallery.add("picture, cues", [heard(row, 1.0) for row in range(12)])
+    gallery.draw(tmp_path / "arms.png")
+    with Image.open(tmp_path / "arms.png") as picture:
+        width, height = picture.size
+        pixels = np.asarray(picture.convert("L"), np.float64)
+    assert (width, height) == (round(2 * CELL[0] * DPI), round(SCENES * CELL[1] * DPI))
+    left, right = pixels[:, width // 8 : width // 2 - width // 8], pixels[:, width // 2 + width // 8 : -width // 8]
+    assert left.mean() + 100 < right.mean()

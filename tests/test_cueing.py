@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +19,10 @@ from foleygen.errors import BundleError, UsageError
 from foleygen.facts import UNMEASURED, Cue, Loudness, Obedience, Stretch, Take
 from foleygen.features import cues as features
 from foleygen.media.probe import probe
-from foleygen.pipeline import Job, Outcome, render, sound
+from foleygen.pipeline import Job, Outcome, render, render_window, sound, window
 from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
 from foleygen.pipeline.remarks import remarks
+from foleygen.sampling.noise import WindowKey
 from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings, Seams
 from foleygen.weights import store
 from foleygen.weights.bundle import Bundle
@@ -213,6 +215,28 @@ def test_attempts_end(engine: Engine, make_clip: MakeClip, tmp_path: Path, monke
     assert found.window_facts[0].seed == made_without_cues(tmp_path / "a.mp4", engine, "joint").window_facts[0].seed
 
 
+def test_a_preview_makes_the_attempts_of_a_finished_clip(
+    engine: Engine, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4")
+    (finished,) = made(clip, engine, "crossfade").window_facts
+    keys: list[WindowKey] = []
+    sounds = engine.sounds
+
+    def noted(mels: torch.Tensor, chosen: list[WindowKey]) -> torch.Tensor:
+        keys.extend(chosen)
+        return sounds(mels, chosen)
+
+    monkeypatch.setattr(engine, "sounds", noted)
+    render_window(probe(clip), engine, RenderSettings(), 0.0, 9.0, ClipSettings(CUES))
+    assert [key.noise_seed for key in keys] == [finished.seed]
+    faults = iter([2, 1, 1, 3])
+    monkeypatch.setattr(window, "_faults", lambda *_: next(faults))
+    render_window(probe(clip), engine, RenderSettings(), 0.0, 9.0, ClipSettings(CUES))
+    assert keys[1] == WindowKey(0, probe(clip).content_id, 0, 1).again(1), "of two that are alike the first"
+    assert next(faults, None) is None
+
+
 # What is said of it
 
 
@@ -235,6 +259,13 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             Obedience(14, tuple(map(float, range(7))), (0.5,)),
             "7 of 14 cues are kept, nothing begins at 0.000, 1.000, 2.000, 3.000, 4.000 s and 2 more, something that "
             "nobody asked for begins at 0.500 s; move those cues, or try another --seed",
+        ),
+        (
+            ClipSettings(CUES, spotted=True),
+            LOUD,
+            Obedience(2, (0.6,), spotted=True),
+            "1 of 2 cues that were seen are kept, nothing begins at 0.600 s; write them with 'foleygen spot' and "
+            "correct them, or try another --seed",
         ),
         (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
         (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),

@@ -221,6 +221,33 @@ def test_a_full_disk_at_the_mux(tmp_path: Path, random_bundle: Path, make_clip: 
     assert {name for name in said[ends[1] + 1 :] if name.endswith(".mp4")} == {f"{n}.foley.mp4" for n in range(3)}
 
 
+def test_a_clip_whose_sidecar_finds_no_room_is_withdrawn(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip
+) -> None:
+    make_clip(tmp_path / "clips" / "a.mp4", seconds=1)
+    (tmp_path / "out").mkdir()
+    script = """
+    "$@" > /dev/null
+    bytes=$(stat -c %s out/a.foley.mp4)
+    wavs=$(cat out/*.wav | wc -c)
+    rm out/*
+    mount -t tmpfs -o size=$(( (bytes + 4095) / 4096 * 4 + (wavs + 4095) / 4096 * 4 ))k tmpfs out
+    "$@" && code=0 || code=$?
+    echo "code $code"; ls -A out
+    mount -o remount,size=4m out
+    "$@" > /dev/null
+    echo "then"; ls -A out
+    """
+    said = mounting(
+        f"cd {tmp_path}\n{script}", tmp_path, *command(random_bundle, "clips", "-o", "out", "--no-cache", "--stems")
+    ).splitlines()
+    at = said.index(f"code {int(ExitCode.TRY_AGAIN)}")
+    assert "no space left" in json.dumps(named([json.loads(line) for line in said[:at]], "clip_error"))
+    then = said.index("then")
+    assert said[at + 1 : then] == ["a.foley.error.json"]
+    assert sorted(said[then + 1 :]) == ["a.foley.json", "a.foley.mp4", "a.foley.t01.wav"]
+
+
 def test_a_full_disk_at_the_cache(tmp_path: Path, random_bundle: Path, make_clip: MakeClip) -> None:
     for number in range(3):
         make_clip(tmp_path / "clips" / f"{number}.mp4", shade=number)

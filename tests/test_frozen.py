@@ -25,7 +25,9 @@ from foleygen.settings import Settings
 
 PARTS = st.sampled_from([b"a", b"b", b"a.foley", b".h", b"x y", b"\xff", b"tab\there", b"#", b".", b"..", b"", b"%s"])
 ENDS = st.sampled_from([b"", b".mp4", b".MOV", b".mkv", b"."])
-TOLD = st.sampled_from([b"", b"\t", b"\t2.5", b"\tx", b"\tinf", b"\t-1"])
+TOLD = st.sampled_from(
+    [b"", b"\t", b"\t2.5", b"\tx", b"\tinf", b"\t-1", b"\tsound: rain", b"\t2\tsound:glass bottle", b"\t\tsound: rain"]
+)
 LINES = st.builds(
     lambda root, parts, end, told: root + b"/".join(parts) + end + told,
     st.sampled_from([b"", b"", b"", b"/none/"]),
@@ -67,6 +69,8 @@ def told(clips: Sequence[Clip], settings: Settings, part: range | None = None) -
 @example(b"a.mp4\t3\n./a.mp4\nb//c.mp4\nb/./c.mp4\t4\n")
 @example(b"/none/b.mp4\0/none/a\nb.mp4\0/none/b.mp4\t1\0")
 @example(b"\t5\n")
+@example(b"\tsound: rain\n")
+@example(b"b.mp4\nb.mp4\tsound: rain\na.mp4\t1\tsound: rain\n")
 def test_a_frozen_list_has_the_clips_of_the_list(content: bytes) -> None:
     clips, found = as_objects(content), freeze([content], trusts_names=True)
     if found is not None:
@@ -175,6 +179,22 @@ def test_plan_keeps_the_seconds_of_a_list(tmp_path: Path, capfd: pytest.CaptureF
     (tmp_path / "list.txt").write_bytes(b"/none/b.mp4\t2.5\n/none/a.mp4\t1\n/none/b.mp4\t7\n")
     assert app.run(["plan", "--from-file", str(tmp_path / "list.txt")]) == 0
     assert capfd.readouterr() == ("/none/a.mp4\t1.000\n/none/b.mp4\t2.500\n", "")
+
+
+@pytest.mark.parametrize("more", [b"", b"a.mp4/../c.mp4\n"], ids=["frozen", "objects"])
+def test_plan_keeps_the_words_of_a_list(tmp_path: Path, capfd: pytest.CaptureFixture[str], more: bytes) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"/none/b\t.mp4\t2.5\tsound:  glass bottle \n/none/a.mp4\tsound: rain\n" + more)
+    assert app.run(["plan", "--from-file", str(path), "--no-seconds"]) == 0
+    planned = capfd.readouterr().out
+    assert "/none/a.mp4\t\tsound: rain\n/none/b\t.mp4\t\tsound: glass bottle\n" in planned
+    path.write_text(planned)
+    assert app.run(["plan", "--from-file", str(path), "--no-seconds"]) == 0
+    assert capfd.readouterr().out == planned
+    path.write_bytes(b"/none/a.mp4\t1\tsound: hamer\n" + more)
+    assert app.run(["plan", "--from-file", str(path)]) == 2
+    fact = "/none/a.mp4: in the list, the sound 'hamer': the word 'hamer' is not known; did you mean 'hammer'?"
+    assert capfd.readouterr().err == f"error: {fact}\n"
 
 
 @given(st.lists(st.binary(max_size=2), max_size=8), st.lists(st.binary(max_size=2), max_size=8))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from av.container import InputContainer
 from clips import HEIGHT, TICKS, WIDTH, pictures, remux, tone, turn, write_clip
 
 from foleygen.errors import ClipError, printable
-from foleygen.media import movie
+from foleygen.media import length, movie
 from foleygen.media.probe import MAX_DURATION, probe
 
 
@@ -243,3 +245,19 @@ def test_movie_writes_what_probe_reads(tmp_path: Path) -> None:
     assert (info.width, info.height) == (34, 22)
     assert info.duration == Fraction(26, 25)
     assert info.audio_streams == 0
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts", ".h264"])
+def test_lengths_are_read_without_a_decoder(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_clip(tmp_path / f"a{suffix}", 25, 25)
+    asked: list[bool] = []
+    opening = length.opened
+
+    def opened(path: Path, max_pixels: int, decodes: bool = True) -> AbstractContextManager[InputContainer]:
+        asked.append(decodes)
+        return opening(path, max_pixels, decodes)
+
+    monkeypatch.setattr(length, "opened", opened)
+    # Nothing tells how long an elementary stream is.
+    assert length.header_seconds(clip) == pytest.approx(0 if suffix == ".h264" else 1, abs=0.05)
+    assert asked == ([False, True] if suffix == ".h264" else [False])

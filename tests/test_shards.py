@@ -24,7 +24,7 @@ from foleygen.cli import app
 from foleygen.cli.plan import _entry
 from foleygen.errors import ClipError, ExitCode, FoleygenError, RetryableError, SetupError, UsageError
 from foleygen.record import sidecar
-from foleygen.settings import Settings
+from foleygen.settings import ClipSettings, Settings
 
 MakeClip = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -36,15 +36,24 @@ LENGTHS = st.lists(st.floats(0, 1000), max_size=40)
 # Lists
 
 
-@given(st.lists(NAMES, max_size=8), st.booleans(), st.one_of(st.none(), st.floats(0, 1e6)))
-@example([b"a\t5.000"], False, None)
-@example([b"#a", b" ", b"\xff\xfe", b"a\t"], False, 2.0)
-@example([b"two\nlines", b"#a"], True, None)
-@example([b"\x1c", "\u2003".encode()], False, None)
-def test_a_list_gives_the_paths_that_went_in(names: list[bytes], null: bool, seconds: float | None) -> None:
+@given(
+    st.lists(NAMES, max_size=8),
+    st.booleans(),
+    st.one_of(st.none(), st.floats(0, 1e6)),
+    st.sampled_from([None, "rain", "glass bottle"]),
+)
+@example([b"a\t5.000"], False, None, None)
+@example([b"#a", b" ", b"\xff\xfe", b"a\t"], False, 2.0, "rain")
+@example([b"two\nlines", b"#a"], True, None, None)
+@example([b"\x1c", "\u2003".encode()], False, None, None)
+@example([b"a\tsound: rain", b"a\tsound: rain\t3"], False, None, None)
+@example([b"a\tsound: rain", b"a\tsound: rain\t3"], False, 2.0, "rain")
+def test_a_list_gives_the_paths_that_went_in(
+    names: list[bytes], null: bool, seconds: float | None, sound: str | None
+) -> None:
     clips = [Clip(Path(os.fsdecode(name))) for name in names]
     try:
-        content = b"".join(_entry(os.fsencode(clip.path), null, seconds) for clip in clips)
+        content = b"".join(_entry(os.fsencode(clip.path), null, seconds, sound) for clip in clips)
     except UsageError:
         assert not null
         assert any(mark in name for name in names for mark in (b"\n", b"\r"))
@@ -52,6 +61,15 @@ def test_a_list_gives_the_paths_that_went_in(names: list[bytes], null: bool, sec
     found = list(listed(content))
     assert [clip.path for clip in found] == [clip.path for clip in clips]
     assert [clip.seconds for clip in found] == pytest.approx([seconds] * len(clips), abs=0.001)
+    assert [clip.own.sound for clip in found] == [sound] * len(clips)
+
+
+def test_words_of_a_folder_are_those_of_its_clips(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.mp4").touch()
+    line = os.fsencode(tmp_path / "sub")
+    (found,) = discover([], lists=[line + b"\tsound: rain\n"])
+    assert (found.path.name, found.own) == ("b.mp4", ClipSettings(sound="rain"))
 
 
 def test_comments_blank_lines_and_folders_in_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def two(*_: object, **__: object) -> list[hitting.Hit]:
         return [hitting.Hit(0.2, 0.9), hitting.Hit(0.4, 0.625)]
 
-    monkeypatch.setattr(hitting, "hits", two)
+    monkeypatch.setattr("foleygen.pipeline.sight.hits", two)
 
 
 @pytest.mark.usefixtures("seen")
@@ -129,8 +129,8 @@ def test_spot_never_writes_over_cues(
     mine = tmp_path / "a.cues.csv"
     mine.write_text("seconds\n0.1\n")
     code, out, err = foleygen("spot", ".", "--model", random_bundle)
-    assert (code, out) == (ExitCode.SOME_FAILED, "b.cues.csv\n")
-    assert "a.cues.csv: is there already; move it, or allow it to be lost with --overwrite" in err
+    assert (code, out) == (ExitCode.OK, "b.cues.csv\n")
+    assert "skipped: a.cues.csv: is there already; --overwrite replaces it\n" in err
     assert mine.read_text() == "seconds\n0.1\n"
     code, out, _ = foleygen(
         "spot", "a.mp4", "--model", random_bundle, "--overwrite", "--quiet", "--audio-delay", "0.05"
@@ -140,8 +140,17 @@ def test_spot_never_writes_over_cues(
     mine.unlink()
     mine.symlink_to("nowhere")
     code, _, err = foleygen("spot", "a.mp4", "--model", random_bundle, "--quiet")
-    assert (code, mine.is_symlink()) == (ExitCode.ALL_FAILED, True)
-    assert err == "error: a.cues.csv: is there already; move it, or allow it to be lost with --overwrite\n"
+    assert (code, mine.is_symlink(), err) == (ExitCode.OK, True, "")
+
+
+def test_spot_again_loads_no_model(foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n")
+    code, out, err = foleygen("spot", ".", "--model", "not-there")
+    assert (code, out) == (ExitCode.OK, "")
+    assert err == "skipped: a.cues.csv: is there already; --overwrite replaces it\n"
+    code, out, _ = foleygen("spot", ".", "--json", "--model", "not-there")
+    assert (code, json.loads(out)) == (0, {"clip": "a.mp4", "file": "a.cues.csv", "skipped": "is there already"})
 
 
 @pytest.mark.usefixtures("seen")
@@ -290,6 +299,130 @@ def test_what_is_wrong_is_one_sentence(
     assert found == code
     assert fact in err
     assert not (tmp_path / "a.foley.mp4").exists()
+
+
+def test_cues_beside_a_clip_that_cannot_be_read_fail_that_clip_alone(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    make_clip(tmp_path / "b.mp4")
+    (tmp_path / "a.cues.csv").write_text("seconds\nnan\n")
+    code, out, err = foleygen("add-sound", ".", "--model", told_bundle)
+    assert (code, out) == (ExitCode.SOME_FAILED, "b.foley.mp4\n")
+    assert "error: a.cues.csv: line 2: its seconds are 'nan', not a number, 0 or more; correct it" in err
+    assert (tmp_path / "a.foley.error.json").exists()
+
+
+@pytest.mark.parametrize("cues", ["seconds\nnan\n", "seconds\n7.5\n", "seconds,sound\n0.1,ceramic\n"])
+def test_a_locked_clip_stays_whatever_its_cues_are(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path, cues: str
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
+    (tmp_path / "a.cues.csv").write_text(cues)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == ExitCode.ALL_FAILED
+    assert foleygen("lock", "a.mp4")[0] == 0
+    before = (tmp_path / "a.foley.mp4").read_bytes()
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--overwrite")
+    assert code == 0
+    assert "1 skipped" in err
+    assert "kept: a.foley.mp4: it is locked, so it stays; 'foleygen unlock' frees it (" in err
+    assert (tmp_path / "a.foley.mp4").read_bytes() == before
+    assert not (tmp_path / "a.foley.error.json").exists()
+
+
+@pytest.mark.parametrize("typed", [["--fill"], ["--cues-start", "01:00:00:00"], ["--midi-map", "notes.yaml"]])
+def test_what_says_something_of_cues_is_refused_without_any(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path, typed: list[str]
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "notes.yaml").write_text("36: footsteps\n")
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none", *typed)
+    assert code == ExitCode.USAGE
+    assert (
+        err == f"error: {typed[0]}: speaks of cues, and --cues none leaves out all of them; leave out one of the two\n"
+    )
+    (tmp_path / "foleygen.yaml").write_text("fill: true\n")
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none", "-n")[0] == 0
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "-n", *typed)
+    assert code == 0
+    assert "warning: none of these clips has cues, so that --fill" in err
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips are worked on in this process, where what is seen is known."""
+    monkeypatch.setattr("foleygen.cli.add_sound._work", lambda settings: None)
+
+
+@pytest.mark.usefixtures("seen", "here")
+def test_what_is_seen_can_be_the_cues_and_is_never_the_editors(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n")
+    told = ("--model", told_bundle, "--cues", "spot", "--audio-delay", "0.02", "--batch-size", "2")
+    code, out, err = foleygen("add-sound", "a.mp4", *told)
+    assert (code, out) == (0, "a.foley.mp4\n")
+    assert "of 2 cues that were seen" in err
+    assert "of 2 cues kept that were seen" in err
+    assert "cues from" not in err
+    own = sidecar.load(tmp_path / "a.foley.mp4").own
+    assert own.cues is not None
+    assert [(cue.seconds, cue.confidence) for cue in own.cues.cues] == [(0.22, 0.9), (0.42, 0.625)]
+    assert (own.spotted, own.cues.source, own.cues.known) == (True, "spot", None)
+    sound = (tmp_path / "a.foley.mp4").read_bytes()
+    assert "skipped: a.foley.mp4: done already" in foleygen("add-sound", "a.mp4", *told, "-v")[2]
+    for name in "bc":
+        make_clip(tmp_path / f"{name}.mp4")
+    code, out, _ = foleygen("add-sound", ".", *told, "--shard", "1/2", "--overwrite", "--json")
+    done = {one["output"]: one for one in map(json.loads, out.splitlines()) if one["event"] == "clip_done"}
+    found = done["a.foley.mp4"]["takes"][0]["cues"]
+    assert (found["given"], found["spotted"]) == (2, True)
+    assert (tmp_path / "a.foley.mp4").read_bytes() == sound, "whatever shares its batch"
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--audio-delay", "0.02", "-v")
+    assert "redone: a.foley.mp4, because its own settings are other ones (spotted True -> None)" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_where_nothing_is_seen_the_picture_decides(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda *_: [])
+    make_clip(tmp_path / "a.mp4")
+    arguments = ("add-sound", "a.mp4", "--model", told_bundle, "--markers", "csv")
+    assert foleygen(*arguments)[0] == 0
+    alone = sidecar.load(tmp_path / "a.foley.mp4")
+    code, _, err = foleygen(*arguments, "--cues", "spot")
+    assert code == 0
+    assert "warning: a.mp4: no cue is seen in it, so that the picture decides as without --cues; say when with" in err
+    found = sidecar.load(tmp_path / "a.foley.mp4")
+    assert (found.own.cues, found.own.spotted, found.takes) == (None, True, alone.takes)
+
+
+@pytest.mark.parametrize("typed", [["--fill"], ["--no-picture"]])
+def test_what_spot_cannot_do_is_refused(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path, typed: list[str]
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "spot", *typed)
+    assert code == ExitCode.USAGE
+    assert err.endswith("; leave out one of the two\n")
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_preview_can_have_the_cues_that_are_seen(
+    foleygen: Callable[..., Ran], tmp_path: Path, make_clip: MakeClip, told_bundle: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    code, _, err = foleygen("preview", "a.mp4", "--model", told_bundle, "--cues", "spot")
+    assert code == 0
+    (line,) = [line for line in err.splitlines() if line.startswith("cues")]
+    assert line.count("▲") == 2
 
 
 def test_a_model_that_cannot_be_told_says_so(

@@ -14,7 +14,7 @@ import pytest
 from finished import finish
 from wavinfo import WavInfoReader
 
-from foleygen.batch.discover import Clip
+from foleygen.batch.discover import Clip, discover
 from foleygen.batch.plan import plan
 from foleygen.batch.run import choose
 from foleygen.cues.clock import ClipClock
@@ -108,8 +108,31 @@ def test_what_is_no_file_in_place_of_cues_is_not_passed_over(
     tmp_path: Path, make: Callable[[Path], None], fact: str
 ) -> None:
     make(tmp_path / "a.cues.csv")
-    with pytest.raises(UsageError, match=fact):
-        Spotter().of(tmp_path / "a.mov")
+    with pytest.raises(ClipError, match=fact):
+        Spotter().of(tmp_path / "a.mov").settled(CLOCK)
+
+
+def test_two_files_with_cues_beside_a_clip_are_its_own_problem(clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "a.cues.txt").write_text("3.0\t3.0\t\n")
+    first, second = all_of(Spotter(), clips)
+    with pytest.raises(ClipError, match=r"a.mov: has two files with cues \(a.cues.csv and a.cues.txt\); keep one"):
+        first.settled(CLOCK)
+    assert second == NOTHING
+
+
+def test_options_that_speak_of_cues_are_told_where_there_are_none(clips: list[Path], tmp_path: Path) -> None:
+    notes = tmp_path / "notes.yaml"
+    notes.write_text("36: footsteps\n")
+    spotter = Spotter(fill=True, start="01:00:00:00", notes=notes)
+    assert spotter.of(clips[1]) == NOTHING, "what says something of no cues leaves the clip as it was"
+    told = "warning: none of these clips has cues, so that --fill, --cues-start, --midi-map changes nothing"
+    assert spotter.remarks() == [told]
+    spotter.of(clips[0])
+    assert spotter.remarks() == ["cues from a.cues.csv"]
+    (tmp_path / "b.cues.csv").mkdir()
+    spotter = Spotter(fill=True)
+    spotter.of(clips[1])
+    assert spotter.remarks() == []
 
 
 def test_notes_that_cannot_be_read_are_told_without_midi_too(clips: list[Path], tmp_path: Path) -> None:
@@ -144,6 +167,16 @@ def test_words_for_all_and_by_clip(clips: list[Path], tmp_path: Path) -> None:
     assert [one.sound for one in all_of(spotter, clips)] == ["footsteps", "rain"]
     assert spotter.remarks()[-1] == f"{listed}: names lost.mov, which is none of these clips"
     assert spotter.of(tmp_path / "c.mov").sound is None
+    assert spotter.of(clips[0], sound="door").sound == "door", "a clip's own words come before those for all"
+
+
+def test_words_of_a_list_go_with_their_clip(clips: list[Path]) -> None:
+    batch = discover([], lists=[b"%s\t2.0\tsound: walk\n%s\n" % tuple(map(os.fsencode, clips))])
+    found = choose(batch, Settings(sound="door"))
+    assert [item.spotting.sound for item in found.planned] == ["walk", "door"]
+    assert [item.spotting.settled(CLOCK)[0].sound for item in found.planned] == ["walk", "door"]
+    (first, _) = plan(batch, Settings(name="{catid}_{stem}", container="mov", cues=None))
+    assert first.output.name == "FOLYFeet_a.mov"
 
 
 @pytest.mark.parametrize(

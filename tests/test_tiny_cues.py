@@ -14,7 +14,7 @@ from foleygen.audio.onsets import detect
 from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.evaluation.sync import pooled
-from foleygen.features.cues import Cue, CueTrack, track_of, without_cues
+from foleygen.features.cues import CueTrack, ToldCue, track_of, without_cues
 from foleygen.sampling.noise import WindowKey
 from foleygen.weights import store
 from foleygen.weights.bundle import Bundle
@@ -30,7 +30,7 @@ def engine() -> Engine:
     return Engine.load(store.load("tiny", Bundle), "cpu", "fp32")
 
 
-def told(*cues: Cue, picture: bool = False) -> CueTrack:
+def told(*cues: ToldCue, picture: bool = False) -> CueTrack:
     grid, words = engine().cue_grid, engine().words
     assert grid is not None
     assert words is not None
@@ -54,7 +54,7 @@ def test_twelve_windows_obey_their_cues() -> None:
         times = np.cumsum(rng.uniform(0.35, 1.2, 9)) + 0.2
         family, material = HITS[row % len(HITS)]
         wanted.append(times[times < 7.8])
-        tracks.append(told(*(Cue(float(time), 0.8, family, material) for time in wanted[-1])))
+        tracks.append(told(*(ToldCue(float(time), 0.8, family, material) for time in wanted[-1])))
     found = [detect(mel, 62.5) for mel in mels(*tracks)]
     score = pooled(zip(found, wanted, strict=True))
     turned = pooled((np.sort((times + 4.1) % 8.192), true) for times, true in zip(found, wanted, strict=True))
@@ -67,7 +67,7 @@ def test_twelve_windows_obey_their_cues() -> None:
 def test_the_sound_moves_when_a_cue_moves_by_40_ms() -> None:
     rows = range(6)
     here, there = (
-        mels(*(told(Cue(2.0 + by, 0.9, "hammer", "wood"), Cue(5.0, 0.9, "hammer", "wood")) for _ in rows))
+        mels(*(told(ToldCue(2.0 + by, 0.9, "hammer", "wood"), ToldCue(5.0, 0.9, "hammer", "wood")) for _ in rows))
         for by in (0.0, 0.04)
     )
     moved = np.mean([nearest(late, 2.04) - nearest(early, 2.0) for early, late in zip(here, there, strict=True)])
@@ -91,12 +91,12 @@ def test_none_here_is_silence_and_not_known_is_the_picture() -> None:
     assert torch.equal(unknown, engine().latents(features, keys, STEPS, 1.0))
     nothing, silence = (mels(track, features=features)[0] for track in (without_cues(grid, words), told(picture=True)))
     assert silence.mean() < 0.75 * nothing.mean()
-    hits = mels(told(*(Cue(0.5 + 0.8 * number, 0.9, "knock", "wood") for number in range(9))))[0]
+    hits = mels(told(*(ToldCue(0.5 + 0.8 * number, 0.9, "knock", "wood") for number in range(9))))[0]
     assert np.quantile(silence.mean(axis=0), 0.95) < np.quantile(hits.mean(axis=0), 0.95) - 0.1
 
 
 def test_a_window_sounds_the_same_whatever_is_beside_it() -> None:
-    tracks = [told(Cue(1.0, 0.9, "drum", "skin")), None, told(Cue(3.0)), told()]
+    tracks = [told(ToldCue(1.0, 0.9, "drum", "skin")), None, told(ToldCue(3.0)), told()]
     features = torch.randn(4, 128, 128)
     keys = [WindowKey(0, f"row {row}", 0, 1) for row in range(4)]
     together = engine().latents(features, keys, 2, tracks=tracks)
@@ -106,7 +106,7 @@ def test_a_window_sounds_the_same_whatever_is_beside_it() -> None:
 
 
 def test_a_weak_cue_is_quieter_than_a_strong_one() -> None:
-    cues = [Cue(0.6 + 0.9 * number, 1.0 if number % 2 else 0.2, "hammer", "wood") for number in range(8)]
+    cues = [ToldCue(0.6 + 0.9 * number, 1.0 if number % 2 else 0.2, "hammer", "wood") for number in range(8)]
     heard = mels(*[told(*cues)] * 3)
     levels = np.array([
         [10 * np.log10(np.mean(10 ** (10 * mel[:, int(cue.time_s * 62.5) :][:, :6]))) for cue in cues] for mel in heard

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import maximum_filter1d
-from scipy.optimize import linear_sum_assignment
 
 OFFSET_S = 0.0212
 """Added to every detected time: the analysis window reaches an attack before its centre does."""
@@ -51,10 +49,17 @@ def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
     strength = flux(mel)
     radius = max(1, round(PEAK_RADIUS_S * frame_rate))
     threshold = max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(strength, PERCENTILE)))
-    is_peak = (strength == maximum_filter1d(strength, 2 * radius + 1, mode="nearest")) & (strength >= threshold)
+    is_peak = (strength == _highest_near(strength, radius)) & (strength >= threshold)
     frames = np.flatnonzero(is_peak)
     frames = frames[np.diff(frames, prepend=-radius - 1) > radius]  # a plateau counts once
     return np.maximum(0.0, (frames + _vertex(strength, frames)) / frame_rate + OFFSET_S)
+
+
+def _highest_near(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    """The largest of the values (T,) up to ``radius`` away on both sides."""
+    padded = np.pad(values, radius, mode="edge")
+    highest: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1).max(axis=1)
+    return highest
 
 
 def match(found: ArrayLike, true: ArrayLike, tolerance_s: float) -> Matching:
@@ -62,6 +67,9 @@ def match(found: ArrayLike, true: ArrayLike, tolerance_s: float) -> Matching:
 
     Among all such pairings this one has the most pairs, and among those the smallest sum of absolute errors.
     """
+    # Importing scipy takes longer than a short clip takes to sound, and only sounds that have cues are matched.
+    from scipy.optimize import linear_sum_assignment
+
     found_s, true_s = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)
     errors = found_s[:, None] - true_s[None, :]
     allowed = np.abs(errors) <= tolerance_s

@@ -6,10 +6,14 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from foleygen.atomic import is_part
+from foleygen.cues import text
+from foleygen.cues.words import understand
+from foleygen.errors import UsageError, printable
 from foleygen.facts import MARK
 from foleygen.record import sidecar
 from foleygen.settings import AS_THE_RUN, ClipSettings
@@ -20,6 +24,9 @@ _NAMES = (
 )
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 """What counts as video in a folder; a file named outright may be called anything."""
+
+SOUND = b"sound:"
+"""What words for a clip's sound begin with in a list."""
 
 Note = Callable[[Path, str], None]
 """Receives each path that a walk leaves out, and why."""
@@ -34,7 +41,7 @@ class Clip:
     seconds: float | None = None
     """Its length, where a list has told."""
     own: ClipSettings = AS_THE_RUN
-    """What is set for it alone."""
+    """What is set for it alone: words that a list has for it."""
 
 
 def discover(
@@ -59,19 +66,41 @@ def discover(
 def listed(listing: bytes) -> Iterator[Clip]:
     """The paths in a list: one per line, or ended by NUL bytes if it has one.
 
-    A path may be followed by a tab and the clip's seconds, or by a tab alone. Lines that are blank or begin with ``#``
-    are no paths. A relative path is meant from the current folder, and its folders are mirrored.
+    A path may be followed by a tab and the clip's seconds, or by a tab alone, and then by a tab and ``sound: WORDS``.
+    Lines that are blank or begin with ``#`` are no paths. A relative path is meant from the current folder, and its
+    folders are mirrored. Raises UsageError for words that name no known sound.
     """
-    for name, seconds in entries(listing):
+    for name, seconds, words in entries(listing):
         path = Path(os.fsdecode(name))
         inside = not path.is_absolute() and ".." not in path.parts
-        yield Clip(path, path.parent if inside else Path(), seconds)
+        own = AS_THE_RUN if words is None else ClipSettings(sound=sound_told(words, name))
+        yield Clip(path, path.parent if inside else Path(), seconds, own)
 
 
-def entries(listing: bytes) -> Iterator[tuple[bytes, float | None]]:
-    """The same as bytes: the path as it is written, and the seconds."""
+Entry = tuple[bytes, float | None, bytes | None]
+"""The path as it is written, the seconds, the words for its sound."""
+
+
+def entries(listing: bytes) -> Iterator[Entry]:
+    """The same as bytes."""
     for entry in _ended_by_nul(listing) if b"\0" in listing else _lines(listing):
-        yield _timed(entry) if b"\t" in entry else (entry, None)
+        yield _told(entry) if b"\t" in entry else (entry, None, None)
+
+
+def sound_told(words: bytes, name: bytes) -> str:
+    """The ``words`` that a list has for the clip ``name``, which must be a known sound. Raises UsageError."""
+    try:
+        return _understood(words)
+    except UsageError as error:
+        fact = f"{printable(os.fsdecode(name))}: in the list, {error.message}"
+        raise UsageError(fact, error.remedy) from error
+
+
+@lru_cache(maxsize=1024)  # a list of a million clips has few words
+def _understood(words: bytes) -> str:
+    found = text.tidy(os.fsdecode(words))
+    understand(found)
+    return found
 
 
 # Entries come one after the other, since all at once would take as much memory again.
@@ -90,6 +119,15 @@ def _ended_by_nul(listing: bytes) -> Iterator[bytes]:
         if end > begin:
             yield listing[begin:end]
         begin = end + 1
+
+
+def _told(entry: bytes) -> Entry:
+    """What follows the last tab is the sound if it says so; what is before it is a path, maybe with its seconds."""
+    rest, _, last = entry.rpartition(b"\t")
+    if not rest or not last.startswith(SOUND):
+        return (*_timed(entry), None)
+    words = last[len(SOUND) :].strip()
+    return (*(_timed(rest) if b"\t" in rest else (rest, None)), words)
 
 
 def _timed(entry: bytes) -> tuple[bytes, float | None]:
@@ -132,7 +170,8 @@ class _Walk:
     def start(self, clip: Clip, folder_mirror: Path) -> Iterator[Clip]:
         """The clip as it was named, or those below it if it is a folder."""
         if os.path.isdir(clip.path):
-            yield from self.folder(clip.path, folder_mirror, top=True)
+            for found in self.folder(clip.path, folder_mirror, top=True):
+                yield replace(found, own=clip.own)
         else:
             yield clip
 

@@ -135,6 +135,9 @@ class Report:
     cues_given: int = 0
     cues_kept: int = 0
     """Cues at which something begins in the finished clips."""
+    spotted_given: int = 0
+    spotted_kept: int = 0
+    """The same of cues that nobody gave, but were seen in the picture."""
     clip_seconds: float = 0.0
     sound_seconds: float = 0.0
     """Of all takes that were made."""
@@ -156,7 +159,10 @@ class Report:
             self.clip_seconds += event.duration
             self.sound_seconds += event.sound_seconds
             kept = event.takes[0].obedience if event.takes else None
-            if kept is not None:
+            if kept is not None and kept.spotted:
+                self.spotted_given += kept.given
+                self.spotted_kept += kept.kept
+            elif kept is not None:
                 self.cues_given += kept.given
                 self.cues_kept += kept.kept
         elif isinstance(event, ClipSkipped):

@@ -48,8 +48,11 @@ def spotted(planned: Sequence[Planned], settings: Settings, others: bool) -> tup
     Raises UsageError.
     """
     spotter = spotter_of(settings)
-    found = [replace(item, spotting=spotter.of(item.clip.path, item.clip.mirror, others)) for item in planned]
-    return found, spotter.remarks()
+    return [replace(item, spotting=_said(item.clip, spotter, others)) for item in planned], spotter.remarks()
+
+
+def _said(clip: Clip, spotter: Spotter, others: bool) -> Spotting:
+    return spotter.of(clip.path, clip.mirror, others, clip.own.sound)
 
 
 def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None = None) -> list[Planned]:
@@ -58,6 +61,7 @@ def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None =
     Raises UsageError for a wrong template, or outputs that collide.
     """
     check_template(settings.name)
+    check_voice(settings)
     found = clips if isinstance(clips, Sequence) else list(clips)
     planner = _Planner(settings, others=len(found) > 1)
     if part is None:
@@ -68,6 +72,13 @@ def plan(clips: Iterable[Clip], settings: Settings, part: Sequence[int] | None =
         planner.stem(found[0])  # a template that does not fit is told even where there is nothing to do
     _refuse_collisions([planner.planned(found[number]) for number in planner.suspects(found)])
     return [planner.planned(found[number]) for number in part]
+
+
+def check_voice(settings: Settings) -> None:
+    """Raises UsageError for a voice that has nothing to play."""
+    if settings.voice != "model" and settings.library is None:
+        fact = f"--voice {settings.voice}: there is no library to play from"
+        raise UsageError(fact, "name a folder of recordings with --library DIR")
 
 
 def check_template(template: str) -> None:
@@ -162,7 +173,7 @@ class _Planner:
         """Its output without the suffix."""
         settings = self._settings
         folder = clip.path.parent if settings.output is None else settings.output / clip.mirror
-        said = NOTHING if self._spotter is None else self._spotter.of(clip.path, clip.mirror, others=self._others)
+        said = NOTHING if self._spotter is None else _said(clip, self._spotter, self._others)
         return folder / output_stem(settings.name, clip.path, settings, said.catid)
 
     def planned(self, clip: Clip) -> Planned:

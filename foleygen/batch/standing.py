@@ -50,16 +50,24 @@ def standing(
         if settings.overwrite or claims.is_locked(document)
         else remaking.ready(output, document, identity, content_id)
     )
-    kept = claims.held(output, document) if output.exists() else None
-    if kept is not None and ready is None and (claims.is_locked(document) or not settings.overwrite):
-        how = "'foleygen unlock' frees it" if claims.is_locked(document) else "--overwrite makes it again"
-        return Standing(stays=f"{kept}, so it stays; {how} ({reason})", is_kept=True)
+    stays = None if ready is not None else kept(output, document, settings, reason)
+    if stays is not None:
+        return stays
     paths = claims.wanted(output, settings)
     strange = None if settings.overwrite else claims.stranger(paths, document, output)
     if strange is not None:
         raise not_ours(strange)
     there = tuple(path for path in (output, *paths) if path.exists())
     return Standing(reason, overwrites=there, stale=tuple(claims.untouched(output, document)), ready=ready)
+
+
+def kept(output: Path, document: Mapping[str, Any] | None, settings: Settings, reason: str | None) -> Standing | None:
+    """The finished ``output`` as it stays for its editor's sake, though there is a ``reason`` against; else None."""
+    held = claims.held(output, document) if output.exists() else None
+    if held is None or (settings.overwrite and not claims.is_locked(document)):
+        return None
+    how = "'foleygen unlock' frees it" if claims.is_locked(document) else "--overwrite makes it again"
+    return Standing(stays=f"{held}, so it stays; {how} ({reason})", is_kept=True)
 
 
 def _reason(

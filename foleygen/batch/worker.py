@@ -7,7 +7,7 @@ import os
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -26,11 +26,12 @@ from foleygen.batch.events import (
     Loading,
     Opened,
 )
-from foleygen.batch.plan import Planned
+from foleygen.batch.plan import Planned, check_voice
 from foleygen.batch.remade import remade
-from foleygen.batch.standing import DONE, Standing, standing
+from foleygen.batch.standing import DONE, Standing, kept, standing
 from foleygen.cues.spotting import NOTHING, check_learnt
 from foleygen.errors import BundleError, FoleygenError
+from foleygen.facts import stamp
 from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
 from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from foleygen.features.cache import FeatureCache
     from foleygen.media.probe import ClipInfo
     from foleygen.pipeline import Engine, Job, Outcome, Progress
+    from foleygen.pipeline.voices.shelf import Shelf
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
 
@@ -75,6 +77,16 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
     if settings.ambience is not None:
         log.warning("ambience: %s", understand(settings.ambience, found))
     return found
+
+
+def load_library(settings: Settings) -> Shelf | None:
+    """The library that plays the hits; None where the model does. Raises UsageError where it cannot be used."""
+    check_voice(settings)
+    if settings.voice == "model" or settings.library is None:
+        return None
+    from foleygen.pipeline.voices.shelf import opened
+
+    return opened(settings.library)
 
 
 def check_sound(settings: Settings, bundle: Bundle) -> None:
@@ -128,6 +140,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._ambience = load_ambience(settings)
+        self._shelf = load_library(settings)
         check_sound(settings, bundle)
         self._engine: Engine | None = None
         self._composer: Composer | None = None
@@ -177,7 +190,7 @@ class Worker:
             tell(ClipProgress(now.clip, now.stage, now.done, now.clip_seconds))
 
         cache = feature_cache(self._settings)
-        with closing(render(jobs, engine, render_settings, cache, progress, self._composer)) as outcomes:
+        with closing(render(jobs, engine, render_settings, cache, progress, self._composer, self._shelf)) as outcomes:
             for outcome in outcomes:
                 self._finish(outcome, tell)
 
@@ -205,8 +218,15 @@ class Worker:
             self._skip(item, tell)
             return None
         info = probe(item.clip.path, self._settings.max_pixels)
-        own, notes = self._own(item, info)
-        identity = fit.identity(self._settings, self._bundle, self._ambience, own)
+        try:
+            own, notes = self._own(item, info)
+        except FoleygenError as error:
+            stays = kept(item.output, document, self._settings, error.message)
+            if stays is None:
+                raise
+            self._skip(item, tell, stays)
+            return None
+        identity = self._identity(own)
         found = standing(item.output, document, identity, info.content_id, self._settings)
         if found.stays is not None:
             self._skip(item, tell, found)
@@ -224,13 +244,17 @@ class Worker:
         tell(ClipStarted(item.clip.path, item.output, float(info.duration), reason))
         return Job(replace(info, warnings=info.warnings + notes), item.output, own)
 
+    def _identity(self, own: ClipSettings) -> dict[str, Any]:
+        return fit.identity(self._settings, self._bundle, self._ambience, own, self._shelf)
+
     def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
         if item.spotting == NOTHING:
             return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
-        own, notes = item.spotting.settled(ClipClock.of(info))
+        said, notes = item.spotting.settled(ClipClock.of(info))
+        own = ClipSettings(**{**item.clip.own.chosen(), **said.chosen()})
         check_told(own, self._bundle, item.clip.path)
         return own, notes
 
@@ -239,7 +263,7 @@ class Worker:
         # Cues are said in the clip's own clock, which is known when it has been read.
         if self._settings.overwrite or item.spotting != NOTHING or document is None or not item.output.exists():
             return False
-        identity = fit.identity(self._settings, self._bundle, self._ambience, item.clip.own)
+        identity = self._identity(item.clip.own)
         return fit.fit_of(item.output, document, identity).stays(item.clip.path)
 
     def _skip(self, item: Planned, tell: Listener, found: Standing = DONE) -> None:
@@ -256,9 +280,9 @@ class Worker:
         error = outcome.error
         if error is None:
             try:
-                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience)
-                written = sidecar.write(job.output, record.document(), outcome.seal)
+                record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience, self._shelf)
+                with withdrawn_on_failure(outcome):
+                    written = sidecar.write(job.output, record.document(), outcome.seal)
                 claims.clear(stale, record)
                 if not job.output.exists():
                     log.warning("%s: was moved away or removed as soon as it was written", job.output)
@@ -269,6 +293,24 @@ class Worker:
 
                 error = explained(unwritten, job.output)
         tell(failed(job.info.path, job.output, error) if error is not None else done(outcome, written))
+
+
+@contextmanager
+def withdrawn_on_failure(outcome: Outcome) -> Iterator[None]:
+    """The finished clip and its wavs go again if its sidecar cannot be written: all of them are there, or none.
+
+    A file that somebody has touched since stays.
+    """
+    made = [(outcome.job.output, outcome.seal.stamp)] if outcome.seal is not None else []
+    made += [(one.stem, stamp(one.stem)) for one in (*outcome.takes, outcome.bed) if one is not None and one.stem]
+    try:
+        yield
+    except BaseException:
+        for path, as_written in made:
+            if as_written is not None and stamp(path) == as_written:
+                with suppress(OSError):
+                    path.unlink()
+        raise
 
 
 def failed(clip: Path, output: Path, error: FoleygenError) -> ClipFailed:

@@ -33,6 +33,7 @@ COMMANDS = {
     "deliver": "foleygen.cli.deliver:deliver",
     "review": "foleygen.cli.review:review",
     "preview": "foleygen.cli.preview:preview",
+    "library": "foleygen.cli.library.commands:library",
     "ambience": "foleygen.cli.compose.ambience:ambience",
     "fill": "foleygen.cli.compose.fill:fill",
     "extend": "foleygen.cli.compose.extend:extend",

@@ -146,7 +146,7 @@ def _from_file(path: Path) -> dict[str, object]:
     return values
 
 
-_FILES: Mapping[str, Callable[[str], bool]] = {"cues": lambda text: text != "auto", "words": is_list}
+_FILES: Mapping[str, Callable[[str], bool]] = {"cues": lambda text: text not in ("auto", "spot"), "words": is_list}
 """Which values of a kind are paths."""
 
 
@@ -183,7 +183,7 @@ def _path(value: object) -> Path | None:
 
 
 def _cues(value: object) -> str | None:
-    """The word auto, or a path."""
+    """One of the words auto and spot, or a path."""
     path = _path(value)
     return None if path is None else str(path)
 
@@ -279,7 +279,7 @@ _NOUNS = {
     "model": "text",
     "path": "a path",
     "switch": "true or false",
-    "cues": "a path, 'auto'",
+    "cues": "a path, 'auto', 'spot'",
     "words": "text",
     "timecode": "a timecode such as 01:00:00:00",
 }

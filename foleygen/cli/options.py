@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 from foleygen.cli import config
 from foleygen.cli.app import Invocation
 from foleygen.cli.terminal.streams import write_note
+from foleygen.errors import UsageError
 from foleygen.settings import Settings, Spec, spec, specs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -21,6 +22,8 @@ ENGINE = ("model", "steps", "guidance", "classifier_guidance", "seed", "overlap"
 """What decides a sound and how fast it is made."""
 SPOTTING = ("cues", "cues_start", "fill", "sound", "picture", "midi_map")
 """What is said of when and what."""
+OF_CUES = ("cues_start", "fill", "midi_map")
+"""Those of them that say something of cues."""
 TALK = ("quiet", "verbose")
 
 
@@ -45,13 +48,26 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
 
 def load_settings(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> Settings:
     """Settings from what was typed (``values``), the environment, the YAML files and the defaults."""
-    chosen = config.found(typed_settings(values), config_file=config_file)
+    typed = typed_settings(values)
+    chosen = config.found(typed, config_file=config_file)
     settings = config.settings_of(chosen)
+    _refuse_idle(typed, settings)
     invocation.verbose = settings.verbose
     if settings.verbose and not settings.quiet:
         for path in dict.fromkeys(each.file for each in chosen.values() if each.file is not None):
             write_note(f"settings: {path}")
     return settings
+
+
+def _refuse_idle(typed: Mapping[str, object], settings: Settings) -> None:
+    """Raises UsageError for an option that speaks of cues, typed where there are to be none."""
+    whys = {None: "--cues none leaves out all of them", "spot": "--cues spot takes none that are given"}
+    for name in OF_CUES:
+        if (why := whys.get(settings.cues)) is not None and typed.get(name):
+            raise UsageError(f"--{name.replace('_', '-')}: speaks of cues, and {why}", "leave out one of the two")
+    if settings.cues == "spot" and not settings.picture:
+        fact = "--cues spot: looks at the pictures, and --no-picture leaves them out"
+        raise UsageError(fact, "leave out one of the two")
 
 
 def typed_settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def plan(
     add-sound takes the list with --from-file, and with --shard I/N the I-th of N parts of it. Paths are as they were
     typed, and a relative one is meant from the folder in which a command runs: give a full path if that will be
     another. A clip that cannot be read is listed without seconds, and add-sound reports it. The folder --output is
-    left out.
+    left out. Words that a list has for a clip's sound (a tab and sound: WORDS at the end of its line) stay with it.
 
     \b
     Examples:
@@ -59,8 +59,13 @@ def plan(
                 return told
             return seconds_of(clips[number], settings.max_pixels, lambda error: console.warn(str(error)))
 
+        def words(number: int) -> str | None:
+            return clips.sounds.get(number) if isinstance(clips, Frozen) else clips[number].own.sound
+
         paths = clips.paths if isinstance(clips, Frozen) else [os.fsencode(clip.path) for clip in clips]
-        write_bytes(_joined(_entry(path, null, length(n) if seconds else None) for n, path in enumerate(paths)))
+        write_bytes(
+            _joined(_entry(path, null, length(n) if seconds else None, words(n)) for n, path in enumerate(paths))
+        )
     return ExitCode.OK
 
 
@@ -72,12 +77,15 @@ def _joined(entries: Iterable[bytes]) -> bytes:
     return bytes(whole)
 
 
-def _entry(name: bytes, null: bool, seconds: float | None) -> bytes:
-    """One entry, written so that ``discover.listed`` reads the same path."""
+def _entry(name: bytes, null: bool, seconds: float | None, sound: str | None = None) -> bytes:
+    """One entry, written so that ``discover.listed`` reads the same path, seconds and words."""
+    from foleygen.batch.discover import SOUND
+
     if not null and (b"\n" in name or b"\r" in name):
         raise UsageError(f"{os.fsdecode(name)!r}: its name holds a line break", "use --null")
     if name.startswith(b"#") or name != name.lstrip():
         name = b"./" + name
     length = b"" if seconds is None else b"%.3f" % seconds
-    tab = b"\t" if length or b"\t" in name else b""
-    return name + tab + length + (b"\0" if null else b"\n")
+    words = b"" if sound is None else b"\t%s %s" % (SOUND, os.fsencode(sound))
+    tab = b"\t" if length or words or b"\t" in name else b""
+    return name + tab + length + words + (b"\0" if null else b"\n")

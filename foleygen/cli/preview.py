@@ -43,7 +43,7 @@ PLAYERS = (
 @click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *SPOTTING, "audio_delay", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -59,37 +59,41 @@ def preview(
     """Make the sound of one window of CLIP, draw it, and write it as a wav and as a short clip.
 
     The drawing has the shot's motion, its cues, the waveform and the mel spectrogram on one time axis. Cues and words
-    are taken as by add-sound, in one attempt. NAME.preview.foley.wav
-    and NAME.preview.foley.mp4 are written beside the clip (or to --output) and replace an older preview; their paths
-    go to stdout.
+    are taken as by add-sound, in as many attempts. NAME.preview.foley.wav and NAME.preview.foley.mp4 are written beside
+    the clip (or to --output) and replace an older preview; their paths go to stdout.
 
     \b
     Examples:
       foleygen preview shot.mov
       foleygen preview shot.mov --at 12.5 --seconds 4 --seed 3 --play
       foleygen preview shot.mov --sound "glass bottle" --no-picture
+      foleygen preview shot.mov --voice library --library recordings/
     """
     from foleygen.batch.plan import spotter_of
-    from foleygen.batch.worker import check_told, load_bundle, load_engine
+    from foleygen.batch.worker import check_told, feature_cache, load_bundle, load_engine, load_library
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
     from foleygen.media import wav
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
-    from foleygen.pipeline import render_window
+    from foleygen.pipeline import Job, render_window
+    from foleygen.pipeline.sight import spotted
 
     settings = load_settings(invocation, config_file, values)
     info = probe(clip, settings.max_pixels)
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
-    bundle = load_bundle(settings)
+    shelf, bundle = load_library(settings), load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
     check_told(own, bundle, clip)
     for remark in () if settings.quiet else notes:
         write_note(remark)
     length = seconds or bundle.window_samples / bundle.sample_rate
-    result = render_window(info, load_engine(settings, bundle), settings.render_settings(1), at, length, own)
+    engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)
+    if own.spotted:
+        own = spotted(Job(info, clip, own), engine, render_settings, feature_cache(settings)).own
+    result = render_window(info, engine, render_settings, at, length, own, shelf)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
     samples, lowered = under_ceiling(result.samples, result.sample_rate)

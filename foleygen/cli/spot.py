@@ -12,7 +12,7 @@ import click
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import TALK, load_settings, settings_options
 from foleygen.cli.parameters import Number
-from foleygen.errors import ClipError, ExitCode, FoleygenError, NoClipsError, printable
+from foleygen.errors import ExitCode, FoleygenError, NoClipsError, printable
 
 if TYPE_CHECKING:
     from foleygen.batch.discover import Clip
@@ -50,7 +50,7 @@ def spot(
     A row is a moment at which something seems to sound: seconds, timecode, strength, confidence and sound. Strength
     and sound are left for you to fill in, rows are yours to move, add and remove; add-sound finds the file beside the
     clip and sounds what is in it. What was seen before is not decoded again. A clip in which nothing is seen gets no
-    file. Cues that are there stay, unless --overwrite is given. --audio-delay moves all cues.
+    file. Cues that are there stay, and are no error; --overwrite replaces them. --audio-delay moves all cues.
 
     \b
     Examples:
@@ -76,9 +76,12 @@ def _spot(
     from foleygen.batch.worker import feature_cache, load_bundle, load_engine
     from foleygen.pipeline.hits import THRESHOLD
 
+    wanted = [clip for clip in clips if not _stays(clip, settings)]
+    if not wanted:
+        return ExitCode.OK
     engine, cache = load_engine(settings, load_bundle(settings)), feature_cache(settings)
     failures: list[FoleygenError] = []
-    for clip in clips:
+    for clip in wanted:
         try:
             _one(clip, settings, engine, cache, THRESHOLD if threshold is None else threshold, max_rate, console)
         except FoleygenError as error:
@@ -104,14 +107,12 @@ def _one(
     from foleygen.cues.clock import ClipClock
     from foleygen.cues.formats import table
     from foleygen.media.probe import probe
-    from foleygen.pipeline.sight import look
+    from foleygen.pipeline.sight import cues_in, look
 
-    path = files.path_for(clip.path, None if settings.output is None else settings.output / clip.mirror)
-    if os.path.lexists(path) and not settings.overwrite:
-        raise ClipError(f"{printable(path)}: is there already", "move it, or allow it to be lost with --overwrite")
+    path = _path(clip, settings)
     info = probe(clip.path, settings.max_pixels)
     seen = look(info, engine, settings.render_settings(1), cache)
-    found = _sheet(info, seen, threshold, max_rate, settings.audio_delay)
+    found = cues_in(info, seen, settings.audio_delay, threshold, max_rate)
     if found.cues:
         files.publish(path, table.write(found, ClipClock.of(info)))
     if settings.json:
@@ -125,15 +126,25 @@ def _one(
         console.warn(f"{printable(clip.path)}: nothing is seen in it that would sound; {ADVICE}")
 
 
-def _sheet(info: ClipInfo, seen: Sight, threshold: float, max_rate: float | None, delay_s: float) -> CueSheet:
-    """The cues of a clip, those that the delay moves out of it left out."""
-    from foleygen.cues.cue import sheet
-    from foleygen.facts import Cue
-    from foleygen.pipeline.hits import hits
+def _path(clip: Clip, settings: Settings) -> Path:
+    """Where the cues of a clip go."""
+    from foleygen.cues import files
 
-    found = hits(seen.onsets, seen.stops, seen.rate, threshold, max_rate)
-    cues = [Cue(hit.seconds + delay_s, confidence=hit.confidence) for hit in found]
-    return sheet([cue for cue in cues if 0 <= cue.seconds < info.duration])
+    return files.path_for(clip.path, None if settings.output is None else settings.output / clip.mirror)
+
+
+def _stays(clip: Clip, settings: Settings) -> bool:
+    """Whether the cues of a clip are there and stay as they are, which is said."""
+    from foleygen.cli.terminal.streams import write_json, write_note
+
+    path = _path(clip, settings)
+    if settings.overwrite or not os.path.lexists(path):
+        return False
+    if settings.json:
+        write_json({"clip": str(clip.path), "file": str(path), "skipped": "is there already"})
+    elif not settings.quiet:
+        write_note(f"skipped: {printable(path)}: is there already; --overwrite replaces it")
+    return True
 
 
 def _document(clip: Clip, path: Path, found: CueSheet, info: ClipInfo) -> dict[str, Any]:

@@ -12,12 +12,22 @@ MAX_DEPTH = 200
 MAX_ELEMENTS = 2_000_000
 
 
-class _RefusedError(Exception):
+class _RefusedError(ValueError):
     """What a document holds that none of these formats needs."""
 
 
 def parsed(file: CueFile) -> ET.Element:
     """The root of an XML file. A DOCTYPE is fine, a declaration of entities is not. Raises UsageError."""
+    try:
+        return tree(file.data())
+    except _RefusedError as error:
+        raise file.error(f"{error}, and is not read", "export it again from the editing program") from error
+    except ValueError as error:
+        raise file.error(f"is not XML that can be read ({error})", "export it again") from error
+
+
+def tree(content: bytes) -> ET.Element:
+    """The root of a document. Raises ValueError for what is not XML, or has what none of these formats needs."""
     builder, parser = _Builder(), expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
@@ -26,13 +36,12 @@ def parsed(file: CueFile) -> ET.Element:
     parser.EntityDeclHandler = builder.entity
     parser.ExternalEntityRefHandler = builder.external
     try:
-        parser.Parse(file.data(), True)
+        parser.Parse(content, True)
         return builder.close()
-    except _RefusedError as error:
-        raise file.error(f"{error}, and is not read", "export it again from the editing program") from error
+    except _RefusedError:
+        raise
     except (expat.ExpatError, ET.ParseError, ValueError, LookupError) as error:
-        reason = " ".join(str(error).split())
-        raise file.error(f"is not XML that can be read ({reason})", "export it again") from error
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def text(element: ET.Element, tag: str) -> str:

@@ -19,6 +19,8 @@ from foleygen.strict import Reader
 
 AUTO = "auto"
 """The cues beside a clip, where there are any."""
+SPOT = "spot"
+"""What is seen in its picture."""
 _MOST_NAMES = 3
 
 
@@ -33,6 +35,10 @@ class Spotting:
     """The picture may add to the cues."""
     sound: str | None = None
     picture: bool = True
+    problem: ClipError | None = None
+    """Why the cues that lie beside the clip cannot be used."""
+    spotted: bool = False
+    """Its cues are found when its picture is seen."""
 
     @property
     def catid(self) -> str:
@@ -41,7 +47,14 @@ class Spotting:
         return words.catid_of([self.sound, *(marker.sound for marker in markers)])
 
     def settled(self, clock: ClipClock) -> tuple[ClipSettings, tuple[str, ...]]:
-        """What is set for the clip with that ``clock``, and what to warn of. Raises ClipError for times beyond it."""
+        """What is set for the clip with that ``clock``, and what to warn of.
+
+        Raises ClipError for times beyond it, and for cues beside it that cannot be used.
+        """
+        if self.problem is not None:
+            raise self.problem
+        if self.spotted:
+            return ClipSettings(None, self.sound, self.picture, spotted=True), ()
         if self.markers is None and self.sound is None and not self.picture:
             fact = f"{printable(clock.name)}: has neither cues nor words, and its picture is not to be used"
             raise ClipError(fact, "give it cues with --cues or words with --sound")
@@ -60,7 +73,7 @@ NOTHING = Spotting()
 
 @dataclass
 class Spotter:
-    """Finds what is said of each clip; ``cues`` is AUTO, a file, a folder, or None."""
+    """Finds what is said of each clip; ``cues`` is AUTO, SPOT, a file, a folder, or None."""
 
     cues: str | None = AUTO
     sound: str | None = None
@@ -73,17 +86,32 @@ class Spotter:
     _found: list[str] = field(default_factory=list)
     _without: list[str] = field(default_factory=list)
     _named: set[str] = field(default_factory=set)
+    _problems: int = 0
+    """Clips beside which there are cues that cannot be used."""
 
-    def of(self, clip: Path, mirror: Path = Path(), others: bool = False) -> Spotting:
-        """What is said of ``clip``; ``others`` says that it is not alone in its batch. Raises UsageError."""
-        sounds = self._sounds  # also where no clip has notes: a list that cannot be read is told, not passed over
-        path = self._path(clip, mirror)
-        markers = None if path is None else self._markers(path, clip, others, sounds)
+    def of(self, clip: Path, mirror: Path = Path(), others: bool = False, sound: str | None = None) -> Spotting:
+        """What is said of ``clip``; ``others`` says that it is not alone in its batch, ``sound`` are words of its own.
+
+        Raises UsageError, but not for cues that were found beside the clip: they are that clip's problem.
+        """
+        sounds, for_all = self._sounds, self.sound_of(clip)  # what cannot be read is told, also where it is not needed
+        sound = sound or for_all
+        if self.cues == SPOT:
+            return Spotting(sound=sound, picture=self.picture, spotted=True)
+        try:
+            path = self._path(clip, mirror)
+            markers = None if path is None else self._markers(path, clip, others, sounds)
+        except UsageError as error:
+            if self.cues != AUTO:
+                raise
+            self._problems += 1
+            return Spotting(sound=sound, picture=self.picture, problem=ClipError(error.message, error.remedy))
         if markers is not None:
             self._found.append(printable(markers.path.name))
-        elif self.cues not in (AUTO, None):
+            return Spotting(markers, self.start, self.fill, sound, self.picture)
+        if self.cues not in (AUTO, None):
             self._without.append(printable(clip.name))
-        return Spotting(markers, self.start, self.fill, self.sound_of(clip), self.picture)
+        return Spotting(sound=sound, picture=self.picture)
 
     def remarks(self) -> list[str]:
         """What is to be said of the batch, one line each, once all of its clips were asked for."""
@@ -92,7 +120,14 @@ class Spotter:
             lines.append(f"no cues for {_some(self._without)}: there the picture decides")
         if isinstance(self._words, Mapping) and (unused := [name for name in self._words if name not in self._named]):
             lines.append(f"{printable(str(self.sound))}: names {_some(unused)}, which is none of these clips")
+        if (idle := self._idle()) and not self._found and not self._problems:
+            lines.append(f"warning: none of these clips has cues, so that {', '.join(idle)} changes nothing")
         return lines
+
+    def _idle(self) -> list[str]:
+        """The options that were given and say something of cues."""
+        given = {"--fill": self.fill, "--cues-start": self.start is not None, "--midi-map": self.notes is not None}
+        return [option for option, is_given in given.items() if is_given]
 
     def _path(self, clip: Path, mirror: Path) -> Path | None:
         """The file with the cues of ``clip``."""

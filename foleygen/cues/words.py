@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,6 +113,34 @@ def understand(text: str, known: Collection[str] | None = None) -> Sound:
     return sound
 
 
+class Recognised(NamedTuple):
+    """What is known of many words, some of which name nothing."""
+
+    sound: Sound
+    unknown: tuple[str, ...]
+    """Words that are not in the table, in order."""
+
+
+def recognise(text: str) -> Recognised:
+    """The sound that is named most often in ``text``, of several the first; never an error.
+
+    A family that is named outright counts before those that things stand for, and so does a material.
+    """
+    found, unknown = [], []
+    for words, sound in _walked(text):
+        if sound is None:
+            unknown += words
+        else:
+            found.append(sound)
+    families = [one.family for one in found if one.material is None] or [one.family for one in found if one.family]
+    materials = [one.material for one in found if one.family is None] or [one.material for one in found if one.material]
+    return Recognised(Sound(_commonest(families), _commonest(materials)), tuple(unknown))
+
+
+def _commonest(names: Sequence[str | None]) -> str | None:
+    return max(dict.fromkeys(names), key=names.count, default=None)
+
+
 def is_known(text: str) -> bool:
     """Whether ``understand`` has an answer."""
     try:
@@ -123,18 +151,25 @@ def is_known(text: str) -> bool:
 
 
 def _found(text: str, said: str) -> list[Sound]:
-    """The entries that the words of ``text`` name, the longest phrase first at each place."""
+    """The entries that the words of ``text`` name, all of it."""
+    found = []
+    for words, sound in _walked(text):
+        if sound is None:
+            raise UsageError(f"{said}: the word '{printable(words[0])}' is not known", _near(words[0]))
+        found.append(sound)
+    return found
+
+
+def _walked(text: str) -> Iterator[tuple[list[str], Sound | None]]:
+    """The words of ``text`` with what they name, the longest phrase first at each place; None: an unknown word."""
     spoken = [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in _SMALL]
-    known, found = _phrases(), []
+    known = _phrases()
     longest = max(phrase.count(" ") + 1 for phrase in known)
     while spoken:
         lengths = range(min(longest, len(spoken)), 0, -1)
         count = next((count for count in lengths if _spoken(*spoken[:count]) in known), 0)
-        if not count:
-            raise UsageError(f"{said}: the word '{printable(spoken[0])}' is not known", _near(spoken[0]))
-        found.append(known[_spoken(*spoken[:count])])
-        spoken = spoken[count:]
-    return found
+        yield spoken[: count or 1], known[_spoken(*spoken[:count])] if count else None
+        spoken = spoken[count or 1 :]
 
 
 @cache

@@ -22,7 +22,7 @@ from foleygen.audio.mel import MelConfig, MelSpectrogram
 from foleygen.audio.vocoder import Vocoder
 from foleygen.engines.building import mel_config, vocoder_of
 from foleygen.errors import UsageError
-from foleygen.evaluation import reconstruction
+from foleygen.evaluation import reconstruction, spectrograms
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.scenes import TEST_SEEDS
 from foleygen.training.data.dataset import DatasetConfig
@@ -208,33 +208,14 @@ def whole_windows(sounds: Sequence[NDArray[np.floating]], length: int) -> list[F
 
 def draw_spectrograms(voicings: Mapping[str, Voicing], mel: MelSpectrogram, path: Path) -> None:
     """A row per named sound: its true mel and that of every vocoder, as PNG. Raises SetupError without matplotlib."""
-    from foleygen.atomic import publish
-    from foleygen.evaluation.report import figure
-
     judge = MelSpectrogram(mel.config.in_decibels)
-    colours = 48  # noise does not compress: a small palette does half of what can be done
-
-    columns = ["true", *next(iter(voicings.values())).found]
-    with figure(3.2 * len(columns), 1.4 * len(voicings)) as (drawing, spare):
-        spare.remove()
-        axes = drawing.subplots(len(voicings), len(columns), squeeze=False)
-        for row, (name, voicing) in enumerate(voicings.items()):
-            for column, title in enumerate(columns):
-                sound = voicing.true if title == "true" else voicing.found[title]
-                cell = axes[row][column]
-                cell.imshow(mel_of(sound, judge).numpy(), origin="lower", aspect="auto", vmin=0, vmax=1, cmap="magma")
-                cell.set(xticks=[], yticks=[])
-                if row == 0:
-                    cell.set_title(title, fontsize=9)
-                if column == 0:
-                    cell.set_ylabel(name, fontsize=8)
-        drawing.set_dpi(80)
-        drawing.canvas.draw()
-        from PIL import Image  # matplotlib stands on it
-
-        picture = Image.fromarray(np.asarray(drawing.canvas.buffer_rgba())[..., :3])
-        with publish(path) as temporary:
-            picture.quantize(colours).save(temporary, format="PNG", optimize=True)
+    spectrograms.draw(
+        {
+            name: {title: mel_of(sound, judge).numpy() for title, sound in {"true": one.true, **one.found}.items()}
+            for name, one in voicings.items()
+        },
+        path,
+    )
 
 
 def _score(name: str, voicings: Sequence[Voicing], mel: MelSpectrogram, times: Sequence[float]) -> VocoderScore:

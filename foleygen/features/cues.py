@@ -32,8 +32,11 @@ Stretch = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Cue:
-    """Something is to be heard at ``time_s``. ``strength`` in 0..1 as scenes have it; None where nothing is said."""
+class ToldCue:
+    """A cue as a model is told it: something is to be heard at ``time_s``, words are a family and a material.
+
+    ``strength`` in 0..1 as scenes have it; None where nothing is said. What people say is ``facts.Cue``.
+    """
 
     time_s: float
     strength: float | None = None
@@ -93,7 +96,7 @@ class CueTrack:
 
 
 def track_of(
-    cues: Sequence[Cue],
+    cues: Sequence[ToldCue],
     grid: CueGrid,
     words: Words,
     *,
@@ -161,7 +164,7 @@ def unpack(behind: NDArray[np.float32], sub_steps: int = SUB_STEPS) -> CueTrack:
     )
 
 
-def _check(cues: Sequence[Cue]) -> None:
+def _check(cues: Sequence[ToldCue]) -> None:
     for cue in cues:
         if not np.isfinite(cue.time_s):
             raise UsageError(f"a cue is at {cue.time_s} s", "give its time in seconds")
@@ -170,7 +173,7 @@ def _check(cues: Sequence[Cue]) -> None:
 
 
 def _bumps(
-    cues: Sequence[Cue], grid: CueGrid, start_s: float
+    cues: Sequence[ToldCue], grid: CueGrid, start_s: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Presence (T, S), strength (T, S), and where a strength is told (T,)."""
     shape = grid.frames, grid.sub_steps
@@ -193,7 +196,7 @@ def _bumps(
 
 
 def _known(
-    cues: Sequence[Cue], grid: CueGrid, start_s: float, stretches: Sequence[Stretch] | None
+    cues: Sequence[ToldCue], grid: CueGrid, start_s: float, stretches: Sequence[Stretch] | None
 ) -> NDArray[np.bool_]:
     if stretches is None:
         return np.ones(grid.frames, np.bool_)
@@ -205,7 +208,7 @@ def _known(
 
 
 def _spoken(
-    cues: Sequence[Cue], grid: CueGrid, words: Words, start_s: float, default: tuple[str | None, str | None]
+    cues: Sequence[ToldCue], grid: CueGrid, words: Words, start_s: float, default: tuple[str | None, str | None]
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The numbers of the words at every frame, (T,) each."""
     spoken = [np.full(grid.frames, number, np.int16) for number in words.numbers(*default)]

@@ -21,6 +21,7 @@ from foleygen.media.clock import AS_TOLD, Clock
 from foleygen.settings import MAX_PIXELS
 
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
+_NO_DECODERS = {"codec_whitelist": "none"}
 # Demuxers that make "video" out of pictures, text, or lists of other files.
 _NOT_CLIPS = frozenset({"image2", "image2pipe", "tty", "hls", "dash", "concat", "ffmetadata", "lavfi", "sdp", "rtsp"})
 DECODER_THREADS = min(4, os.cpu_count() or 1)
@@ -30,8 +31,11 @@ MAX_SAMPLES = 2**24
 
 
 @contextmanager
-def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[InputContainer]:
-    """The clip's container, never opened for writing; no larger picture is decoded. Raises ClipError."""
+def opened(path: Path, max_pixels: int = MAX_PIXELS, decodes: bool = True) -> Iterator[InputContainer]:
+    """The clip's container, never opened for writing; no larger picture is decoded. Raises ClipError.
+
+    Unless it ``decodes``, opening reads headers alone, in a fifth of the time: what only a decoder knows is missing.
+    """
     name = printable(path)
     _refuse_what_is_no_file(path, name)
     _refuse_what_it_cannot_hold(path, name)
@@ -42,7 +46,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[InputContainer]
             absolute,
             "r",
             options={"max_pixels": str(max_pixels)},
-            container_options=_LOCAL_ONLY,
+            container_options=_LOCAL_ONLY if decodes else _LOCAL_ONLY | _NO_DECODERS,
             metadata_errors="surrogateescape",
         )
     except (av.FFmpegError, OSError, ValueError) as error:

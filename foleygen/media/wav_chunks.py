@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ _HEAD = 12
 _ORIGINATOR = (256, 32)
 """Where a bext chunk says who made the file, and how long that may be."""
 _CHUNK = 8
+_MOST_CHUNKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,15 @@ def places(path: Path) -> dict[bytes, Place]:
         return dict(reversed(list(_chunks(file))))
 
 
+def everywhere(path: Path) -> dict[bytes, Place]:
+    """The same for those after the samples too, of a BW64 file as well; what a broken file has of them."""
+    with opened(path) as file:
+        start = file.read(_HEAD)
+        if start[:4] not in (b"RIFF", b"RF64", b"BW64") or start[8:] != b"WAVE":
+            return {}
+        return dict(reversed(list(islice(_chunks(file, beyond=True), _MOST_CHUNKS))))
+
+
 def sound_sha256(path: Path) -> str:
     """SHA-256 in hex of a wav's samples, whatever else it says; of all of it where it is no wav. Raises OSError."""
     place = places(path).get(b"data")
@@ -109,10 +120,17 @@ def is_by(path: Path, originator: str) -> bool:
         return file.read(_ORIGINATOR[1]).rstrip(b"\0") == originator.encode()
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, Place]]:
+def _chunks(file: BinaryIO, beyond: bool = False) -> Iterator[tuple[bytes, Place]]:
+    """Up to the samples, or ``beyond`` them; the file is read and sought as they are asked for."""
+    samples = _UNKNOWN
     while len(header := file.read(_CHUNK)) == _CHUNK:
         name, size = struct.unpack("<4sI", header)
-        yield name, Place(file.tell(), size)
+        place = file.tell()
+        if name == b"ds64":
+            samples = int.from_bytes(file.read(16)[8:], "little")
         if name == b"data":
+            size = samples if beyond and size == _UNKNOWN else size
+        yield name, Place(place, size)
+        if name == b"data" and not beyond:
             return
-        file.seek(size + size % 2, 1)
+        file.seek(place + size + size % 2)

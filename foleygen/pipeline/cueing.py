@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from foleygen.audio.obedience import judged
@@ -24,7 +25,7 @@ def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0
     The sound is moved by ``delay_s`` afterwards, its cues are meant for then. Raises UsageError for words that the
     bundle does not know, BundleError for one that cannot be told anything.
     """
-    if own == AS_THE_RUN:
+    if replace(own, spotted=False) == AS_THE_RUN:
         return None
     grid, vocabulary = engine.cue_grid, engine.words
     if grid is None or vocabulary is None:
@@ -61,8 +62,8 @@ def _early(sheet: CueSheet, delay_s: float) -> CueSheet:
 
 
 @lru_cache(maxsize=8)
-def _spoken(sheet: CueSheet, vocabulary: Words) -> tuple[features.Cue, ...]:
-    return tuple(features.Cue(cue.seconds, cue.strength, *_meant(cue.sound, vocabulary)) for cue in sheet.cues)
+def _spoken(sheet: CueSheet, vocabulary: Words) -> tuple[features.ToldCue, ...]:
+    return tuple(features.ToldCue(cue.seconds, cue.strength, *_meant(cue.sound, vocabulary)) for cue in sheet.cues)
 
 
 def _meant(sound: str | None, vocabulary: Words) -> tuple[str | None, str | None]:

@@ -114,6 +114,7 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
             peaks=waveform.peaks(Scaled(samples, sound.gain_db), track.samples(rate)),
             stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
             obedience=obedience(track.job.own, onsets),
+            played=tuple(take.played),
         ),
         sound,
         heard,

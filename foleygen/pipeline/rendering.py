@@ -19,6 +19,8 @@ from foleygen.features.cache import FeatureCache
 from foleygen.pipeline.deliver import deliver, loudness_target
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.pipeline.pictures import View, features_of, overlap, views
+from foleygen.pipeline.remarks import NOTHING_SEEN
+from foleygen.pipeline.sight import spotted
 from foleygen.pipeline.sound import Sampler, Sounding, keep
 from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
 from foleygen.pipeline.tracks import Stopped, Track, failing
@@ -26,6 +28,7 @@ from foleygen.settings import RenderSettings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
+    from foleygen.pipeline.voices.shelf import Shelf
 
 READ_AHEAD = 4
 """Windows of pictures that wait for the models, or as many as are in a batch, besides the one at hand; some MB each."""
@@ -42,18 +45,19 @@ def render(
     cache: FeatureCache | None,
     progress: Report,
     composer: Composer | None = None,
+    shelf: Shelf | None = None,
 ) -> Generator[Outcome, None, None]:
     """Make every job's output; yields one Outcome each, in order of completion.
 
     The models run in the thread that iterates; ``jobs`` is drawn from in another, a few clips ahead, and ``progress``
     is called from both and a third, never twice at once. Closing the generator stops all of them: no thread and no
     part of a file is left. ``composer`` makes the bed, the full bandwidth and the repaired seams that ``settings`` ask
-    for. Raises UsageError for an overlap that is not shorter than the window or a loudness that is none, and whatever
-    ``jobs`` raises.
+    for, ``shelf`` is the library that plays if their voice is not the model's. Raises UsageError for an overlap that is
+    not shorter than the window or a loudness that is none, and whatever ``jobs`` raises.
     """
     plan_windows(1, engine.bundle.window_samples, overlap(engine, settings))
     loudness_target(settings)
-    batch = _Batch(jobs, engine, settings, cache, progress, composer)
+    batch = _Batch(jobs, engine, settings, cache, progress, composer, shelf)
     try:
         yield from batch.outcomes()
     finally:
@@ -71,9 +75,10 @@ class _Batch:
         cache: FeatureCache | None,
         progress: Report,
         composer: Composer | None,
+        shelf: Shelf | None,
     ) -> None:
         self._jobs, self._engine, self._settings, self._cache = jobs, engine, settings, cache
-        self._composer = composer
+        self._composer, self._shelf = composer, shelf
         self._progress, self._progress_lock = progress, threading.Lock()
         self._sampler = Sampler(engine, settings, self._tell)
         self._inbox = Inbox()
@@ -139,6 +144,8 @@ class _Batch:
         features = None
         if id(track) in self._open:
             with failing(track):
+                if view.window.index == 0 and track.job.own.spotted:
+                    self._spot(track)
                 features = features_of(view, self._engine, self._cache)
         self._unseen.give_back()
         if features is None:
@@ -146,6 +153,13 @@ class _Batch:
         track.seen += 1
         track.report(self._tell, "features", track.seen / len(track.windows))
         self._keep(self._sampler.push(track, view.window, features))
+
+    def _spot(self, track: Track) -> None:
+        """Look at the whole clip before its first window is sampled; what it lacks in the cache is decoded for that."""
+        with track.clocked("spotting"):
+            track.job = spotted(track.job, self._engine, self._settings, self._cache)
+        if track.job.own.cues is None:
+            track.warnings.append(NOTHING_SEEN)
 
     def _keep(self, soundings: Iterator[Sounding]) -> None:
         for sounding in soundings:
@@ -204,6 +218,10 @@ class _Batch:
     def _deliver(self) -> None:
         while (track := self._heard.get()) is not None:
             with failing(track):
+                if self._shelf is not None:
+                    from foleygen.pipeline.voices.play import play
+
+                    play(track, self._shelf, self._settings, self._stopped)
                 deliver(track, self._engine, self._settings, self._stopped, self._tell)
             self._unmuxed.give_back(track.sounded)
             self._inbox.put(Ended(track), urgent=True)

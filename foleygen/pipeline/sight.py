@@ -13,16 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from foleygen.audio.stitch import Window, joint
+from foleygen.cues.cue import sheet
 from foleygen.engines.foley import Engine
+from foleygen.facts import Cue, CueSheet
 from foleygen.features import stops
 from foleygen.features.cache import FeatureCache, feature_key
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
+from foleygen.pipeline.hits import THRESHOLD, hits
 from foleygen.pipeline.jobs import Job
 from foleygen.pipeline.pictures import View, features_of, frame_rule, views
 from foleygen.pipeline.tracks import Track, failing
 from foleygen.settings import RenderSettings
 
+SOURCE = "spot"
+"""Where cues come from that were seen."""
 _ONSETS = 2
 """The column of the onsets, after stops.MOTION and stops.STOPS."""
 
@@ -58,6 +63,21 @@ def look(info: ClipInfo, engine: Engine, settings: RenderSettings, cache: Featur
     rate = len(seen[0][1]) / seconds
     whole = np.concatenate(list(_parts(seen, rate, track, ceil(float(info.duration) * rate))))
     return Sight(whole[:, _ONSETS], whole[:, stops.STOPS], whole[:, stops.MOTION], rate)
+
+
+def cues_in(
+    info: ClipInfo, seen: Sight, delay_s: float, threshold: float = THRESHOLD, max_rate: float | None = None
+) -> CueSheet:
+    """Where a clip that was ``seen`` seems to sound, ``delay_s`` later; what that moves out of the clip is left out."""
+    found = hits(seen.onsets, seen.stops, seen.rate, threshold, max_rate)
+    cues = [Cue(hit.seconds + delay_s, confidence=hit.confidence) for hit in found]
+    return sheet([cue for cue in cues if 0 <= cue.seconds < info.duration], source=SOURCE)
+
+
+def spotted(job: Job, engine: Engine, settings: RenderSettings, cache: FeatureCache | None) -> Job:
+    """The job with the cues that are seen in its clip; without cues where nothing is seen. Raises FoleygenError."""
+    found = cues_in(job.info, look(job.info, engine, settings, cache), settings.audio_delay)
+    return replace(job, own=replace(job.own, cues=found)) if found.cues else job
 
 
 def _parts(

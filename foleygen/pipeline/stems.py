@@ -105,7 +105,7 @@ def _write(
 
 
 def _marks(take: Take, own: ClipSettings, handle: int) -> tuple[Mark, ...]:
-    cues = named(take.onsets, own)
+    cues = named(take.onsets, own, take.played)
     return tuple(
         Mark(handle + round(cue.seconds * SAMPLE_RATE), text.line(cue, n)) for n, cue in enumerate(cues, start=1)
     )

@@ -15,7 +15,7 @@ from typing import IO
 from foleygen.audio.stitch import Stitcher, Window
 from foleygen.engines.device import explained
 from foleygen.errors import FoleygenError
-from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
+from foleygen.facts import UNMEASURED, Bed, Loudness, Played, Take, WindowFact
 from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
@@ -40,6 +40,8 @@ class TakeTrack:
     stitcher: Stitcher
     spool: IO[bytes]
     onsets: list[float] = field(default_factory=list)
+    played: list[Played] = field(default_factory=list)
+    """What of it comes from a library."""
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Track:
     bed: BedTrack | None = None
     delivered_bed: Bed | None = None
     widened_rate: int | None = None
-    """Hz of the takes' spools once they have their full bandwidth."""
+    """Hz of the takes' spools once they have their full bandwidth, or a library has played in them."""
     handle_pictures: int = 0
     """Pictures for which the sound begins before the first one, and goes on after the last."""
     repaired: int = 0

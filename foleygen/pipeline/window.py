@@ -9,18 +9,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foleygen.audio import onsets
 from foleygen.audio.delay import delayed
 from foleygen.audio.mel import to_decibels
 from foleygen.engines.foley import Engine
+from foleygen.facts import SAMPLE_RATE
 from foleygen.features.cache import FeatureCache
 from foleygen.features.extract import extract
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
-from foleygen.pipeline.cueing import told
+from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
 from foleygen.pipeline.jobs import Job, Progress
 from foleygen.pipeline.pictures import features_of, frame_rule, views
 from foleygen.pipeline.sound import Sampler, joined
 from foleygen.pipeline.tracks import Track, failing
+from foleygen.pipeline.voices.play import voiced
+from foleygen.pipeline.voices.player import Take
+from foleygen.pipeline.voices.recorded import LONGEST_S
+from foleygen.pipeline.voices.shelf import Shelf
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings
 
@@ -43,8 +49,13 @@ def render_window(
     at_s: float,
     seconds: float,
     own: ClipSettings = AS_THE_RUN,
+    shelf: Shelf | None = None,
 ) -> WindowResult:
-    """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file, one attempt."""
+    """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file.
+
+    One that does not keep to its cues is made again, as in a finished clip. ``shelf`` is the library that plays if the
+    voice is not the model's: then its samples are at 48 kHz.
+    """
     bundle = engine.bundle
     start = Fraction(round(at_s * bundle.sample_rate), bundle.sample_rate)
     request = FrameRequest(0, start, bundle.encoder.num_frames)
@@ -52,30 +63,68 @@ def render_window(
     ((_, features),) = extract([(0, frames)], engine.encode, engine.device)
     if not own.picture:
         features = np.zeros_like(features)
-    keys = [WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)]
-    latents = engine.latents(
-        torch.from_numpy(features)[None],
-        keys,
-        settings.steps,
-        settings.guidance,
-        classifier_guidance=settings.classifier_guidance,
-        tracks=[told(own, float(start), engine, settings.audio_delay)],
-    )
-    mels = engine.mels(latents)
     wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
+    first = WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)
+    key, mels = _obeying(engine, settings, torch.from_numpy(features)[None], first, own, wanted)
     count = max(1, round(wanted * bundle.sample_rate))
     late = round(settings.audio_delay * bundle.sample_rate)
     mel = to_decibels(mels[0], bundle.mel.scaling).cpu().numpy()
     columns = -(-count // bundle.mel.hop_length)
     motion = np.abs(np.diff(frames.astype(np.float32).mean(axis=3), axis=0, prepend=frames[:1].mean(axis=3)))
     shown = max(1, round(wanted * float(bundle.encoder.frame_rate)))
+    samples = np.concatenate(list(delayed([engine.sounds(mels, [key])[0].numpy()], late, count)))
+    rate = bundle.sample_rate
+    if shelf is not None:
+        heard_s = onsets.detect(mel, rate / bundle.mel.hop_length) + float(start) + settings.audio_delay
+        drawn = (settings.seed, info.content_id, settings.take)
+        take = Take(_near(own, float(start), wanted), tuple(heard_s.tolist()), -float(start), drawn)
+        samples, rate = voiced(samples, rate, take, shelf, settings.voice).samples, SAMPLE_RATE
     return WindowResult(
-        samples=np.concatenate(list(delayed([engine.sounds(mels, keys)[0].numpy()], late, count))),
-        sample_rate=bundle.sample_rate,
+        samples=samples,
+        sample_rate=rate,
         mel=_later(mel, round(late / bundle.mel.hop_length))[:, :columns],
         motion=motion.mean(axis=(1, 2))[:shown].astype(np.float32),
         motion_rate=float(bundle.encoder.frame_rate),
     )
+
+
+def _obeying(
+    engine: Engine,
+    settings: RenderSettings,
+    features: torch.Tensor,
+    first: WindowKey,
+    own: ClipSettings,
+    seconds: float,
+) -> tuple[WindowKey, torch.Tensor]:
+    """The best that a few attempts make of one window with ``features`` (1, F, C): its noise and its mel (1, M, L)."""
+    start_s = first.start / engine.bundle.sample_rate
+    spoken = told(own, start_s, engine, settings.audio_delay)
+    tried: list[tuple[int, WindowKey, torch.Tensor]] = []
+    while not tried or (tried[-1][0] and len(tried) <= ATTEMPTS):
+        key = first.again(len(tried))
+        latents = engine.latents(
+            features,
+            [key],
+            settings.steps,
+            settings.guidance,
+            classifier_guidance=settings.classifier_guidance,
+            tracks=[spoken],
+        )
+        mels = engine.mels(latents)
+        tried.append((_faults(mels, engine, settings, own, start_s, seconds), key, mels))
+    _, key, mels = min(tried, key=lambda one: one[0])
+    return key, mels
+
+
+def _faults(
+    mels: torch.Tensor, engine: Engine, settings: RenderSettings, own: ClipSettings, start_s: float, seconds: float
+) -> int:
+    """How many cues of the first ``seconds`` of a window have no sound, and how many sounds no cue."""
+    mel = to_decibels(mels[0], engine.bundle.mel.scaling).cpu().numpy()
+    found = onsets.detect(mel, engine.bundle.sample_rate / engine.bundle.mel.hop_length) + start_s
+    end_s = start_s + seconds
+    heard = [float(time) for time in found if time < end_s]
+    return obedience(own, heard, start_s, end_s, settings.audio_delay).faults
 
 
 def soundtrack(
@@ -99,6 +148,14 @@ def soundtrack(
         raise track.failed
     late = round(settings.audio_delay * track.sample_rate)
     return np.concatenate(list(delayed(parts, late, sum(map(len, parts)))))
+
+
+def _near(own: ClipSettings, start_s: float, seconds: float) -> ClipSettings:
+    """Of the cues those that are heard in a window: in it, or with their tails."""
+    if own.cues is None:
+        return own
+    cues = own.cues.between(start_s - LONGEST_S, start_s + seconds)
+    return replace(own, cues=replace(own.cues, cues=cues))
 
 
 def _later(mel: NDArray[np.float32], columns: int) -> NDArray[np.float32]:

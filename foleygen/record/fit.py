@@ -16,6 +16,7 @@ from foleygen.settings import AS_THE_RUN, ClipSettings
 from foleygen.strict import plain
 
 if TYPE_CHECKING:
+    from foleygen.pipeline.voices.shelf import Shelf
     from foleygen.settings import Settings
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
@@ -28,6 +29,8 @@ IDENTITY = {
     "version": "it was made by another version of foleygen",
 }
 """What must be equal for a finished clip to stay, and what is said when it is not."""
+DIGESTS = {"cues": "its cues are other ones", "library": "the recordings in the library are other ones"}
+"""What is told by its hash, and what is said when nothing else has changed."""
 MOST_CHARACTERS = 60
 """Of a value in a message."""
 
@@ -59,11 +62,12 @@ def identity(
     bundle: Bundle,
     ambience: AmbienceBundle | None = None,
     own: ClipSettings = AS_THE_RUN,
+    shelf: Shelf | None = None,
 ) -> dict[str, Any]:
     """What decides the sound and the file besides the picture: keys of IDENTITY, and the takes and wavs asked for."""
     return {
         "bundle": bundle.hash,
-        "settings": plain(sound_settings(settings, bundle, ambience)),
+        "settings": plain(sound_settings(settings, bundle, ambience, shelf)),
         "own": _decisive(plain(own.chosen())),
         "version": __version__,
         "takes": settings.takes,
@@ -134,7 +138,9 @@ def _lacking(output: Path, found: Sidecar, count: int, wavs: str | None) -> str 
     return None
 
 
-def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle | None) -> SoundSettings:
+def sound_settings(
+    settings: Settings, bundle: Bundle, ambience: AmbienceBundle | None, shelf: Shelf | None = None
+) -> SoundSettings:
     """The part of ``settings`` that decides the sound: fields of one name as they are, the others resolved."""
     from foleygen.audio.level import target
 
@@ -150,6 +156,7 @@ def sound_settings(settings: Settings, bundle: Bundle, ambience: AmbienceBundle 
         "ambience_level_db": settings.ambience_level if settings.ambience is not None else None,
         "handles": settings.handles if settings.has_wavs else 0.0,
         "composer": None if ambience is None else ambience.hash,
+        "library": None if shelf is None else shelf.digest,
     }
     return SoundSettings(**{**named, **resolved})
 
@@ -163,19 +170,25 @@ def _steps(settings: Settings, bundle: Bundle) -> int:
 
 
 def _decisive(own: object) -> object:
-    """What of a clip's own settings decides its sound: of its cues that is their digest, and not who wrote them."""
+    """What of a clip's own settings decides its sound: of its cues that is their digest, and not who wrote them.
+
+    Cues that were seen in the picture follow from all else.
+    """
     if not isinstance(own, Mapping) or not isinstance(own.get("cues"), Mapping):
         return own or None
+    if own.get("spotted") is True:
+        return {name: value for name, value in own.items() if name != "cues"}
     return {**own, "cues": own["cues"].get("digest")}
 
 
 def _told(old: object, new: object, reason: str) -> str:
-    """As ``_detail``, but a digest tells nobody how its cues have changed."""
+    """As ``_detail``, but a digest tells nobody how its cues or the library have changed."""
     before, after = ({**one} if isinstance(one, Mapping) else {} for one in (old, new))
-    changed = before.pop("cues", None) != after.pop("cues", None)
-    if changed and before == after:
-        return "its cues are other ones"
-    return _detail(before, after, reason) if changed else _detail(old, new, reason)
+    for name, alone in DIGESTS.items():
+        was, now = before.pop(name, None), after.pop(name, None)
+        if was != now and before == after:
+            return alone
+    return _detail(before or old, after or new, reason)
 
 
 def _detail(old: object, new: object, reason: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,21 @@ from foleygen.record.fit import sound_settings
 from foleygen.record.schema import BedRecord, Sidecar, TakeRecord
 
 if TYPE_CHECKING:
-    from foleygen.facts import Bed, Take
+    from foleygen.facts import Bed, Played, Take
     from foleygen.pipeline import Outcome
+    from foleygen.pipeline.voices.shelf import Shelf
     from foleygen.settings import Settings
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
 
 
 def record_of(
-    outcome: Outcome, source: Path, settings: Settings, bundle: Bundle, ambience: AmbienceBundle | None = None
+    outcome: Outcome,
+    source: Path,
+    settings: Settings,
+    bundle: Bundle,
+    ambience: AmbienceBundle | None = None,
+    shelf: Shelf | None = None,
 ) -> Sidecar:
     """The record of the finished ``outcome`` of the clip ``source``."""
     info = outcome.job.info
@@ -48,7 +55,7 @@ def record_of(
         model=bundle.name,
         licence=bundle.licence,
         commercial=bundle.commercial,
-        settings=sound_settings(settings, bundle, ambience),
+        settings=sound_settings(settings, bundle, ambience, shelf),
         version=__version__,
         audio_codec=outcome.audio_codec,
         cached_windows=outcome.cached_windows,
@@ -56,11 +63,12 @@ def record_of(
         stages_s={stage: round(seconds, 3) for stage, seconds in outcome.stages.items()},
         warnings=warnings,
         own=outcome.job.own,
+        library=None if shelf is None else _relative(shelf.index.root, outcome.job.output.parent),
     )
 
 
 def take_record(take: Take) -> TakeRecord:
-    """A take as the sidecar keeps it: levels to 0.01 dB, onsets to 10 µs."""
+    """A take as the sidecar keeps it: levels to 0.01 dB, times to 10 µs."""
     loudness = take.loudness
     return TakeRecord(
         number=take.number,
@@ -75,7 +83,13 @@ def take_record(take: Take) -> TakeRecord:
         peaks=tuple(round(peak, 4) for peak in take.peaks),
         missed_s=() if take.obedience is None else take.obedience.missed,
         extra_s=() if take.obedience is None else tuple(round(onset, 5) for onset in take.obedience.extra),
+        played=tuple(_played(one) for one in take.played),
     )
+
+
+def _played(one: Played) -> Played:
+    seconds, file_s = round(one.seconds, 5), round(one.file_s, 5)
+    return replace(one, seconds=seconds, file_s=file_s, gain_db=round(one.gain_db, 2), cents=round(one.cents, 1))
 
 
 def _bed_record(bed: Bed, ambience: AmbienceBundle) -> BedRecord:

@@ -49,7 +49,7 @@ def refresh(output: Path, before: Sidecar, record: Sidecar) -> None:
 def _content(output: Path, record: Sidecar, form: str) -> bytes:
     clock = ClipClock(output.name, record.frame_rate, Fraction(record.duration_s), record.timecode)
     lost = missed(record.heard.missed_s, record.own) if form != "csv" else []  # whose rows are sounds
-    return files.written(form, sheet([*named(record.heard.onsets_s, record.own), *lost]), clock)
+    return files.written(form, sheet([*named(record.heard.onsets_s, record.own, record.heard.played), *lost]), clock)
 
 
 def picture_at(seconds: float, frame_rate: Fraction) -> int:

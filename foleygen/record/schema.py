@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
-from foleygen.facts import WindowFact
-from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams, StemsFormat
+from foleygen.facts import Played, WindowFact
+from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams, StemsFormat, Voice
 from foleygen.strict import plain
 
 SCHEMA = 3
@@ -42,6 +42,9 @@ class SoundSettings:
     """None without ambience."""
     composer: str | None
     """Hash of the second engine's bundle; None where that had nothing to do."""
+    voice: Voice = "model"
+    library: str | None = None
+    """Hash of the library that plays; None where none does."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class TakeRecord:
     """Cues at which nothing begins."""
     extra_s: tuple[float, ...] = ()
     """Sounds that begin where its cues ask for none."""
+    played: tuple[Played, ...] = ()
+    """What of it comes from a library."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,8 @@ class Sidecar:
     warnings: tuple[str, ...]
     own: ClipSettings = AS_THE_RUN
     """What was set for this clip alone."""
+    library: str | None = None
+    """The folder of the recordings that its takes name, relative to the sidecar's folder; None where none plays."""
     locked: bool = False
     """Whether its editor has locked it: no run makes it again."""
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import ClipFailed, ClipProgress, ClipSkipped, Event
+from foleygen.cues.spotting import SPOT
 from foleygen.errors import FoleygenError, Interrupted
 from foleygen.record.schema import Sidecar, SoundSettings
 from foleygen.settings import Settings
@@ -115,7 +116,7 @@ def settings_for(base: Settings, output: Path, record: Sidecar, cues: Path | Non
         takes=len(record.takes),
         stems_format=record.stems_format or base.stems_format,
         stems=any(take.file is not None for take in record.takes),
-        cues=None if cues is None else str(cues),
+        cues=str(cues) if cues is not None else SPOT if record.own.spotted else None,
         cues_start=None,
         fill=record.own.cues is not None and record.own.cues.known == (),
         sound=record.own.sound,

@@ -1,4 +1,4 @@
-"""A seed becomes noise here, and nowhere else: for windows of Foley, for their phase, and for ambience."""
+"""A seed becomes noise here, and nowhere else: for windows of Foley, for their phase, for ambience, for choices."""
 
 from __future__ import annotations
 
@@ -45,3 +45,8 @@ def derived(*key: object) -> int:
     """A seed, 0..2**63 - 1: the first bits of the SHA-256 of the lines that ``key`` makes."""
     digest = hashlib.sha256("\n".join(map(str, key)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def share(*key: object) -> float:
+    """A number in [0, 1) that depends on all of ``key`` and on nothing else: what a choice is made by."""
+    return (derived(*key) >> 10) / 2**53

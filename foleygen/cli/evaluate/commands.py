@@ -27,6 +27,7 @@ from foleygen.cli.evaluate.shared import (
     show,
     teller,
 )
+from foleygen.cli.evaluate.voices import voices
 from foleygen.cli.options import load_settings, settings_options
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def evaluate() -> None:
       foleygen evaluate fidelity --tower runs/tower     FID, IS and KL against true sounds
       foleygen evaluate alignment runs/alignment        is it in time, for a classifier that learnt to tell
       foleygen evaluate cues --count 64                 are cues and words obeyed, and how loud is it
+      foleygen evaluate voices recordings/              hits that a library plays, beside the model's
       foleygen evaluate ambience --recordings sounds/   the second engine: holes, bandwidth, tags
     """
 
@@ -276,7 +278,7 @@ def seams(
     show(as_json, reports)
 
 
-for _command in (ablations, ambience, compare, cues, *evaluate_judges.COMMANDS):
+for _command in (ablations, ambience, compare, cues, *evaluate_judges.COMMANDS, voices):
     evaluate.add_command(_command)
 
 

@@ -21,15 +21,19 @@ from foleygen.cli.evaluate.shared import (
 )
 from foleygen.cli.options import settings_options
 from foleygen.cli.parameters import Number
+from foleygen.errors import UsageError
+
+PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("clips", nargs=-1, type=PATH)
 @data_options
 @click.option(
     "--at", "guidances", type=Number(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
+@click.option("--picture", type=PATH, metavar="PNG", help="Draw the spectrograms of the first ten scenes, arm by arm.")
 @settings_options(*ENGINE)
 @click.pass_obj
 def cues(
@@ -40,6 +44,7 @@ def cues(
     as_json: bool,
     guidances: tuple[float, ...],
     names: tuple[str, ...],
+    picture: Path | None,
     config_file: Path | None,
     **values: Any,
 ) -> None:
@@ -53,7 +58,10 @@ def cues(
       foleygen evaluate cues --count 64 --recordings sounds/
       foleygen evaluate cues --data held-out/ --arm "picture, cues" --at 1 --at 1.5 --at 2 --at 3
       foleygen evaluate cues filmed/ --json
+      foleygen evaluate cues --count 10 --arm picture --arm "picture, cues" --picture cues.png
     """
+    if clips and picture is not None:
+        raise UsageError("--picture is about scenes, and CLIPS were given", "leave one of them out")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
         from foleygen.evaluation.cues import filmed
@@ -68,8 +76,14 @@ def cues(
         return
     from foleygen.evaluation.cues import scenes
     from foleygen.evaluation.cues.arms import chosen_arms
+    from foleygen.evaluation.cues.gallery import Gallery
 
     arms = chosen_arms(names, guidances)
     dataset = open_dataset(chosen)
-    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"))
+    gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
+    report = scenes.evaluate(
+        engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=None if picture is None else gallery.add
+    )
+    if picture is not None:
+        gallery.draw(picture)
     show(as_json, {"cues": report}, dataset)

@@ -69,7 +69,9 @@ def _done_fields(event: events.ClipDone) -> dict[str, Any]:
 
 def _cue_fields(found: Obedience) -> dict[str, Any]:
     missed, extra = ([round(time, 5) for time in times] for times in (found.missed, found.extra))
-    return {"given": found.given, "kept": found.kept, "missed_s": missed, "extra_s": extra}
+    return {
+        "given": found.given, "kept": found.kept, "missed_s": missed, "extra_s": extra, "spotted": found.spotted,
+    }  # fmt: skip
 
 
 def _level_fields(found: Loudness) -> dict[str, float | None]:

@@ -107,6 +107,6 @@ def levels(event: events.ClipDone) -> str:
         "" if found.integrated_lufs is None else f", {found.integrated_lufs:.1f} LUFS",
         "" if found.true_peak_dbtp is None else f", peak {found.true_peak_dbtp:.1f} dBTP",
         f", {len(event.takes)} takes" if len(event.takes) > 1 else "",
-        "" if kept is None else f", {kept.kept} of {kept.given} cues",
+        "" if kept is None else f", {kept.kept} of {kept.given} cues{' that were seen' if kept.spotted else ''}",
     ]
     return "".join(parts)

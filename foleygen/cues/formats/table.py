@@ -22,7 +22,7 @@ from foleygen.strict import did_you_mean
 
 COLUMNS = ("seconds", "timecode", "strength", "confidence", "sound")
 NAME = "name"
-"""A sixth column, where a cue has one."""
+"""A column more, where a cue has one."""
 MARKERS = ("index", "seconds", "timecode", "samples")
 """Of the markers beside a finished clip."""
 TO = ".."
@@ -64,12 +64,19 @@ def write(sheet: CueSheet, clock: ClipClock) -> bytes:
 
 
 def write_markers(sheet: CueSheet, clock: ClipClock) -> bytes:
-    """The markers beside a finished clip: an index, and the sample at 48 kHz; no strengths or words."""
+    """The markers beside a finished clip: an index, the sample at 48 kHz, names if any; no strengths or words."""
+    names = [NAME] if any(cue.name for cue in sheet.cues) else []
     rows = [
-        [str(index), f"{cue.seconds:.6f}", _quoted(clock.label(cue.seconds)), str(round(cue.seconds * SAMPLE_RATE))]
+        [
+            str(index),
+            f"{cue.seconds:.6f}",
+            _quoted(clock.label(cue.seconds)),
+            str(round(cue.seconds * SAMPLE_RATE)),
+            *(_quoted(text.tidy(cue.name)) for _ in names),
+        ]
         for index, cue in enumerate(sheet.cues, start=1)
     ]
-    return _encoded([",".join(MARKERS), *map(_line, rows)])
+    return _encoded([",".join([*MARKERS, *names]), *map(_line, rows)])
 
 
 def _delimiter(content: str) -> str:

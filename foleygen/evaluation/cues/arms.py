@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from foleygen.errors import UsageError
-from foleygen.features.cues import Cue, CueGrid, CueTrack, Words, track_of, without_cues
+from foleygen.features.cues import CueGrid, CueTrack, ToldCue, Words, track_of, without_cues
 from foleygen.strict import did_you_mean
 from foleygen.training.data.dataset import ClipRecord
 
@@ -70,7 +70,7 @@ def track_for(arm: Arm, clip: ClipRecord, wrong: tuple[str, str], grid: CueGrid,
     return without_cues(grid, words, family=what, material=of, picture=seen)
 
 
-def cues_of(clip: ClipRecord) -> list[Cue]:
+def cues_of(clip: ClipRecord) -> list[ToldCue]:
     """The audible events of a scene, with their strengths."""
     pairs = zip(clip.times, clip.strengths, strict=True)
-    return [Cue(time, strength) for time, strength in pairs if strength >= AUDIBLE]
+    return [ToldCue(time, strength) for time, strength in pairs if strength >= AUDIBLE]

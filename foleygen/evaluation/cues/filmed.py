@@ -26,7 +26,7 @@ from foleygen.evaluation.cues.scenes import OBEYED_S
 from foleygen.evaluation.filmed import MIN_ONSETS, few_onsets
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.evaluation.sync import NARROW_S, WIDE_S, null_shifts
-from foleygen.features.cues import Cue, track_of
+from foleygen.features.cues import ToldCue, track_of
 from foleygen.features.extract import extract
 from foleygen.media import own_sound
 from foleygen.media.frames import FrameRequest, FrameRule, read
@@ -145,7 +145,7 @@ def _windows(seconds: float, engine: Engine) -> list[Window]:
 def _scored(clip: _Clip, kind: Kind, engine: Engine, seed: int, guidance: float | None) -> tuple[float, ...]:
     """Cues, F1 and null at 50 ms, the same at 100 ms, obeyed."""
     told = clip.onsets if kind != "picture, cues turned" else np.sort((clip.onsets + clip.seconds / 2) % clip.seconds)
-    found = _found(clip, kind, [Cue(float(time)) for time in told], engine, seed, guidance)
+    found = _found(clip, kind, [ToldCue(float(time)) for time in told], engine, seed, guidance)
     scores: list[float] = [len(clip.onsets)]
     for tolerance in (NARROW_S, WIDE_S):
         turned = [f1(np.sort((found + by) % clip.seconds), clip.onsets, tolerance) for by in null_shifts(clip.seconds)]
@@ -153,7 +153,9 @@ def _scored(clip: _Clip, kind: Kind, engine: Engine, seed: int, guidance: float 
     return (*scores, match(found, told, OBEYED_S).hits / len(told))
 
 
-def _found(clip: _Clip, kind: Kind, cues: Sequence[Cue], engine: Engine, seed: int, guidance: float | None) -> Floats:
+def _found(
+    clip: _Clip, kind: Kind, cues: Sequence[ToldCue], engine: Engine, seed: int, guidance: float | None
+) -> Floats:
     """Onsets of the sound that is made."""
     assert engine.cue_grid is not None
     assert engine.words is not None

@@ -13,6 +13,7 @@ from foleygen.media.loudness import Meter
 AFTER_FRAMES = 6
 """Mel frames after a hit over which its level is taken: 96 ms."""
 LEAST = 1e-6
+CEILING_DB = -1.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Level:
 
     lufs: float | None
     peak_db: float
+
+    @property
+    def delivered_lufs(self) -> float | None:
+        """Under the one gain that keeps the peak at -1 dB, where it is higher."""
+        return None if self.lufs is None else self.lufs - max(0.0, self.peak_db - CEILING_DB)
 
 
 def level_of(samples: NDArray[np.float32], sample_rate: int) -> Level:

@@ -26,6 +26,7 @@ from foleygen.evaluation.report import Cell, text_table
 from foleygen.sampling.noise import WindowKey, generator
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
+TRUE = "true sounds"
 OBEYED_S = 0.030
 """A cue counts as obeyed with an onset this near."""
 ATTACK_FRAMES = 7
@@ -50,8 +51,8 @@ class ArmReport:
 
     ``null_*``: the same sounds against events of other clips of the family. ``strength`` is the mean over clips of the
     correlation of a hit's level with its strength, both in dB; ``level_error`` the median distance to the true sound's
-    loudness in LU; ``over_full_scale`` the share of windows with a sample beyond it. ``attack_l1`` is between the mean
-    spectra after the events, each less its mean.
+    loudness in LU, ``delivered_error`` the same under the gain that a finished clip gets; ``over_full_scale`` the share
+    of windows with a sample beyond it. ``attack_l1`` is between the mean spectra after the events, each less its mean.
     """
 
     arm: str
@@ -68,6 +69,7 @@ class ArmReport:
     strength: float | None
     loudness_lufs: float | None
     level_error: float | None
+    delivered_error: float | None
     peak_db: float | None
     over_full_scale: float
     gradient: float | None
@@ -90,12 +92,12 @@ class CuesReport:
             for a in self.arms
         ]  # fmt: skip
         sound: list[list[Cell]] = [
-            [a.arm, a.clips, a.loudness_lufs, a.level_error, a.peak_db, a.over_full_scale, a.gradient, a.spectrum_l1,
-             a.spectrum_l1_other, a.attack_l1]
+            [a.arm, a.clips, a.loudness_lufs, a.level_error, a.delivered_error, a.peak_db, a.over_full_scale,
+             a.gradient, a.spectrum_l1, a.spectrum_l1_other, a.attack_l1]
             for a in self.arms
         ]  # fmt: skip
         when = ["", "events", "F1@50", "null", "F1@100", "null", "P", "R", "median ms", "obeyed", "strength"]
-        what = ["", "clips", "LUFS", "error", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
+        what = ["", "clips", "LUFS", "error", "delivered", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
         return f"{text_table(when, timing)}\n\n{text_table(what, sound)}"
 
 
@@ -106,16 +108,20 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 8,
     on_clip: Callable[[int, int], None] | None = None,
+    on_arm: Callable[[str, Sequence[Heard]], None] | None = None,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
-    Raises UsageError for a bundle that cannot be told anything.
+    ``on_arm`` gets the sounds of each arm, the true ones first. Raises UsageError for a bundle that cannot be told
+    anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
     features = _features(engine, dataset)
     truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
-    reports = [_report("true sounds", truth, truth, seconds)]
+    reports = [_report(TRUE, truth, truth, seconds)]
+    if on_arm is not None:
+        on_arm(TRUE, truth)
     for number, arm in enumerate(arms):
         heard: list[Heard] = []
         for start in range(0, len(dataset.clips), batch_size):
@@ -123,6 +129,8 @@ def evaluate(
             heard.extend(_made(engine, dataset, arm, features, rows, seed))
             if on_clip is not None:
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
+        if on_arm is not None:
+            on_arm(arm.says, heard)
         reports.append(_report(arm.says, heard, truth, seconds))
     return CuesReport(tuple(reports))
 
@@ -218,11 +226,7 @@ def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: 
     timbre = reconstruction.evaluate(
         [g.mel for g in generated], [g.true_mel for g in generated], [g.record.family for g in generated]
     )
-    errors = [
-        abs(one.level.lufs - true.level.lufs)
-        for one, true in zip(heard, truth, strict=True)
-        if one.level.lufs is not None and true.level.lufs is not None
-    ]
+    pairs = list(zip(heard, truth, strict=True))
     struck = [g for g in generated if g.events.size]
     score, null = (sync.score, sync.other_clip) if sync else (None, None)
     return ArmReport(
@@ -239,7 +243,8 @@ def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: 
         obeyed=_obeyed(struck),
         strength=_strength(heard),
         loudness_lufs=_median([one.level.lufs for one in heard if one.level.lufs is not None]),
-        level_error=_median(errors),
+        level_error=_apart([(one.level.lufs, true.level.lufs) for one, true in pairs]),
+        delivered_error=_apart([(one.level.delivered_lufs, true.level.lufs) for one, true in pairs]),
         peak_db=_median([one.level.peak_db for one in heard]),
         over_full_scale=float(np.mean([one.level.peak_db > 0 for one in heard])),
         gradient=timbre.frequency_gradient_ratio,
@@ -247,6 +252,11 @@ def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: 
         spectrum_l1_other=timbre.spectrum_l1_other_clip,
         attack_l1=_attack(struck, seconds),
     )
+
+
+def _apart(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Median distance between two loudnesses, where both are something."""
+    return _median([abs(one - other) for one, other in pairs if one is not None and other is not None])
 
 
 def _obeyed(struck: Sequence[Generated]) -> float | None:

@@ -2,8 +2,8 @@
 
 One composition: a timecode slot, and sound slots at 48 kHz, so that a clip begins on its exact sample. Each wav is a
 chain of mobs, from the master to the file to a tape whose timecode is the clip's. Gains are operations on the clips;
-takes that are not heard are there, muted, on tracks of their own. Identifiers come from what they stand for, and there
-are no dates, so the same reel is the same file.
+takes that are not heard are there, muted, on tracks of their own. What a library plays has locators. Identifiers come
+from what they stand for, and there are no dates, so the same reel is the same file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from foleygen import __version__
 from foleygen.errors import ClipError, printable
 from foleygen.facts import SAMPLE_RATE
 from foleygen.record.timeline import production
+from foleygen.record.timeline.locators import locate
 from foleygen.record.timeline.reel import Reel
 from foleygen.record.timeline.shots import Shot, Sound
 from foleygen.record.timeline.sources import NO_DATE, Sources, auid, identifier, identity, sample_count
@@ -147,11 +148,12 @@ class _Writer:
         timecode = sources.timecode(composition, reel.rate, reel.start, reel.drop_frame, reel.frames)
         timecode["PhysicalTrackNumber"].value = 1
         timecode.name = "TC1"
-        for number, track in enumerate(tracks, start=1):
-            slot = composition.create_sound_slot(SAMPLE_RATE)
+        slots = [composition.create_sound_slot(SAMPLE_RATE) for _ in tracks]
+        for number, (slot, track) in enumerate(zip(slots, tracks, strict=True), start=1):
             slot.name = track.name
             slot["PhysicalTrackNumber"].value = number
             self._fill(slot.segment, track)
+        locate(self._file, composition, reel, slots[0])
 
     def _fill(self, sequence: Any, track: _Track) -> None:
         """Clips at their place, and filler between them and to the end."""

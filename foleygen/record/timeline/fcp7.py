@@ -174,5 +174,5 @@ def _mark(item: ET.Element, shot: Shot, handle: int) -> None:
     """Markers count pictures of the file."""
     for number, onset in enumerate(shot.onsets, start=1):
         marker = ET.SubElement(item, "marker")
-        _texts(marker, name=f"sound {number}", comment=f"{onset.seconds:.3f} s")
+        _texts(marker, name=f"sound {number}", comment=printable(onset.note))
         _texts(marker, **{"in": str(handle + onset.picture), "out": "-1"})

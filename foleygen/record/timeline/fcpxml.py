@@ -187,6 +187,5 @@ def _connected(
 def _mark(clip: ET.Element, sound: Sound, shot: Shot) -> None:
     for number, onset in enumerate(shot.onsets, start=1):
         time = seconds(sound.start_s + onset.picture / shot.rate)
-        note = f"{onset.seconds:.3f} s"
-        length = seconds(1 / shot.rate)
+        length, note = seconds(1 / shot.rate), printable(onset.note)
         ET.SubElement(clip, "marker", start=time, duration=length, value=f"sound {number}", note=note)

@@ -91,7 +91,7 @@ def _foley(one: Placed, reel: Reel) -> otio.schema.Clip:
             place,
             otio.schema.MarkerColor.GREEN,
             {"foleygen": {"seconds": onset.seconds}},
-            comment=f"sound {number}, {onset.seconds:.3f} s",
+            comment=printable(f"sound {number}, {onset.note}"),
         )
         clip.markers.append(marker)
     return clip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from foleygen.cues.heard import recording_at
 from foleygen.errors import ClipError
 from foleygen.facts import SAMPLE_RATE, bed_file, take_file
 from foleygen.record import markers, sidecar
@@ -38,6 +40,13 @@ class Onset:
     picture: int
     """The one on the screen, from 0."""
     seconds: float
+    played: str = ""
+    """The recording of a library that is heard there."""
+
+    @property
+    def note(self) -> str:
+        """What a marker says of it."""
+        return f"{self.seconds:.3f} s" + (f", {self.played}" if self.played else "")
 
 
 @dataclass(frozen=True)
@@ -114,8 +123,13 @@ def shot(output: Path) -> Shot:
         heard=picked or 0,
         bed=_bed(output, found, clock, handle_s),
         own=_own(output, found, start / rate),
-        onsets=tuple(Onset(markers.picture_at(onset, rate), onset) for onset in found.heard.onsets_s),
+        onsets=tuple(_onsets(found, rate)),
     )
+
+
+def _onsets(found: Sidecar, rate: Fraction) -> Iterator[Onset]:
+    for seconds in found.heard.onsets_s:
+        yield Onset(markers.picture_at(seconds, rate), seconds, recording_at(seconds, found.heard.played))
 
 
 def _wavs(output: Path, found: Sidecar, start_s: Fraction, handle_s: Fraction) -> tuple[Sound, ...]:

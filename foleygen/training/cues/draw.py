@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foleygen.features.cues import Cue, CueGrid, CueTrack, Stretch, Words, pack, track_of
+from foleygen.features.cues import CueGrid, CueTrack, Stretch, ToldCue, Words, pack, track_of
 from foleygen.training.cues.examples import FAMILIES, MATERIALS, MOST_EVENTS, Examples
 from foleygen.training.cues.recipe import KINDS, CueMix
 from foleygen.training.loop import Batch, DrawBatch
@@ -147,17 +147,17 @@ class Table:
             np.concatenate([first.materials[:frame], second.materials[frame:]]),
         )
 
-    def _cues(self, rng: Rng, told: Told) -> tuple[Cue, ...]:
+    def _cues(self, rng: Rng, told: Told) -> tuple[ToldCue, ...]:
         """The events as an editor would mark them: a little off, with strengths or without."""
         late = rng.uniform(-self._mix.jitter_s, self._mix.jitter_s, len(told.times))
         gain = 10 ** (rng.uniform(-1, 1, len(told.times)) / 20)
         with_strengths = rng.random() < self._mix.strengths
         return tuple(
-            Cue(float(time + off), float(np.clip(strength * by, 0, 1)) if with_strengths else None)
+            ToldCue(float(time + off), float(np.clip(strength * by, 0, 1)) if with_strengths else None)
             for time, off, strength, by in zip(told.times, late, told.strengths, gain, strict=True)
         )
 
-    def _partly(self, rng: Rng, cues: tuple[Cue, ...]) -> tuple[Sequence[Stretch], tuple[Cue, ...]]:
+    def _partly(self, rng: Rng, cues: tuple[ToldCue, ...]) -> tuple[Sequence[Stretch], tuple[ToldCue, ...]]:
         """Cues known in one stretch, or some of them around themselves alone; and those that are told."""
         if rng.random() < 0.5:
             begin = float(rng.uniform(0, 0.7 * self._grid.seconds))
@@ -165,7 +165,7 @@ class Table:
             return [(begin, end)], tuple(cue for cue in cues if begin <= cue.time_s <= end)
         return (), tuple(cue for cue in cues if rng.random() < 0.5)
 
-    def _track(self, cues: Sequence[Cue], known: Sequence[Stretch] | None) -> CueTrack:
+    def _track(self, cues: Sequence[ToldCue], known: Sequence[Stretch] | None) -> CueTrack:
         return track_of(cues, self._grid, self._words, known=known)
 
     def _picture(self, rng: Rng, index: int | None, family: int | None) -> NDArray[np.float32]:
@@ -201,7 +201,7 @@ class Table:
         chosen: NDArray[np.float32] = made[int(rng.integers(len(made)))].astype(np.float32)
         return chosen
 
-    def _hits(self, cues: Sequence[Cue]) -> NDArray[np.int64]:
+    def _hits(self, cues: Sequence[ToldCue]) -> NDArray[np.int64]:
         """The mel frames of cues with a strength, (K,), -1 for none."""
         told = [round(max(0.0, cue.time_s) * self._mel_rate) for cue in cues if cue.strength is not None]
         hits = np.full(MOST_EVENTS, -1, np.int64)

@@ -1,0 +1,1 @@
+"""``foleygen library``: recordings of one's own."""

@@ -1,0 +1,285 @@
+"""Held-out scenes whose hits a library plays: is each on its cue, as strong as asked, without a click, and no other's?
+
+S samples. The model's sound is made once for each clip, told all cues and words; every voice plays from that one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.onsets import detect
+from foleygen.cues.cue import sheet
+from foleygen.cues.words import table
+from foleygen.engines.building import mel_config
+from foleygen.engines.foley import Engine
+from foleygen.errors import UsageError
+from foleygen.evaluation.cues.arms import Arm, cues_of, track_for
+from foleygen.evaluation.cues.level import hit_levels
+from foleygen.evaluation.generated import Generated, audible_events, naming_report, sync_report
+from foleygen.evaluation.report import Cell, text_table
+from foleygen.facts import SAMPLE_RATE, Cue, Played
+from foleygen.pipeline.voices.play import Voiced, voiced
+from foleygen.pipeline.voices.player import Take
+from foleygen.pipeline.voices.recorded import sounded
+from foleygen.pipeline.voices.shelf import Shelf
+from foleygen.sampling.noise import WindowKey
+from foleygen.scenes.catalogue import CONTINUOUS
+from foleygen.settings import ClipSettings, Voice
+from foleygen.training.data.dataset import ClipRecord, SceneDataset
+
+VOICES: tuple[Voice, ...] = ("model", "library", "both")
+ON_CUE_S = 0.005
+CLICK = 1.05
+"""A sample step that is as many times that of the recording itself is one that playing has added."""
+_LOOK_S = 0.04
+"""How far from its cue an attack is looked for."""
+_SIDE_S = 0.003
+"""What is compared before and after an attack."""
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """A clip in one voice: samples at 48 kHz, what was played in it, and how long that took beside the model."""
+
+    generated: Generated
+    samples: Samples
+    played: tuple[Played, ...]
+    clicks: int
+    seconds: float
+    model_s: float
+    levels: NDArray[np.float64]
+    strengths: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VoiceReport:
+    """One voice over the clips with events.
+
+    ``on_cue`` is the share of cues within whose 40 ms the level leaps up most less than 5 ms away; ``played`` and
+    ``on_cue_played`` count those that the library plays. ``null_50ms``: the same sounds against events of other clips
+    of the family. ``strength`` is the mean over clips of the correlation of a hit's level with its strength in dB.
+    ``clicks`` are hits with a sample step that their recording does not have, ``repeats`` those of the event before.
+    ``speed``: the model's time over that of model and playing. ``family`` and ``material``: how many a judge names.
+    """
+
+    voice: str
+    clips: int
+    cues: int
+    played: int
+    f1_50ms: float | None
+    null_50ms: float | None
+    median_error_ms: float | None
+    on_cue: float | None
+    on_cue_played: float | None
+    strength: float | None
+    clicks: int
+    repeats: int
+    speed: float
+    family: float | None
+    material: float | None
+
+
+@dataclass(frozen=True)
+class VoicesReport:
+    """Every voice, and what the judge names of the true sounds."""
+
+    voices: tuple[VoiceReport, ...]
+    true_family: float | None
+    true_material: float | None
+
+    def table(self) -> str:
+        """A row for each voice."""
+        rows: list[list[Cell]] = [
+            [v.voice, v.clips, v.cues, v.played, v.f1_50ms, v.null_50ms, v.median_error_ms, v.on_cue, v.on_cue_played,
+             v.strength, v.clicks, v.repeats, v.speed, v.family, v.material]
+            for v in self.voices
+        ]  # fmt: skip
+        rows.append(["true sounds", *[None] * 12, self.true_family, self.true_material])
+        header = ["", "clips", "cues", "played", "F1@50", "null", "median ms", "5 ms", "played", "strength", "clicks"]
+        return text_table([*header, "repeats", "speed", "family", "material"], rows)
+
+
+def evaluate(
+    engine: Engine,
+    dataset: SceneDataset,
+    shelf: Shelf,
+    seed: int = 0,
+    training: SceneDataset | None = None,
+    on_clip: Callable[[int, int], None] | None = None,
+) -> VoicesReport:
+    """Every voice on each clip of ``dataset`` that has events; ``training`` are true sounds that a judge learns from.
+
+    Raises UsageError for a bundle that cannot be told anything, and where no clip has an event.
+    """
+    if engine.words is None:
+        raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
+    clips = [clip for clip in dataset.clips if audible_events(clip).size and clip.family not in CONTINUOUS]
+    if not clips:
+        raise UsageError("no clip of the dataset has an event", "name scenes with events")
+    found: dict[Voice, list[Sounding]] = {voice: [] for voice in VOICES}
+    for number, clip in enumerate(clips, start=1):
+        began = time.perf_counter()
+        own, onsets = _model(engine, dataset, clip, seed)
+        model_s = time.perf_counter() - began
+        for voice in VOICES:
+            found[voice].append(_sounding(engine, dataset, clip, shelf, voice, own, onsets, seed, model_s))
+        if on_clip is not None:
+            on_clip(number, len(clips))
+    seconds = engine.bundle.window_samples / engine.bundle.sample_rate
+    truth = _named([one.generated for one in found["model"]], training, true=True)
+    return VoicesReport(tuple(_report(voice, found[voice], seconds, training) for voice in VOICES), *truth)
+
+
+def _model(engine: Engine, dataset: SceneDataset, clip: ClipRecord, seed: int) -> tuple[Samples, NDArray[np.float64]]:
+    """The model's own sound (S,) of a clip, told all, and when it begins."""
+    assert dataset.frames is not None, "the dataset has no pictures"
+    assert engine.cue_grid is not None
+    assert engine.words is not None
+    with torch.inference_mode():
+        features = engine.encode(torch.from_numpy(np.array(dataset.frames[clip.row]))[None]).cpu().float()
+    arm = Arm("picture, cues, words", cues=True, words="right")
+    track = track_for(arm, clip, (clip.family, clip.material), engine.cue_grid, engine.words)
+    keys = [WindowKey(seed, f"scene/{clip.seed}", 0, 1)]
+    mels = engine.mels(engine.latents(features, keys, tracks=[track]))
+    samples = engine.sounds(mels, keys)[0].numpy()
+    found, rate = _mel(engine, samples)
+    return samples, detect(found, rate)
+
+
+def _sounding(
+    engine: Engine,
+    dataset: SceneDataset,
+    clip: ClipRecord,
+    shelf: Shelf,
+    voice: Voice,
+    own: Samples,
+    onsets: NDArray[np.float64],
+    seed: int,
+    model_s: float,
+) -> Sounding:
+    rate = engine.bundle.sample_rate
+    cues = cues_of(clip)
+    told = sheet([Cue(cue.time_s, cue.strength) for cue in cues])
+    asked = Take(ClipSettings(told, _words(clip)), tuple(onsets.tolist()), 0.0, (seed, f"scene/{clip.seed}", 1))
+    began = time.perf_counter()
+    if voice == "model":
+        made = Voiced(_changed(own, rate, SAMPLE_RATE), (), (), tuple(onsets))
+    else:
+        made = voiced(own, rate, asked, shelf, voice)
+    seconds = time.perf_counter() - began
+    heard, mel_rate = _mel(engine, _changed(made.samples, SAMPLE_RATE, rate))
+    true_mel = dataset.mels[clip.row].astype(np.float32)
+    generated = Generated(clip, heard, true_mel, detect(heard, mel_rate), audible_events(clip))
+    return Sounding(
+        generated=generated,
+        samples=made.samples,
+        played=made.played,
+        clicks=sum(_has_click(shelf, event, one) for event, one in zip(made.events, made.played, strict=True)),
+        seconds=seconds,
+        model_s=model_s,
+        levels=hit_levels(heard, [cue.time_s for cue in cues], mel_rate),
+        strengths=20 * np.log10([cue.strength or 1.0 for cue in cues]),
+    )
+
+
+def _words(clip: ClipRecord) -> str:
+    family, known = clip.family, table().families
+    return f"{family} {clip.material}" if clip.material in known[family].materials else family
+
+
+def _mel(engine: Engine, samples: Samples) -> tuple[NDArray[np.float32], float]:
+    mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
+    with torch.inference_mode():
+        return mel(torch.from_numpy(samples)[None])[0].numpy(), mel.config.frame_rate
+
+
+def _changed(samples: Samples, rate_in: int, rate_out: int) -> Samples:
+    shared = int(np.gcd(rate_in, rate_out))
+    return np.asarray(resample_poly(samples, rate_out // shared, rate_in // shared), np.float32)
+
+
+def _has_click(shelf: Shelf, event: int, one: Played) -> bool:
+    """Whether the sound as it was laid has a larger step, relative to its level, than the recording in that stretch."""
+    samples, rate, attack = shelf.index.sound(event, before_s=0.01)
+    made = sounded(samples, rate, attack, level_db=-20.0, cents=one.cents)
+    laid = np.abs(np.diff(np.pad(made.samples, 1))).max() / 10 ** (made.gain_db / 20)
+    raw = _changed(samples.mean(axis=0), rate, SAMPLE_RATE)
+    return bool(laid > CLICK * 2 ** (one.cents / 1200) * np.abs(np.diff(raw)).max())
+
+
+def _report(voice: str, found: Sequence[Sounding], seconds: float, training: SceneDataset | None) -> VoiceReport:
+    generated = [one.generated for one in found]
+    sync = sync_report(generated, seconds)
+    near = [error <= ON_CUE_S for one in found for error in _errors(one, one.generated.events)]
+    of_played = [error <= ON_CUE_S for one in found for error in _errors(one, [hit.seconds for hit in one.played])]
+    model_s = sum(one.model_s for one in found)
+    family, material = _named(generated, training)
+    return VoiceReport(
+        voice=voice,
+        clips=len(found),
+        cues=sum(one.generated.events.size for one in found),
+        played=sum(len(one.played) for one in found),
+        f1_50ms=sync.score.f1_50ms,
+        null_50ms=sync.other_clip.f1_50ms if sync.other_clip else sync.shifted.f1_50ms,
+        median_error_ms=sync.score.median_error_ms,
+        on_cue=float(np.mean(near)),
+        on_cue_played=float(np.mean(of_played)) if of_played else None,
+        strength=_strength(found),
+        clicks=sum(one.clicks for one in found),
+        repeats=sum(_repeats(one.played) for one in found),
+        speed=model_s / (model_s + (sum(one.seconds for one in found) if voice != "model" else 0.0)),
+        family=family,
+        material=material,
+    )
+
+
+def _errors(one: Sounding, times: Sequence[float] | NDArray[np.float64]) -> list[float]:
+    """How far from each of ``times`` (s) the level leaps up most, within 40 ms of it."""
+    side, look = round(_SIDE_S * SAMPLE_RATE), round(_LOOK_S * SAMPLE_RATE)
+    power = np.cumsum(np.concatenate([[0.0], np.square(one.samples, dtype=np.float64)]))
+    errors = []
+    for moment in times:
+        places = np.arange(-look, look + 1) + round(moment * SAMPLE_RATE)
+        places = places[(places >= side) & (places < len(power) - side)]
+        after, before = power[places + side] - power[places], power[places] - power[places - side]
+        floor = 1e-3 * max(float(after.max(initial=0.0)), 1e-12)
+        leap = np.log((after + floor) / (before + floor))
+        errors.append(abs(float(places[np.argmax(leap)]) / SAMPLE_RATE - moment) if len(places) else np.inf)
+    return errors
+
+
+def _strength(found: Sequence[Sounding]) -> float | None:
+    """Mean over clips with four hits and more, whose strengths differ by a dB and more."""
+    known = [
+        float(np.corrcoef(one.levels, one.strengths)[0, 1])
+        for one in found
+        if len(one.levels) >= 4 and one.strengths.std() >= 1 and one.levels.std() > 0
+    ]
+    return float(np.mean(known)) if known else None
+
+
+def _repeats(played: Sequence[Played]) -> int:
+    places = [(one.file, one.file_s) for one in played]
+    return sum(before == after for before, after in pairwise(places))
+
+
+def _named(
+    generated: Sequence[Generated], training: SceneDataset | None, true: bool = False
+) -> tuple[float | None, float | None]:
+    """The shares whose family and material a judge names, of the sounds or of the true ones."""
+    if training is None:
+        return None, None
+    heard = [replace(one, mel=one.true_mel) for one in generated] if true else generated
+    family, material = (naming_report(heard, training, label).accuracy for label in ("family", "material"))
+    return family, material

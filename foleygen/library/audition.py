@@ -1,0 +1,92 @@
+"""Events one after the other in one file, to be listened to. C channels, S samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from foleygen.atomic import publish
+from foleygen.errors import ClipError
+from foleygen.facts import SAMPLE_RATE
+from foleygen.library.index import Index
+
+FADE_S = 0.005
+_SIDES = {
+    3: ((1, 0, 0.7071), (0, 1, 0.7071)),
+    4: ((1, 0, 0.7071, 0), (0, 1, 0, 0.7071)),
+    5: ((1, 0, 0.7071, 0.7071, 0), (0, 1, 0.7071, 0, 0.7071)),
+    6: ((1, 0, 0.7071, 0, 0.7071, 0), (0, 1, 0.7071, 0, 0, 0.7071)),
+}
+"""How much of each channel goes left and right, by their number; 5.1 as ITU-R BS.775 mixes it down."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One event in the file, ``at_s`` seconds after its beginning."""
+
+    event: int
+    at_s: float
+
+
+def audition(index: Index, events: Sequence[int], output: Path, gap_s: float) -> tuple[list[Heard], list[ClipError]]:
+    """Write ``events`` with gaps between them, stereo at 48 kHz and 24 bits; what could not be read is told.
+
+    Raises ClipError where nothing could, or the file cannot be written.
+    """
+    parts: list[NDArray[np.float32]] = []
+    heard: list[Heard] = []
+    failed: list[ClipError] = []
+    gap, place = np.zeros((2, round(gap_s * SAMPLE_RATE)), np.float32), 0
+    for event in events:
+        try:
+            samples, rate, _ = index.sound(event)
+        except ClipError as error:
+            failed.append(error)
+            continue
+        sound = _faded(_at_48k(_stereo(samples), rate))
+        heard.append(Heard(event, place / SAMPLE_RATE))
+        parts += [sound, gap]
+        place += sound.shape[1] + gap.shape[1]
+    if not parts:
+        raise failed[0] if failed else ClipError(f"{output}: there is nothing to write", "search for something else")
+    _write(np.concatenate(parts, axis=1), output)
+    return heard, failed
+
+
+def _stereo(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    channels = len(samples)
+    if channels <= 2:
+        return np.repeat(samples, 2, axis=0)[:2] if channels == 1 else samples
+    sides = np.array(_SIDES.get(channels, np.full((2, channels), 1 / channels)), np.float32)
+    return np.asarray(sides @ samples, np.float32)
+
+
+def _at_48k(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    common = gcd(SAMPLE_RATE, rate)
+    if rate == SAMPLE_RATE:
+        return samples
+    return np.asarray(resample_poly(samples, SAMPLE_RATE // common, rate // common, axis=1), np.float32)
+
+
+def _faded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    count = min(round(FADE_S * SAMPLE_RATE), samples.shape[1])
+    faded = samples.copy()
+    if count:
+        faded[:, -count:] *= np.linspace(1, 0, count, dtype=np.float32)
+    return faded
+
+
+def _write(samples: NDArray[np.float32], output: Path) -> None:
+    """One gain for all, where it would not fit."""
+    peak = float(np.abs(samples).max(initial=0))
+    with publish(output) as temporary:
+        soundfile.write(
+            temporary, (samples * min(1, 0.99 / peak if peak else 1)).T, SAMPLE_RATE, "PCM_24", format="WAV"
+        )

@@ -1,0 +1,119 @@
+"""A recording cut into events: from where one comes out of what was before to where its tail sinks into the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from foleygen.library import attacks, levels
+from foleygen.library.attacks import Place
+from foleygen.library.event import Stretch
+from foleygen.library.levels import HOP_S, SILENCE_DB, Levels
+from foleygen.library.likeness import DIMENSIONS, SECONDS, brightness, likeness
+from foleygen.library.mono import Mono
+from foleygen.library.store import EVENT, STEP_DB, Events, Likenesses
+
+SUNK_DB = 3.0
+"""Above the noise floor: where a tail ends."""
+FAINT_DB = 60.0
+"""Below its peak: where a tail ends in any case."""
+LONGEST_S = 10.0
+SHORTEST_S = 0.02
+STEADY_S = 1.0
+STEADY_DB = -60.0
+"""What lasts as long as that between events, and is louder, is steady."""
+_SMOOTH = 10
+"""Frames that the level of a tail is averaged over, 50 ms."""
+_LOUDEST_S = 0.05
+_SPARE_S = 0.011
+"""What a likeness looks at before the attack and after its end."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a recording holds; ``noise_db`` as in ``Recording``."""
+
+    events: Events
+    likenesses: Likenesses
+    noise_db: float | None
+    steady: tuple[Stretch, ...]
+
+
+def cut(recording: Mono) -> Cut:
+    """The events of a recording, and what else there is to know of it. Raises ClipError."""
+    bands = levels.band_levels(recording.blocks(), recording.sample_rate)
+    level = levels.total(bands)
+    floor = levels.noise_floor(level)
+    places = [attacks.placed(recording, frame) for frame in attacks.frames(bands, level, floor)]
+    events, vectors = _measured(recording, _ordered(places), level, floor)
+    steps = np.clip(np.round(vectors / STEP_DB), -127, 127).astype(np.int8)
+    noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB
+    heard = noise if noise > SILENCE_DB + 1 else None
+    return Cut(events, steps, heard, _steady(level, events, recording))
+
+
+def _ordered(places: Sequence[Place]) -> list[Place]:
+    """In order of time, none before the attack of the one before it, none twice."""
+    found: list[Place] = []
+    for start, attack in sorted(places, key=lambda place: place.attack):
+        if not found or attack > found[-1].attack:
+            found.append(Place(max(start, found[-1].attack + 1) if found else start, attack))
+    return found
+
+
+def _measured(
+    recording: Mono, places: Sequence[Place], level: Levels, floor: Levels
+) -> tuple[Events, NDArray[np.float32]]:
+    """Events (N,) and their likenesses (N, DIMENSIONS)."""
+    events, vectors = np.zeros(len(places), EVENT), np.zeros((len(places), DIMENSIONS), np.float32)
+    smooth = uniform_filter1d(level, _SMOOTH, mode="nearest") if len(level) else level
+    rate = recording.sample_rate
+    for number, (start, attack) in enumerate(places):
+        following = places[number + 1].start if number + 1 < len(places) else recording.samples
+        end = _end(attack, following, rate, smooth, floor)
+        first, spare = attack - round(_SPARE_S * rate), round((SECONDS + _SPARE_S) * rate)
+        sound = recording.part(first, min(end, attack + spare))
+        at = attack - first
+        events[number] = (start, attack, end, _loudness(sound[at:], rate), brightness(sound, rate, at))
+        vectors[number] = likeness(sound, rate, at)
+    return events, vectors
+
+
+def _end(attack: int, following: int, rate: int, level: Levels, floor: Levels) -> int:
+    """The sample at which a tail ends."""
+    hop = levels.hop(rate)
+    first = min(attack // hop + 1, len(level) - 1)
+    last = min(len(level), first + round(LONGEST_S / HOP_S), following // hop + 1)
+    part = level[first:last]
+    lowest = max(float(floor[first]) + SUNK_DB, float(part[:_SMOOTH].max(initial=SILENCE_DB)) - FAINT_DB)
+    sunk = np.flatnonzero(part <= lowest)
+    end = (first + int(sunk[0]) if len(sunk) else last) * hop
+    return max(min(max(end, attack + round(SHORTEST_S * rate)), following), attack + 1)
+
+
+def _loudness(sound: NDArray[np.float32], rate: int) -> float:
+    """dBFS of the loudest _LOUDEST_S of mono samples (S,)."""
+    width = max(1, round(_LOUDEST_S * rate))
+    power = np.cumsum(np.pad(sound.astype(np.float64), (1, max(0, width - len(sound)))) ** 2)
+    return float(10 * np.log10(max((power[width:] - power[:-width]).max() / width, 1e-12)))
+
+
+def _steady(level: Levels, events: Events, recording: Mono) -> tuple[Stretch, ...]:
+    """Stretches of at least STEADY_S that are loud, and of no event."""
+    hop = levels.hop(recording.sample_rate)
+    is_steady = np.zeros(len(level) + 2, bool)
+    is_steady[1:-1] = level > STEADY_DB
+    for event in events:
+        is_steady[1 + int(event["start"]) // hop : 2 + int(event["end"]) // hop] = False
+    edges = np.flatnonzero(np.diff(is_steady))
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    longest = round(STEADY_S / HOP_S)
+    return tuple(
+        Stretch(int(first) * hop, min(int(last) * hop, recording.samples))
+        for first, last in pairs
+        if last - first >= longest
+    )

@@ -1,0 +1,90 @@
+"""The sound files below a folder, in sorted order, each once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from foleygen.errors import UsageError
+from foleygen.library import listing
+from foleygen.library.listing import Listed, Listing
+
+_NAMES = "wav wave bwf rf64 w64 aif aiff aifc flac ogg oga opus mp3 caf au"
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
+"""What counts as a recording, by its name."""
+
+Note = Callable[[Path, str], None]
+"""Receives each path that is left out, and why."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file: its path, the same from the library's root with slashes, and its line in a manifest."""
+
+    path: Path
+    file: str
+    listed: Listed | None
+
+
+@dataclass
+class Walk:
+    """A walk through ``root``; ``unseen`` are the folders, as files are named, that could not be listed."""
+
+    root: Path
+    note: Note
+    unseen: list[str] = field(default_factory=list)
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def files(self) -> Iterator[Found]:
+        """Every recording, folders after the files beside them in the order of their names."""
+        yield from self._folder(PurePosixPath(), [])
+
+    def _folder(self, place: PurePosixPath, manifests: list[tuple[PurePosixPath, Listing]]) -> Iterator[Found]:
+        folder = self.root / place
+        try:
+            status = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+        except OSError as error:
+            self.unseen.append("" if place == PurePosixPath() else f"{place}/")
+            return self.note(folder, f"cannot be listed ({error.strerror})")
+        if (status.st_dev, status.st_ino) in self._seen:
+            return self.note(folder, "was walked already")
+        self._seen.add((status.st_dev, status.st_ino))
+        manifests = [*self._manifest(place), *manifests]
+        for entry in entries:
+            child = place / entry.name
+            if entry.name.startswith("."):
+                continue
+            if _leads_to(entry.is_dir):
+                yield from self._folder(child, manifests)
+            elif child.suffix.lower() in SUFFIXES:
+                if _leads_to(entry.is_file):
+                    yield Found(self.root / child, str(child), _line(child, manifests))
+                else:
+                    self.note(self.root / child, "leads to no file")
+        return None
+
+    def _manifest(self, place: PurePosixPath) -> list[tuple[PurePosixPath, Listing]]:
+        path = self.root / place / listing.NAME
+        if not os.path.lexists(path):
+            return []
+        try:
+            return [(place, listing.read(path))]
+        except UsageError as error:
+            self.note(path, error.message.removeprefix(f"{path}: "))
+            return []
+
+
+def _line(file: PurePosixPath, manifests: list[tuple[PurePosixPath, Listing]]) -> Listed | None:
+    found = (listing.line_of(lines, file.relative_to(place)) for place, lines in manifests)
+    return next((line for line in found if line is not None), None)
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """False, too, for a link that goes round in circles."""
+    try:
+        return kind()
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""A finished take and a library of recordings -> the same take, its hits played by recordings."""
