@@ -49,16 +49,19 @@ def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
     strength = flux(mel)
     radius = max(1, round(PEAK_RADIUS_S * frame_rate))
     threshold = max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(strength, PERCENTILE)))
-    is_peak = (strength == _highest_near(strength, radius)) & (strength >= threshold)
+    is_peak = (strength == highest_near(strength, radius, radius)) & (strength >= threshold)
     frames = np.flatnonzero(is_peak)
     frames = frames[np.diff(frames, prepend=-radius - 1) > radius]  # a plateau counts once
     return np.maximum(0.0, (frames + _vertex(strength, frames)) / frame_rate + OFFSET_S)
 
 
-def _highest_near(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
-    """The largest of the values (T,) up to ``radius`` away on both sides."""
-    padded = np.pad(values, radius, mode="edge")
-    highest: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1).max(axis=1)
+def highest_near(values: NDArray[np.float64], before: int, after: int) -> NDArray[np.float64]:
+    """The largest of the values (T,) from ``before`` steps earlier to ``after`` steps later.
+
+    scipy has this; importing it takes longer than a short clip takes to sound.
+    """
+    padded = np.pad(values, (before, after), mode="edge")
+    highest: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, before + after + 1).max(axis=1)
     return highest
 
 
@@ -67,7 +70,7 @@ def match(found: ArrayLike, true: ArrayLike, tolerance_s: float) -> Matching:
 
     Among all such pairings this one has the most pairs, and among those the smallest sum of absolute errors.
     """
-    # Importing scipy takes longer than a short clip takes to sound, and only sounds that have cues are matched.
+    # Only sounds that have cues are matched; the others do without scipy.
     from scipy.optimize import linear_sum_assignment
 
     found_s, true_s = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
-from foleygen.audio.onsets import PEAK_RADIUS_S
+from foleygen.audio.onsets import PEAK_RADIUS_S, highest_near
 
 THRESHOLD = 0.5
 """The confidence from which on a hit counts."""
@@ -48,7 +47,7 @@ def hits(
         return []
     score = _score(onsets, stops, rate)
     radius = max(1, round(PEAK_RADIUS_S * rate))
-    is_peak = score == maximum_filter1d(score, 2 * radius + 1, mode="nearest")
+    is_peak = score == highest_near(score, radius, radius)
     confidence = 1 / (1 + np.exp(-score))
     steps = np.flatnonzero(is_peak & (confidence >= threshold))
     steps = steps[np.diff(steps, prepend=-radius - 1) > radius]  # a plateau counts once
@@ -61,7 +60,7 @@ def _score(onsets: Array, stops: Array, rate: float) -> NDArray[np.float64]:
     """Logits of a hit at every step."""
     before, after = round(_STOP_BEFORE_S * rate), round(_STOP_AFTER_S * rate)
     scaled = (stops.astype(np.float64) - stops.mean()) / max(float(stops.std()), _STILL)
-    near = maximum_filter1d(scaled, before + after + 1, origin=(before - after) // 2, mode="nearest")
+    near = highest_near(scaled, before, after)
     score: NDArray[np.float64] = ONSET_WEIGHT * onsets + STOP_WEIGHT * np.clip(near, *_STOP_RANGE) + CONSTANT
     return score
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,12 +25,11 @@ from foleygen.pipeline.jobs import Job, Progress
 from foleygen.pipeline.pictures import features_of, frame_rule, views
 from foleygen.pipeline.sound import Sampler, joined
 from foleygen.pipeline.tracks import Track, failing
-from foleygen.pipeline.voices.play import voiced
-from foleygen.pipeline.voices.player import Take
-from foleygen.pipeline.voices.recorded import LONGEST_S
-from foleygen.pipeline.voices.shelf import Shelf
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings
+
+if TYPE_CHECKING:
+    from foleygen.pipeline.voices.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def render_window(
     if shelf is not None:
         heard_s = onsets.detect(mel, rate / bundle.mel.hop_length) + float(start) + settings.audio_delay
         drawn = (settings.seed, info.content_id, settings.take)
-        take = Take(_near(own, float(start), wanted), tuple(heard_s.tolist()), -float(start), drawn)
-        samples, rate = voiced(samples, rate, take, shelf, settings.voice).samples, SAMPLE_RATE
+        samples = _played(samples, rate, shelf, settings, own, (float(start), wanted), heard_s.tolist(), drawn)
+        rate = SAMPLE_RATE
     return WindowResult(
         samples=samples,
         sample_rate=rate,
@@ -150,12 +151,25 @@ def soundtrack(
     return np.concatenate(list(delayed(parts, late, sum(map(len, parts)))))
 
 
-def _near(own: ClipSettings, start_s: float, seconds: float) -> ClipSettings:
-    """Of the cues those that are heard in a window: in it, or with their tails."""
-    if own.cues is None:
-        return own
-    cues = own.cues.between(start_s - LONGEST_S, start_s + seconds)
-    return replace(own, cues=replace(own.cues, cues=cues))
+def _played(
+    samples: NDArray[np.float32],
+    rate: int,
+    shelf: Shelf,
+    settings: RenderSettings,
+    own: ClipSettings,
+    span: tuple[float, float],
+    onsets_s: Sequence[float],
+    drawn: tuple[object, ...],
+) -> NDArray[np.float32]:
+    """A window's samples (S,) with its hits played by the library, at 48 kHz; ``span`` is its start and length in s."""
+    from foleygen.pipeline.voices.play import voiced
+    from foleygen.pipeline.voices.player import Take
+    from foleygen.pipeline.voices.recorded import LONGEST_S
+
+    start_s, seconds = span
+    if own.cues is not None:  # those in it, and those whose tails are
+        own = replace(own, cues=replace(own.cues, cues=own.cues.between(start_s - LONGEST_S, start_s + seconds)))
+    return voiced(samples, rate, Take(own, tuple(onsets_s), -start_s, drawn), shelf, settings.voice).samples
 
 
 def _later(mel: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
