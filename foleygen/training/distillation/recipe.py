@@ -47,6 +47,8 @@ class DistillRecipe:
     """A student of a transformer. ``evaluations``: shares of the batches whose runs have 1, 2, ... evaluations.
 
     ``mark_weight`` weighs how far the states on the way are from the teacher's; how far the end is counts 1.
+    ``spectrum_weight`` weighs how far the mean spectrum of what is decoded is from the teacher's, ``spread_weight`` how
+    far the deviation of the latents is: without them what cannot be foretold is made smooth.
     """
 
     kind: Literal["distill"]
@@ -56,11 +58,13 @@ class DistillRecipe:
     mix: CueMix = field(default_factory=CueMix)
     evaluations: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)
     mark_weight: float = 0.2
+    spectrum_weight: float = 0.2
+    spread_weight: float = 0.2
     views: int = 1
 
     def __post_init__(self) -> None:
         if len(self.evaluations) != len(self.teaching.marks) or min(self.evaluations) < 0 or not self.evaluations[-1]:
             fact = f"evaluations are {list(self.evaluations)} for {len(self.teaching.marks)} marks"
             raise UsageError(fact, "give a share for each number of evaluations, the last above 0")
-        if self.mark_weight < 0 or self.views < 1:
-            raise UsageError("mark_weight and views are out of range", "set them above 0")
+        if min(self.mark_weight, self.spectrum_weight, self.spread_weight) < 0 or self.views < 1:
+            raise UsageError("the weights and views are out of range", "set them above 0")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foleygen.engines.building import diffusion_of
+from foleygen.engines.building import autoencoder_of, diffusion_of
 from foleygen.engines.cues import grid_of
 from foleygen.errors import UsageError
 from foleygen.models.diffusion import Condition
@@ -38,6 +38,12 @@ from foleygen.weights.files import digest
 
 LEAST_POWER = 0.1
 """Of the latents at a run's end, below which its error is no longer measured against it."""
+LEAST_STEP = 1e-3
+"""The same of the mean step from band to band of a mean spectrum, in units of the mel."""
+LEAST_SPREAD = 0.05
+"""The same of a latent channel's deviation."""
+Spectrum = Callable[[Tensor], Tensor]
+"""Latents (N, Z, H, W) -> the mean spectra (N, M) of their mels."""
 
 
 def make_runs(
@@ -67,7 +73,7 @@ def distill_loop(recipe: DistillRecipe, bundle: Bundle, folder: Path, device: st
     runs = teaching.load(folder, source_of(bundle, recipe.teaching), recipe.teaching)
     torch.manual_seed(recipe.loop.seed)
     schedule = ScheduleConfig.preset(bundle.sampling.schedule, bundle.sampling.prediction_type)
-    pupil = Pupil(base, recipe, schedule)
+    pupil = Pupil(base, recipe, schedule, spectrum_of(bundle, device))
     return started(recipe, pupil, make_loss(recipe), make_draw(runs, device), folder, device)
 
 
@@ -86,6 +92,24 @@ def teacher_of(bundle: Bundle, config: TeachingConfig, device: str, precision: s
         SamplerConfig(config.steps, cues.guidance_scale, sampling.guidance_power, schedule, cues.guidance_rescale),
         source_of(bundle, config),
     )
+
+
+def spectrum_of(bundle: Bundle, device: str) -> Spectrum:
+    """The mean spectra of a bundle's latents, through its frozen autoencoder."""
+    decoder = autoencoder_of(bundle).to(device).requires_grad_(False)
+    spec = bundle.autoencoder
+    shift, scale = (
+        1.0 * torch.tensor(values, device=device)[:, None, None] if values is not None else None
+        for values in (spec.latent_mean, spec.latent_std)
+    )
+
+    def spectrum(latents: Tensor) -> Tensor:
+        if shift is not None and scale is not None:
+            latents = latents * scale + shift
+        mels: Tensor = decoder.decode(latents)
+        return mels.float().mean(dim=2)
+
+    return spectrum
 
 
 def student_times(recipe: DistillRecipe, bundle: Bundle) -> tuple[tuple[float, ...], ...]:
@@ -130,18 +154,19 @@ def make_draw(runs: Runs, device: str = "cpu") -> DrawBatch:
 class Pupil(StudentAdapter):
     """A student beside its base that makes runs of its own, and is told how far it is from the teacher."""
 
-    def __init__(self, base: MDSGen, recipe: DistillRecipe, schedule: ScheduleConfig) -> None:
+    def __init__(self, base: MDSGen, recipe: DistillRecipe, schedule: ScheduleConfig, ears: Spectrum) -> None:
         super().__init__(base, recipe.student)
+        self._ears = ears
         self._base = (base,)  # not a module of this one, whose weights would be learnt and kept
         self._biases = tuple(bias.detach() for bias in base.position_biases())
         self._schedule, self._teaching = schedule, recipe.teaching
         self._times = exact_times(schedule, recipe.teaching.steps)[0].tolist()
 
-    def errors(self, states: Tensor, heard: Tensor, led: Tensor, evaluations: int) -> Tensor:
+    def errors(self, states: Tensor, heard: Tensor, led: Tensor, evaluations: int) -> tuple[Tensor, Tensor]:
         """How far a run is from ``states`` (N, K + 1, Z, H, W) at each mark, then at the end: (N, evaluations).
 
         Mean squares of the data that the states amount to, in parts of the latents' power. ``heard`` (N, M, D),
-        ``led`` (N, 1, D).
+        ``led`` (N, 1, D). With it comes where the run ends, (N, Z, H, W).
         """
         (base,) = self._base
         times = [self._times[mark] for mark in self._teaching.evaluated(evaluations)]
@@ -155,12 +180,33 @@ class Pupil(StudentAdapter):
                 output = base.denoise(state, base.modulations(embedded[step] + led + heard), self._biases)
             state = solver.step(output.float(), step, state)
             found.append((state - aim).square().mean(dim=(1, 2, 3)) / (solver.signal(step + 1) ** 2 * power))
-        return torch.stack(found, dim=1)
+        return torch.stack(found, dim=1), state
 
     def forward(self, *batch: Tensor, evaluations: int) -> Tensor:
-        """The errors of a batch of ``make_draw``."""
+        """The errors of a batch of ``make_draw``, that of the mean spectrum, and of the spread: (N, evaluations + 2)."""
         states, heard, guidance, rescale = batch
-        return self.errors(states, heard, self.lead(guidance, rescale, evaluations), evaluations)
+        errors, made = self.errors(states, heard, self.lead(guidance, rescale, evaluations), evaluations)
+        with torch.no_grad():
+            wanted = self._ears(states[:, -1])
+        tone = spectrum_error(self._ears(made), wanted)
+        return torch.cat([errors, tone[:, None], spread_error(made, states[:, -1])[:, None]], dim=1)
+
+
+def spectrum_error(made: Tensor, wanted: Tensor) -> Tensor:
+    """How far the steps from band to band of mean spectra (N, M) are from those wanted, and their size from theirs: (N,).
+
+    The first alone would make spectra smooth where the steps cannot be foretold.
+    """
+    ours, theirs = made.diff(dim=1), wanted.diff(dim=1)
+    size = theirs.abs().mean(dim=1).clamp_min(LEAST_STEP)
+    apart = (ours - theirs).abs().mean(dim=1) / size
+    return apart + (ours.abs().mean(dim=1).clamp_min(LEAST_STEP) / size).log().abs()
+
+
+def spread_error(made: Tensor, wanted: Tensor) -> Tensor:
+    """How far the deviations of the channels of latents (N, Z, H, W) are from those wanted, (N,)."""
+    ours, theirs = (latents.std(dim=(2, 3)).clamp_min(LEAST_SPREAD) for latents in (made, wanted))
+    return (ours / theirs).log().abs().mean(dim=1)
 
 
 def make_loss(recipe: DistillRecipe) -> Loss:
@@ -169,8 +215,14 @@ def make_loss(recipe: DistillRecipe) -> Loss:
 
     def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         evaluations = int(torch.multinomial(shares, 1, generator=generator)) + 1
-        errors = model(*batch, evaluations=evaluations).mean(dim=0)
-        end, way = errors[-1], errors[:-1].sum()
-        return {"loss": end + recipe.mark_weight * way, "end": end, "way": way}
+        *way, end, spectrum, spread = model(*batch, evaluations=evaluations).mean(dim=0)
+        terms = {"end": end, "way": sum(way, start=torch.zeros_like(end)), "spectrum": spectrum, "spread": spread}
+        weights = {
+            "end": 1.0,
+            "way": recipe.mark_weight,
+            "spectrum": recipe.spectrum_weight,
+            "spread": recipe.spread_weight,
+        }
+        return {"loss": sum((weights[name] * value for name, value in terms.items()), start=0 * end), **terms}
 
     return loss
