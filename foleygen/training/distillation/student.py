@@ -38,8 +38,8 @@ from foleygen.weights.files import digest
 
 LEAST_POWER = 0.1
 """Of the latents at a run's end, below which its error is no longer measured against it."""
-LEAST_STEP = 1e-3
-"""The same of the mean step from band to band of a mean spectrum, in units of the mel."""
+USUAL_STEP = 0.01
+"""From band to band of a mean spectrum, in units of the mel."""
 LEAST_SPREAD = 0.05
 """The same of a latent channel's deviation."""
 Spectrum = Callable[[Tensor], Tensor]
@@ -183,7 +183,7 @@ class Pupil(StudentAdapter):
         return torch.stack(found, dim=1), state
 
     def forward(self, *batch: Tensor, evaluations: int) -> Tensor:
-        """The errors of a batch of ``make_draw``, that of the mean spectrum, and of the spread: (N, evaluations + 2)."""
+        """Errors of a batch of ``make_draw``, then of the mean spectrum and of the spread: (N, evaluations + 2)."""
         states, heard, guidance, rescale = batch
         errors, made = self.errors(states, heard, self.lead(guidance, rescale, evaluations), evaluations)
         with torch.no_grad():
@@ -193,14 +193,13 @@ class Pupil(StudentAdapter):
 
 
 def spectrum_error(made: Tensor, wanted: Tensor) -> Tensor:
-    """How far the steps from band to band of mean spectra (N, M) are from those wanted, and their size from theirs: (N,).
+    """How far the steps from band to band of mean spectra (N, M) are from those wanted, and their size too: (N,).
 
-    The first alone would make spectra smooth where the steps cannot be foretold.
+    In parts of a usual step. The first alone would make spectra smooth where the steps cannot be foretold.
     """
     ours, theirs = made.diff(dim=1), wanted.diff(dim=1)
-    size = theirs.abs().mean(dim=1).clamp_min(LEAST_STEP)
-    apart = (ours - theirs).abs().mean(dim=1) / size
-    return apart + (ours.abs().mean(dim=1).clamp_min(LEAST_STEP) / size).log().abs()
+    sizes = ours.abs().mean(dim=1) - theirs.abs().mean(dim=1)
+    return ((ours - theirs).abs().mean(dim=1) + sizes.abs()) / USUAL_STEP
 
 
 def spread_error(made: Tensor, wanted: Tensor) -> Tensor:
