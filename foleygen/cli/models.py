@@ -132,8 +132,9 @@ def _picture_facts(found: Bundle) -> list[tuple[str, str]]:
 
 def _student(found: StudentSpec) -> str:
     least, most = found.guidance
-    when = "unless --steps asks for more" if found.usual else f"with --steps {len(found.times)} and fewer"
-    return f"{len(found.times)} evaluations {when}, guidance {least:g} to {most:g}"
+    counts = ", ".join(str(len(times)) for times in found.times)
+    when = "unless --steps says otherwise" if found.usual else "where --steps says so"
+    return f"{counts} evaluations {when}, guidance {least:g} to {most:g}"
 
 
 def _making_options(command: Callable[..., None]) -> Callable[..., None]:

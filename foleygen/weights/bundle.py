@@ -114,11 +114,11 @@ def _check_student(spec: BundleSpec, parts: Mapping[str, Part], where: str) -> N
         raise BundleError(f"{where}: {fact}", "export it again")
     if spec.student is None:
         return
-    for count, times in enumerate(spec.student.times, 1):
-        falling = all(before > after > 0 for before, after in pairwise((1000.0, *times)))
-        if len(times) != count or not falling:
-            fact = f"student.times has {len(times)} in row {count}, or they do not fall from below 1000"
-            raise BundleError(f"{where}: {fact}", "export it again")
+    counts = [len(times) for times in spec.student.times]
+    falling = all(before > after > 0 for times in spec.student.times for before, after in pairwise((1000.0, *times)))
+    if 0 in counts or counts != sorted({*counts}) or not falling:
+        fact = "the rows of student.times do not rise in length, or their times do not fall from below 1000"
+        raise BundleError(f"{where}: {fact}", "export it again")
     if not spec.student.times or not 0 < spec.student.guidance[0] <= spec.student.guidance[1]:
         fact = "student has no times, or its guidance does not rise from above 0"
         raise BundleError(f"{where}: {fact}", "export it again")

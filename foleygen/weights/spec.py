@@ -109,9 +109,9 @@ class CueSpec:
 class StudentSpec:
     """The student of the transformer: its sizes, and what it has learnt to repeat in few evaluations.
 
-    ``times`` are those of its evaluations, for runs of one, two, and so on; ``guidance`` the least and the most that it
-    was led by. A ``usual`` one makes all runs that do not ask for a number of steps, of as many evaluations as it has
-    ``times`` for; another one only those that ask.
+    ``times`` are those of its evaluations, a row for each number of them, rising; ``guidance`` the least and the most
+    that it was led by. A ``usual`` one makes all runs that do not ask for a number of steps, in as many evaluations as
+    it has learnt; another one only those that ask for one of its numbers.
     """
 
     rank: int
@@ -122,11 +122,11 @@ class StudentSpec:
 
     def evaluates(self, steps: int | None, guidance: float) -> tuple[float, ...] | None:
         """The times of a run of ``steps`` evaluations, None for as many as suit it; None if it is not the student's."""
-        asked = len(self.times) if steps is None and self.usual else steps
+        asked = len(self.times[-1]) if steps is None and self.usual else steps
         least, most = self.guidance
-        if asked is None or asked > len(self.times) or not least <= guidance <= most:
+        if not least <= guidance <= most:
             return None
-        return self.times[asked - 1]
+        return next((times for times in self.times if len(times) == asked), None)
 
 
 @dataclass(frozen=True, kw_only=True)

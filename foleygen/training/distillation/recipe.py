@@ -15,7 +15,7 @@ from foleygen.training.loop import LoopConfig
 class TeachingConfig:
     """The teacher's runs: how many, of how many steps, and after which of them the state is kept.
 
-    The student evaluates where the teacher does, at the beginning and at all ``marks`` but the last. ``told`` is the
+    The student evaluates where the teacher does, at the beginning and at ``marks`` but the last. ``told`` is the
     share of the runs that are told cues or words; ``usual`` that of the runs at the bundle's own guidance, the others'
     is drawn from ``guidance`` at random. ``plain`` of the runs have guidance that is not rescaled.
     """
@@ -37,15 +37,20 @@ class TeachingConfig:
         if not 0 < self.guidance[0] <= self.guidance[1]:
             raise UsageError(f"guidance is {list(self.guidance)}", "give its least and its most, above 0")
 
+    def places(self, evaluations: int) -> tuple[int, ...]:
+        """Which kept states a student of so many ``evaluations`` makes its own at: 0 is the noise, 1 the first mark."""
+        return tuple(count * len(self.marks) // evaluations for count in range(evaluations))
+
     def evaluated(self, evaluations: int) -> tuple[int, ...]:
-        """After how many of the teacher's steps a student of so many ``evaluations`` makes each of its own."""
-        return (0, *self.marks[: evaluations - 1])
+        """After how many of the teacher's steps that is."""
+        return tuple((0, *self.marks)[place] for place in self.places(evaluations))
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillRecipe:
     """A student of a transformer. ``evaluations``: shares of the batches whose runs have 1, 2, ... evaluations.
 
+    Of how many it has none, the student does not learn.
     ``mark_weight`` weighs how far the states on the way are from the teacher's; how far the end is counts 1.
     ``spectrum_weight`` weighs how far the mean spectrum of what is decoded is from the teacher's, ``spread_weight`` how
     far the deviation of the latents is: without them what cannot be foretold is made smooth.

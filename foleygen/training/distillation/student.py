@@ -113,10 +113,10 @@ def spectrum_of(bundle: Bundle, device: str) -> Spectrum:
 
 
 def student_times(recipe: DistillRecipe, bundle: Bundle) -> tuple[tuple[float, ...], ...]:
-    """At which times of the diffusion a student of a bundle evaluates, in runs of one, two, ... evaluations."""
+    """At which times of the diffusion a student of a bundle evaluates, in runs of as many evaluations as it learns."""
     schedule = ScheduleConfig.preset(bundle.sampling.schedule, bundle.sampling.prediction_type)
     known = exact_times(schedule, recipe.teaching.steps)[0].tolist()
-    counts = range(1, len(recipe.evaluations) + 1)
+    counts = [count for count, share in enumerate(recipe.evaluations, 1) if share]
     return tuple(tuple(known[mark] for mark in recipe.teaching.evaluated(count)) for count in counts)
 
 
@@ -172,7 +172,7 @@ class Pupil(StudentAdapter):
         times = [self._times[mark] for mark in self._teaching.evaluated(evaluations)]
         solver = Solver(self._schedule, evaluations, times)
         embedded = base.embed_time(solver.times.to(states))[:, None]  # steps 1 1 D
-        state, wanted = states[:, 0], [*states[:, 1:evaluations].unbind(1), states[:, -1]]
+        state, wanted = states[:, 0], [states[:, place] for place in (*self._teaching.places(evaluations)[1:], -1)]
         power = states[:, -1].square().mean(dim=(1, 2, 3)).clamp_min(LEAST_POWER)
         found = []
         for step, aim in enumerate(wanted):
