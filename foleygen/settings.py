@@ -127,7 +127,7 @@ _DELAY = "Seconds by which the new sound follows the picture; filmed blows want 
 _AUDIO = "The clip's own sound: kept as a second track, replaced, or mixed with the new one."
 _BALANCE = "What --shard deals evenly: clips, or their seconds."
 _CLASSIFIER = "How strongly a model's classifier steers the sound to be in time; 0: not at all."
-_CUES = "When it sounds: a file of cues, a folder of NAME.cues.*, auto for those beside each clip, spot, or none."
+_CUES = "When it sounds: a file or folder of cues, auto (those beside each clip, else what is seen), spot, or none."
 _CUES_START = "Timecode that the cues' clock reads at the first picture, if not the clip's own."
 _CUTS = "Keep the windows of a long clip and their joints off its shot changes."
 _DUCK = "How far --audio mix puts the new sound under the clip's own, in dB."
@@ -165,6 +165,7 @@ _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside e
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
 _VOICE = "Who plays the hits: the model, the recordings of --library, or both at once."
 _LIBRARY = "Folder of recordings that --voice library and both play; index it first with 'foleygen library index'."
+_LIBRARY_INDEX = "The index of --library, where it is not in its usual place."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
 
 
@@ -261,6 +262,7 @@ class Settings:
         default=RenderSettings.voice, metadata=_spec("text", _VOICE, choices=("model", "library", "both"))
     )
     library: Path | None = field(default=None, metadata=_spec("path", _LIBRARY, auto=""))
+    library_index: Path | None = field(default=None, metadata=_spec("path", _LIBRARY_INDEX, auto="", metavar="FILE"))
     ambience: str | None = field(
         default=RenderSettings.ambience, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT")
     )

@@ -80,7 +80,10 @@ def test_it_reaches_the_sidecar_and_decides_what_is_done_again(
     assert started.reason == "its cues are other ones"
     (started,) = of(go(Clip(path), told_bundle), events.ClipStarted)
     assert started.reason == "its own settings are other ones (sound wind -> None)"
-    assert own_of(output) is None
+    found = own_of(output)
+    assert isinstance(found, dict)
+    assert found["spotted"] is True
+    assert set(found) <= {"cues", "spotted"}
     assert len(of(go(Clip(path), told_bundle), events.ClipSkipped)) == 1
 
 

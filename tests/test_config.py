@@ -31,6 +31,7 @@ OTHERS: dict[str, Any] = {
     "cuts": False,
     "audio_delay": 0.1,
     "bandwidth": "full",
+    "voice": "both",
     "ambience": "wind",
     "ambience_level": -3.0,
 }

@@ -7,16 +7,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foleygen.errors import UsageError
-from foleygen.evaluation.cues.arms import ARMS, Arm, chosen_arms, cues_of, track_for
+from foleygen.cues import measured
+from foleygen.cues.measured import NOT, Family, Measured
+from foleygen.engines.foley import Engine
+from foleygen.errors import SetupError, UsageError
+from foleygen.evaluation.cues.arms import (
+    ARMS,
+    Arm,
+    chosen_arms,
+    cues_of,
+    other_row,
+    other_word,
+    seen_track,
+    track_for,
+)
+from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family, table
+from foleygen.evaluation.cues.families import measured as measured_of
 from foleygen.evaluation.cues.filmed import _mean
 from foleygen.evaluation.cues.gallery import SCENES, Gallery
 from foleygen.evaluation.cues.level import hit_levels, level_of
-from foleygen.evaluation.cues.scenes import Heard, _strength, other_row, other_word
-from foleygen.evaluation.generated import Generated
+from foleygen.evaluation.cues.scenes import Heard, _strength
+from foleygen.evaluation.generated import Generated, sync_report
+from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.spectrograms import CELL, DPI
 from foleygen.features.cues import CueGrid, Words
+from foleygen.pipeline import sight
+from foleygen.pipeline.hits import Hit
 from foleygen.training.data.dataset import ClipRecord
+from foleygen.weights import store
+from foleygen.weights.bundle import Bundle
 
 GRID = CueGrid(frames=128, frame_s=0.064)
 WORDS = Words(("hammer", "door", "rain"), ("wood", "metal", "water"))
@@ -130,3 +149,87 @@ def test_arms_are_drawn_side_by_side(tmp_path: Path) -> None:
     assert (width, height) == (round(2 * CELL[0] * DPI), round(SCENES * CELL[1] * DPI))
     left, right = pixels[:, width // 8 : width // 2 - width // 8], pixels[:, width // 2 + width // 8 : -width // 8]
     assert left.mean() + 100 < right.mean()
+
+
+# By family
+
+
+def made(record: ClipRecord, onsets: list[float], level: float) -> Generated:
+    mel = np.full((128, 512), level, np.float32)
+    times = [time for time, strength in zip(record.times, record.strengths, strict=True) if strength >= 0.15]
+    return Generated(record, mel, mel, np.array(onsets), np.array(times))
+
+
+HEARD = [
+    made(clip(0), [2.0, 3.0], 0.2),
+    made(clip(1, "door", "metal", (1.0, 2.0, 3.0)), [2.0, 3.0], 0.8),
+    made(clip(2, "rain", "water", ()), [], 0.2),
+]
+
+
+def test_each_family_has_its_score_and_those_without_events_have_none() -> None:
+    judge = Probe.fit([np.full((128, 512), 0.2 + 0.6 * (n % 2)) for n in range(4)], ["hammer", "door"] * 2)
+    found = by_family(HEARD, sync_report(HEARD, 8.192).families, judge)
+    assert found == {
+        "door": FamilyScore(1, 2, 1.0, 1, 1),
+        "hammer": FamilyScore(1, 1, pytest.approx(2 / 3), 1, 1),
+        "rain": FamilyScore(0, 0, None, 1, 0),
+    }
+    unjudged = by_family(HEARD, sync_report(HEARD, 8.192).families)
+    assert unjudged["door"].named is None
+    assert "named rightly" not in table({"cues": unjudged})
+    lines = table({TRUE: found, "cues": found}).splitlines()
+    assert lines[2].split() == ["door", "1", "2", "1.000", "1.000"]
+    assert lines[-1].split() == ["rain", "1", "0.000", "0.000"]
+
+
+def test_what_sounds_shows_is_what_was_measured(tmp_path: Path, told_bundle: Path) -> None:
+    bundle = store.load(told_bundle, Bundle)
+    found = by_family(HEARD, sync_report(HEARD, 8.192).families)
+    path = tmp_path / "measured.yaml"
+    measured.write(path, measured_of({TRUE: found, "cues": found}, "cues", bundle))
+    again = measured.measured(path)
+    assert (again.model, again.bundle, again.arm) == (bundle.name, bundle.hash, "cues")
+    assert again.families["hammer"] == Family(1, 1, 0.667, 1)
+    path.write_text("model: a\nbundle: b\narm: c\nfamilies: {door: {clips: x}}\n")
+    measured.measured.cache_clear()
+    with pytest.raises(SetupError, match=r"door: clips is 'x', not a whole number"):
+        measured.measured(path)
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        (Family(2, 30, 1.0, 2), NOT),
+        (Family(0, 0, None, 9), NOT),
+        (Family(3, 30, 0.954, 3), "0.95 of 30 hits"),
+        (Family(3, 30, 0.954, 4, 3, 1), "0.95 of 30 hits, named: 1 of 4 (true 3)"),
+        (Family(0, 0, None, 3, 3, 2), "named: 2 of 3 (true 3)"),
+    ],
+)
+def test_too_few_clips_say_nothing(family: Family, says: str) -> None:
+    assert family.says == says
+
+
+def test_the_table_in_the_package_is_of_known_families() -> None:
+    from foleygen.cues.words import table as known
+
+    found = measured.measured()
+    assert isinstance(found, Measured)
+    assert set(found.families) <= set(known().families)
+    assert all(one.clips <= one.sounds and (one.followed is None) == (one.hits == 0) for one in found.families.values())
+
+
+def test_seen_cues_are_those_of_add_sound(told_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine.load(store.load(told_bundle, Bundle), "cpu", "fp32")
+    spec = engine.bundle.encoder
+    frames = np.zeros((spec.num_frames, spec.frame_size, spec.frame_size, 3), np.uint8)
+    features = np.zeros((spec.num_features, spec.feature_dim), np.float32)
+    for confidence, known in ((0.9, True), (0.6, False)):
+        monkeypatch.setattr(sight, "hits", lambda *_, sure=confidence: [Hit(0.5, sure)])
+        track = seen_track(frames, features, engine)
+        assert track is not None
+        assert track.presence.max() == pytest.approx(1, abs=0.2)
+        assert track.known.all() == known, "where no cue is sure the picture may add"
+    monkeypatch.setattr(sight, "hits", lambda *_: [])
+    assert seen_track(frames, features, engine) is None

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foleygen.errors import UsageError
 from foleygen.features.cues import CueGrid, ToldCue, Words, pack, told_strength, track_of, unpack, without_cues
@@ -110,3 +112,13 @@ def test_the_order_of_cues_does_not_matter() -> None:
     first, second = track_of(cues, GRID, WORDS), track_of(cues[::-1], GRID, WORDS)
     assert np.array_equal(first.presence, second.presence)
     assert np.array_equal(first.family, second.family)
+
+
+@given(st.floats(0.2, 1.7), st.floats(-0.1, 0.1))
+def test_a_cue_that_moves_takes_its_peak_along(time_s: float, by: float) -> None:
+    here, there = (
+        track_of([ToldCue(at)], GRID, WORDS).presence.ravel().astype(np.float64) for at in (time_s, time_s + by)
+    )
+    step = GRID.frame_s / GRID.sub_steps
+    moved = (np.arange(len(there)) * (there / there.sum() - here / here.sum())).sum() * step
+    assert moved == pytest.approx(by, abs=0.002)

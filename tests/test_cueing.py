@@ -215,6 +215,16 @@ def test_attempts_end(engine: Engine, make_clip: MakeClip, tmp_path: Path, monke
     assert found.window_facts[0].seed == made_without_cues(tmp_path / "a.mp4", engine, "joint").window_facts[0].seed
 
 
+def test_a_thousand_a_minute_end_like_a_few(engine: Engine, make_clip: MakeClip, tmp_path: Path) -> None:
+    many = ClipSettings(sheet([Cue(0.06 * number) for number in range(8)] * 2))
+    clip = make_clip(tmp_path / "a.mp4")
+    job = Job(probe(clip), tmp_path / "a.foley.mov", many)
+    (found,) = render([job], engine, RenderSettings(), None, lambda progress: None)
+    assert found.error is None
+    assert found.takes[0].obedience is not None
+    assert found.takes[0].obedience.given == 8
+
+
 def test_a_preview_makes_the_attempts_of_a_finished_clip(
     engine: Engine, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,12 +270,12 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             "7 of 14 cues are kept, nothing begins at 0.000, 1.000, 2.000, 3.000, 4.000 s and 2 more, something that "
             "nobody asked for begins at 0.500 s; move those cues, or try another --seed",
         ),
+        (ClipSettings(CUES, spotted=True), LOUD, Obedience(2, (0.6,), (0.1,), spotted=True), None),
         (
             ClipSettings(CUES, spotted=True),
-            LOUD,
+            UNMEASURED,
             Obedience(2, (0.6,), spotted=True),
-            "1 of 2 cues that were seen are kept, nothing begins at 0.600 s; write them with 'foleygen spot' and "
-            "correct them, or try another --seed",
+            "is silent: nothing is seen",
         ),
         (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
         (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),

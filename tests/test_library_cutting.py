@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from foleygen.errors import ClipError
 from foleygen.library import mono
 from foleygen.library.cutting import Cut, cut
 from foleygen.library.mono import Mono
@@ -50,6 +51,12 @@ def test_a_recording_may_begin_with_its_hit(moment: float, tmp_path: Path) -> No
     events = cut_of(tmp_path / "hit.wav", hits(rate, 0.5, (moment,)), rate).events
     assert events["attack"] / rate == pytest.approx([moment], abs=0.002)
     assert events["start"][0] >= 0
+
+
+def test_noise_that_begins_with_a_recording_hides_no_hit_soon_after(tmp_path: Path) -> None:
+    rate = 48000
+    events = cut_of(tmp_path / "hit.wav", hits(rate, 0.4, (0.03,), -45), rate).events
+    assert events["attack"] / rate == pytest.approx([0.03], abs=0.003)
 
 
 def test_a_slow_swing_under_a_hit_does_not_move_it(tmp_path: Path) -> None:
@@ -101,12 +108,56 @@ def test_steady_sound_has_no_event_and_is_told(tmp_path: Path) -> None:
     assert found.noise_db == pytest.approx(-20, abs=2)
 
 
+@pytest.mark.parametrize("moment", [0.0, 1.0])
+def test_what_rings_for_long_is_one_event(moment: float, tmp_path: Path) -> None:
+    rate = 44100
+    events = cut_of(tmp_path / "gong.wav", hits(rate, 12, (moment,), -80, 2.0), rate).events
+    assert events["attack"] / rate == pytest.approx([moment], abs=0.002)
+    assert events["end"][0] / rate > moment + 9
+
+
+def test_a_recording_that_begins_in_the_middle_of_a_sound_has_no_hit_there(tmp_path: Path) -> None:
+    rate = 44100
+    swells = 0.1 * (1 + 0.6 * np.sin(2 * np.pi * 3 * np.arange(5 * rate) / rate + 1.5))
+    sound = swells * np.random.default_rng(5).standard_normal(5 * rate)
+    assert not len(cut_of(tmp_path / "engine.wav", sound, rate).events)
+
+
 @pytest.mark.parametrize("samples", [0, 1, 100, 48000])
 def test_silence_of_any_length(samples: int, tmp_path: Path) -> None:
     found = cut_of(tmp_path / "silence.wav", np.zeros(samples), 48000, "PCM_16")
     assert not len(found.events)
     assert found.steady == ()
     assert found.noise_db is None
+
+
+@pytest.mark.parametrize("last", [2006, 3000, 8507, 11999])
+def test_where_a_recording_stops_short_is_no_hit(last: int, tmp_path: Path) -> None:
+    sound = hits(48000, 0.25, (0.02,), decay_s=0.2)[:last]
+    events = cut_of(tmp_path / "cut.wav", sound, 48000).events
+    assert events["attack"] / 48000 == pytest.approx([0.02], abs=0.002)
+    assert events["end"][0] == last
+
+
+@pytest.mark.parametrize("samples", [48, 480, 4800])
+def test_a_recording_of_one_short_click(samples: int, tmp_path: Path) -> None:
+    click = 0.5 * np.exp(-np.arange(samples) / 100) * np.random.default_rng(1).standard_normal(samples)
+    events = cut_of(tmp_path / "click.wav", click, 48000).events
+    assert events["attack"].tolist() == [0]
+    assert 0 < events["end"][0] <= samples
+
+
+def test_floats_far_above_full_scale_are_bounded(tmp_path: Path) -> None:
+    sound = hits(48000, 1, (0.5,))
+    sound[100] = 1e38
+    found = cut_of(tmp_path / "huge.wav", np.stack([sound, -sound], axis=1), 48000)
+    assert np.isfinite(found.events["level_db"]).all()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 1), (3999, 1), (48000, 129)])
+def test_what_no_sound_has_is_refused(rate: int, channels: int, tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="says that it has"):
+        cut_of(tmp_path / "odd.wav", np.zeros((100, channels)), rate)
 
 
 def test_samples_that_are_no_numbers_are_silence(tmp_path: Path) -> None:

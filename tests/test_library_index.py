@@ -183,3 +183,24 @@ def test_what_is_no_index_is_told(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(UsageError, match="no index of foleygen"):
         Index.open(library, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "events = x'00'",
+        "likenesses = x'0000'",
+        "events = zeroblob(length(events))",
+        "file = CAST('../two.wav' AS BLOB)",
+        "file = CAST('/two.wav' AS BLOB)",
+        "steady = x'00'",
+        "file = 7",
+    ],
+)
+def test_an_index_of_a_stranger_is_not_believed(change: str, tmp_path: Path) -> None:
+    kept(tmp_path, entry(tmp_path, "one.wav", None, None))
+    with sqlite3.connect(store.file_of(tmp_path)) as database:
+        database.execute(f"UPDATE recordings SET {change}")
+    database.close()
+    with pytest.raises(UsageError, match="damaged"):
+        Index.open(tmp_path)

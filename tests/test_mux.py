@@ -12,7 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 from clips import TICKS, decoded_sound, default_sound, impulses, packets_of, pictures, turn, write_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from foleygen.media.frames import FrameRequest, FrameRule, read
 from foleygen.media.mux import mux
 from foleygen.media.probe import ClipInfo, probe
 from foleygen.media.resample import resampled
+from foleygen.media.soundtrack import Soundtrack
 
 RATE = 16000
 RATE_25, RULE = Fraction(25), FrameRule.FPS_FILTER
@@ -480,3 +482,29 @@ def test_resampling_keeps_time_and_tone(rate: int) -> None:
     for place in (0, 1, rate // 2, rate // 4 * 3):
         click = np.concatenate(list(resampled(impulses(rate, place), rate, 48000, 48000)))
         assert int(np.abs(click).argmax()) == pytest.approx(place * 48000 / rate, abs=1)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+def test_what_was_encoded_to_be_measured_is_what_is_written(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = probe(write_clip(tmp_path / f"a{suffix}", 50, 25, shift=Fraction(1, 2), **MAKERS[suffix]))
+    noise = np.random.default_rng(0).uniform(-1, 1, round(clip.duration * RATE)).astype(np.float32)
+    given: list[int] = []
+    encoding = Soundtrack.encoded
+
+    def encoded(track: Soundtrack, samples: NDArray[np.float32]) -> list[Packet[Stream]]:
+        given.append(samples.shape[-1])
+        return encoding(track, samples)
+
+    monkeypatch.setattr(Soundtrack, "encoded", encoded)
+    files, counts = [], []
+    for number, kept in enumerate((2**23, 0)):
+        monkeypatch.setattr("foleygen.media.encoded._KEPT_BYTES", kept)
+        given.clear()
+        report = mux(clip, [noise], RATE, tmp_path / f"{number}{suffix}", audio="replace")
+        assert report.samples_48k == round(clip.duration * 48000)
+        files.append((tmp_path / f"{number}{suffix}").read_bytes())
+        counts.append(sum(given))
+    assert files[0] == files[1]
+    assert counts[1] - counts[0] == round(clip.duration * 48000), "an encoding fewer"

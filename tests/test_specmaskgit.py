@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clap_files import save_clap
 from torch import Tensor
 
 from foleygen.errors import BundleError, UsageError
@@ -117,19 +118,7 @@ def test_what_does_not_fit_is_explained(model: SpecMaskGIT) -> None:
 @pytest.fixture(scope="module")
 def clap(tmp_path_factory: pytest.TempPathFactory) -> Clap:
     """The real classes at a small size, with random weights and an alphabet for a vocabulary."""
-    transformers = pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("clap")
-    alphabet = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
-    tokenizer = transformers.RobertaTokenizer(vocab={word: i for i, word in enumerate(alphabet)}, merges=[])
-    text = {"vocab_size": len(alphabet), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "intermediate_size": 16, "max_position_embeddings": 40}  # fmt: skip
-    audio = {"depths": [1, 1, 1, 1], "hidden_size": 64, "patch_embeds_hidden_size": 8,
-             "num_attention_heads": [1, 1, 1, 1]}  # fmt: skip
-    torch.manual_seed(0)
-    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=512)
-    transformers.ClapModel(config).save_pretrained(folder)
-    transformers.ClapProcessor(transformers.ClapFeatureExtractor(), tokenizer).save_pretrained(folder)
-    return load_clap(folder)
+    return load_clap(save_clap(tmp_path_factory.mktemp("clap")))
 
 
 def test_clap_gives_unit_vectors_that_depend_on_the_words(clap: Clap) -> None:

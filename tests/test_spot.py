@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foleygen.cli.app import run
+from foleygen.cues import measured
 from foleygen.errors import ExitCode
 from foleygen.pipeline import hits as hitting
 from foleygen.pipeline.hits import hits
 from foleygen.record import sidecar
+from foleygen.settings import AS_THE_RUN
 
 MakeClip = Callable[..., Path]
 Ran = tuple[int, str, str]
@@ -238,8 +241,8 @@ def test_none_here_is_not_the_same_as_nothing_said(
 ) -> None:
     make_clip(tmp_path / "a.mp4")
     (tmp_path / "none.csv").write_text("seconds\n")
-    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
-    assert sidecar.load(tmp_path / "a.foley.mp4").own.cues is None
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none")[0] == 0
+    assert sidecar.load(tmp_path / "a.foley.mp4").own == AS_THE_RUN
     code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none.csv", "-v")
     assert code == 0
     assert "redone: a.foley.mp4, because its cues are other ones" in err
@@ -346,7 +349,7 @@ def test_what_says_something_of_cues_is_refused_without_any(
     assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none", "-n")[0] == 0
     code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "-n", *typed)
     assert code == 0
-    assert "warning: none of these clips has cues, so that --fill" in err
+    assert "warning: no cues are given for these clips, so that --fill" in err
 
 
 @pytest.fixture
@@ -380,8 +383,52 @@ def test_what_is_seen_can_be_the_cues_and_is_never_the_editors(
     found = done["a.foley.mp4"]["takes"][0]["cues"]
     assert (found["given"], found["spotted"]) == (2, True)
     assert (tmp_path / "a.foley.mp4").read_bytes() == sound, "whatever shares its batch"
-    code, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, "--audio-delay", "0.02", "-v")
-    assert "redone: a.foley.mp4, because its own settings are other ones (spotted True -> None)" in err
+    (tmp_path / "a.cues.csv").unlink()
+    assert "skipped: a.foley.mp4: done already" in foleygen("add-sound", "a.mp4", *told, "--cues", "auto", "-v")[2]
+    (tmp_path / "a.cues.csv").write_text("seconds\n0.1\n")
+    code, _, err = foleygen("add-sound", "a.mp4", *told, "--cues", "auto", "-v")
+    assert "redone: a.foley.mp4, because its cues are other ones" in err
+    assert "of 1 cues kept" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_clip_of_several_windows_has_the_cues_that_spot_finds(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever is likely at all counts here, since weights at random are sure of nothing."""
+    monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda onsets, stops, rate, *_: hits(onsets, stops, rate, 0.0))
+    make_clip(tmp_path / "a.mp4", seconds=3.2)
+    options = ("a.mp4", "--model", told_bundle, "--no-cache")
+    found = json.loads(foleygen("spot", *options, "--json", "-o", "cues")[1])["cues"]
+    assert len(found) > 1
+    assert foleygen("add-sound", *options)[0] == 0
+    own = sidecar.load(tmp_path / "a.foley.mp4").own
+    assert own.spotted
+    assert own.cues is not None
+    assert [cue.seconds for cue in own.cues.cues] == [cue["seconds"] for cue in found]
+
+
+@pytest.mark.usefixtures("here")
+def test_what_an_earlier_run_has_not_looked_for_is_decoded_in_one_go(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FOLEYGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("foleygen.pipeline.sight.read", None)
+    make_clip(tmp_path / "a.mp4", seconds=3.2)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--cues", "none")[0] == 0
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle)[0] == 0
+    assert sidecar.load(tmp_path / "a.foley.mp4").cached_windows == 0, "features alone are not enough"
+    monkeypatch.setattr("foleygen.pipeline.pictures.read", None)
+    assert foleygen("add-sound", "a.mp4", "--model", told_bundle, "--seed", "1")[0] == 0
+    assert foleygen("spot", "a.mp4", "--model", told_bundle)[0] == 0
 
 
 @pytest.mark.usefixtures("here")
@@ -395,11 +442,11 @@ def test_where_nothing_is_seen_the_picture_decides(
     monkeypatch.setattr("foleygen.pipeline.sight.hits", lambda *_: [])
     make_clip(tmp_path / "a.mp4")
     arguments = ("add-sound", "a.mp4", "--model", told_bundle, "--markers", "csv")
-    assert foleygen(*arguments)[0] == 0
+    assert foleygen(*arguments, "--cues", "none")[0] == 0
     alone = sidecar.load(tmp_path / "a.foley.mp4")
-    code, _, err = foleygen(*arguments, "--cues", "spot")
+    code, _, err = foleygen(*arguments, "-v")
     assert code == 0
-    assert "warning: a.mp4: no cue is seen in it, so that the picture decides as without --cues; say when with" in err
+    assert "redone: a.foley.mp4, because its cues are other ones" in err
     found = sidecar.load(tmp_path / "a.foley.mp4")
     assert (found.own.cues, found.own.spotted, found.takes) == (None, True, alone.takes)
 
@@ -450,13 +497,22 @@ def test_a_preview_takes_cues(
     assert (tmp_path / "a.preview.foley.wav").read_bytes() != sound
 
 
+def test_numbers_of_other_weights_are_said_to_be_that(
+    foleygen: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = replace(measured.measured(), bundle="0123456789abcdef")
+    monkeypatch.setattr(measured, "measured", lambda: old)
+    assert foleygen("sounds")[2] == "what was measured is of earlier weights of the model tiny\n"
+
+
 def test_sounds_lists_what_is_known(foleygen: Callable[..., Ran]) -> None:
     code, out, _ = foleygen("sounds")
     assert code == 0
-    assert out.splitlines()[0].split() == ["SOUND", "UCS", "HEARD", "WITH", "ALSO", "CALLED"]
+    assert out.splitlines()[0].split() == ["SOUND", "UCS", "MEASURED", "HEARD", "WITH", "ALSO", "CALLED"]
+    assert any(line.startswith("dominoes") and "not measured" in line for line in out.splitlines())
     assert any(line.startswith("footsteps") and "FOLYFeet" in line for line in out.splitlines())
     code, out, _ = foleygen("sounds", "--json")
-    assert set(json.loads(out)) == {"families", "materials", "things"}
+    assert set(json.loads(out)) == {"families", "materials", "things", "measured"}
     code, out, _ = foleygen("sounds", "glass bottle", "walk", "--json")
     assert json.loads(out) == [
         {"text": "glass bottle", "family": "crockery", "material": "glass", "ucs": "FOLYProp"},

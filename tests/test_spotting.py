@@ -25,7 +25,7 @@ from foleygen.facts import UNMEASURED, Cue, Take, take_file
 from foleygen.media import bwf
 from foleygen.media.probe import probe
 from foleygen.pipeline import Job, stems
-from foleygen.settings import AS_THE_RUN, ClipSettings, Settings
+from foleygen.settings import ClipSettings, Settings
 from foleygen.weights import bundle
 
 CLOCK = ClipClock("a.mov", Fraction(25), Fraction(10))
@@ -55,8 +55,8 @@ def test_auto_takes_the_cues_beside_a_clip_and_says_so(clips: list[Path]) -> Non
     spotter = Spotter()
     first, second = all_of(spotter, clips)
     assert times(first) == [1.0, 2.0]
-    assert second == NOTHING
-    assert second.settled(CLOCK) == (AS_THE_RUN, ())
+    assert second == Spotting(spotted=True)
+    assert second.settled(CLOCK) == (ClipSettings(spotted=True), ())
     assert spotter.remarks() == ["cues from a.cues.csv"]
 
 
@@ -117,15 +117,15 @@ def test_two_files_with_cues_beside_a_clip_are_its_own_problem(clips: list[Path]
     first, second = all_of(Spotter(), clips)
     with pytest.raises(ClipError, match=r"a.mov: has two files with cues \(a.cues.csv and a.cues.txt\); keep one"):
         first.settled(CLOCK)
-    assert second == NOTHING
+    assert second == Spotting(spotted=True)
 
 
 def test_options_that_speak_of_cues_are_told_where_there_are_none(clips: list[Path], tmp_path: Path) -> None:
     notes = tmp_path / "notes.yaml"
     notes.write_text("36: footsteps\n")
     spotter = Spotter(fill=True, start="01:00:00:00", notes=notes)
-    assert spotter.of(clips[1]) == NOTHING, "what says something of no cues leaves the clip as it was"
-    told = "warning: none of these clips has cues, so that --fill, --cues-start, --midi-map changes nothing"
+    assert spotter.of(clips[1]) == Spotting(spotted=True), "what says something of no cues leaves the clip as it was"
+    told = "warning: no cues are given for these clips, so that --fill, --cues-start, --midi-map changes nothing"
     assert spotter.remarks() == [told]
     spotter.of(clips[0])
     assert spotter.remarks() == ["cues from a.cues.csv"]

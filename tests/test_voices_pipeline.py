@@ -17,10 +17,12 @@ from libraries import Made, library
 from foleygen.batch import events, run
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import Event
+from foleygen.batch.plan import check_voice
 from foleygen.cli import app
 from foleygen.errors import ExitCode, UsageError
 from foleygen.facts import SAMPLE_RATE
 from foleygen.record import markers, sidecar
+from foleygen.record.timeline import timeline
 from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
@@ -116,6 +118,11 @@ def test_hits_are_played_and_everything_says_so(
     read = otio.adapters.read_from_file(str(reel))
     assert len(list(read.find_children(otio.schema.Clip))) == 2
 
+    output = clip.with_name("a.foley.mp4")
+    for suffix in (".otio", ".fcpxml", ".xml"):
+        timeline.write(tmp_path / f"reel{suffix}", [output])
+        assert "Wood, old/knock,1.wav at " in (tmp_path / f"reel{suffix}").read_text()
+
     # Another take is picked, and the clip is delivered anew, without the library.
     for path in recordings.rglob("*.wav"):
         path.unlink()
@@ -199,6 +206,9 @@ def test_the_command_says_what_a_voice_lacks(clip: Path, foleygen: Any) -> None:
     code, _, told = foleygen("add-sound", clip, "--voice", "library")
     assert code == ExitCode.USAGE
     assert "--library DIR" in told
+    code, _, told = foleygen("add-sound", clip, "--library", clip.parent)
+    assert code == ExitCode.USAGE
+    assert "--library: the voice is the model's, which plays no library; add --voice library, or --voice both" in told
 
 
 def test_a_recording_that_is_gone_is_told(clip: Path, recordings: Path, add_sound: Any) -> None:
@@ -219,3 +229,17 @@ def test_a_preview_is_played_too(clip: Path, recordings: Path, foleygen: Any, to
     at = round(0.3 * SAMPLE_RATE)  # 0.8 s of the clip
     window = np.abs(samples[at - 200 : at + 480])
     assert abs(int(np.argmax(window > 0.5 * window.max())) - 200) <= 1
+
+
+def test_a_library_that_is_not_played_is_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    check_voice(Settings(library=tmp_path))
+    assert "the library is not played" in caplog.text
+    caplog.clear()
+    check_voice(Settings())
+    check_voice(Settings(voice="library", library=tmp_path))
+    assert not caplog.text
+
+
+def test_an_empty_path_is_not_the_current_folder(capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["add-sound", "clips", "--voice", "library", "--library", ""]) == ExitCode.USAGE
+    assert "is empty: name a path" in capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,8 @@ from foleygen.errors import ClipError, UsageError
 from foleygen.facts import MARK
 from foleygen.settings import RenderSettings, Settings
 from foleygen.strict import did_you_mean
+
+log = logging.getLogger(__name__)
 
 FIELDS = ("stem", "ext", "seed", "take", "model", "catid", "creator", "source")
 NAME_BYTES = 255
@@ -79,6 +82,8 @@ def check_voice(settings: Settings) -> None:
     if settings.voice != "model" and settings.library is None:
         fact = f"--voice {settings.voice}: there is no library to play from"
         raise UsageError(fact, "name a folder of recordings with --library DIR")
+    if settings.voice == "model" and (settings.library is not None or settings.library_index is not None):
+        log.warning("the library is not played, since the voice is the model's: choose --voice library or both")
 
 
 def check_template(template: str) -> None:

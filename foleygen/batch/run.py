@@ -24,6 +24,7 @@ from foleygen.batch.events import (
 )
 from foleygen.batch.plan import Planned, plan, spotted
 from foleygen.batch.shard import Shard, deal, fingerprint, folder_of, in_order, lengths_of, parse
+from foleygen.batch.telling import understood
 from foleygen.errors import FoleygenError
 from foleygen.record import failures
 from foleygen.settings import Settings
@@ -41,6 +42,7 @@ def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work 
     collide, SetupError or BundleError for a bundle or device that cannot be used; what concerns one clip is in the
     report.
     """
+    settings, meant = understood(settings)
     choice = choose(clips, settings)
     report = Report(total=len(choice.planned), elsewhere=choice.found - len(choice.planned))
     if choice.found == 0:
@@ -51,7 +53,7 @@ def run(clips: Sequence[Clip], settings: Settings, listen: Listener, work: Work 
         timeline.check(settings.timeline, settings.has_wavs)
     if choice.shard is not None and not settings.dry_run:
         summary.forget(choice.folder, choice.shard, settings.overwrite)
-    for remark in choice.remarks:
+    for remark in [meant, *choice.remarks] if meant else choice.remarks:
         listen(Remark(remark))
     batch = _Batch(settings, report, listen)
     began = time.monotonic()

@@ -29,12 +29,12 @@ from foleygen.batch.events import (
 from foleygen.batch.plan import Planned, check_voice
 from foleygen.batch.remade import remade
 from foleygen.batch.standing import DONE, Standing, kept, standing
-from foleygen.cues.spotting import NOTHING, check_learnt
-from foleygen.errors import BundleError, FoleygenError
+from foleygen.batch.telling import as_told, check_sound
+from foleygen.errors import FoleygenError
 from foleygen.facts import stamp
 from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
-from foleygen.settings import AS_THE_RUN, ClipSettings, Settings, is_list
+from foleygen.settings import ClipSettings, Settings
 
 if TYPE_CHECKING:
     from foleygen.engines.composer import Composer
@@ -86,25 +86,7 @@ def load_library(settings: Settings) -> Shelf | None:
         return None
     from foleygen.pipeline.voices.shelf import opened
 
-    return opened(settings.library)
-
-
-def check_sound(settings: Settings, bundle: Bundle) -> None:
-    """Raises UsageError for words in ``--sound`` that the bundle has not learnt."""
-    if settings.sound is not None and not is_list(settings.sound) and bundle.cues is not None:
-        from foleygen.cues.words import understand
-
-        understand(settings.sound, {*bundle.cues.families, *bundle.cues.materials})
-
-
-def check_told(own: ClipSettings, bundle: Bundle, clip: Path) -> None:
-    """Raises BundleError for a bundle that cannot be told anything, ClipError for words that it has not learnt."""
-    if own == AS_THE_RUN:
-        return
-    if bundle.cues is None:
-        fact = f"{clip}: the model {bundle.name} cannot be told when or what sounds"
-        raise BundleError(fact, "use --model tiny, or --cues none and no --sound")
-    check_learnt(own, {*bundle.cues.families, *bundle.cues.materials}, clip.name)
+    return opened(settings.library, settings.library_index)
 
 
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
@@ -249,21 +231,24 @@ class Worker:
 
     def _own(self, item: Planned, info: ClipInfo) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip alone, and what to warn of. Raises ClipError for cues that are not the clip's."""
-        if item.spotting == NOTHING:
-            return item.clip.own, ()
         from foleygen.cues.clock import ClipClock
 
         said, notes = item.spotting.settled(ClipClock.of(info))
+        return self._joined(item, said), notes
+
+    def _joined(self, item: Planned, said: ClipSettings) -> ClipSettings:
+        """What the clip brought with it, and what was said of it."""
         own = ClipSettings(**{**item.clip.own.chosen(), **said.chosen()})
-        check_told(own, self._bundle, item.clip.path)
-        return own, notes
+        own = replace(own, spotted=own.spotted and own.cues is None and own.picture)
+        return as_told(own, self._bundle, self._settings, item.clip.path)
 
     def _is_done(self, item: Planned, document: Mapping[str, Any] | None) -> bool:
         """Whether the finished clip stays, as its sidecar and the clip's time of change tell."""
         # Cues are said in the clip's own clock, which is known when it has been read.
-        if self._settings.overwrite or item.spotting != NOTHING or document is None or not item.output.exists():
+        if self._settings.overwrite or item.spotting.is_clocked or document is None or not item.output.exists():
             return False
-        identity = self._identity(item.clip.own)
+        own = self._joined(item, item.spotting.without_markers)
+        identity = self._identity(own)
         return fit.fit_of(item.output, document, identity).stays(item.clip.path)
 
     def _skip(self, item: Planned, tell: Listener, found: Standing = DONE) -> None:

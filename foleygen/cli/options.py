@@ -12,6 +12,7 @@ import click
 
 from foleygen.cli import config
 from foleygen.cli.app import Invocation
+from foleygen.cli.parameters import Named
 from foleygen.cli.terminal.streams import write_note
 from foleygen.errors import UsageError
 from foleygen.settings import Settings, Spec, spec, specs
@@ -24,6 +25,8 @@ SPOTTING = ("cues", "cues_start", "fill", "sound", "picture", "midi_map")
 """What is said of when and what."""
 OF_CUES = ("cues_start", "fill", "midi_map")
 """Those of them that say something of cues."""
+OF_LIBRARY = ("library", "library_index")
+"""Those that say something of a library."""
 TALK = ("quiet", "verbose")
 
 
@@ -60,11 +63,15 @@ def load_settings(invocation: Invocation, config_file: Path | None, values: dict
 
 
 def _refuse_idle(typed: Mapping[str, object], settings: Settings) -> None:
-    """Raises UsageError for an option that speaks of cues, typed where there are to be none."""
+    """Raises UsageError for an option that speaks of cues or of a library, typed where there is to be none."""
     whys = {None: "--cues none leaves out all of them", "spot": "--cues spot takes none that are given"}
     for name in OF_CUES:
         if (why := whys.get(settings.cues)) is not None and typed.get(name):
             raise UsageError(f"--{name.replace('_', '-')}: speaks of cues, and {why}", "leave out one of the two")
+    for name in OF_LIBRARY:
+        if settings.voice == "model" and typed.get(name) and "voice" not in typed:
+            fact = f"--{name.replace('_', '-')}: the voice is the model's, which plays no library"
+            raise UsageError(fact, "add --voice library, or --voice both")
     if settings.cues == "spot" and not settings.picture:
         fact = "--cues spot: looks at the pictures, and --no-picture leaves them out"
         raise UsageError(fact, "leave out one of the two")
@@ -109,7 +116,7 @@ def _type(rule: Spec) -> click.ParamType[Any]:
     if rule.choices and rule.kind != "names":
         return click.Choice(rule.choices)
     if rule.kind == "path":
-        return click.Path(path_type=Path)
+        return Named()
     return click.STRING
 
 

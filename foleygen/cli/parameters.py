@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -35,6 +36,18 @@ class Number(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a number", param, ctx)
         return found
+
+
+class Named(click.Path):
+    """A path as a Path; an empty one, which would be the current folder, is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("is empty: name a path", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Counts(click.ParamType[tuple[int, ...]]):

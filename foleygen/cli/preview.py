@@ -43,7 +43,7 @@ PLAYERS = (
 @click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "library_index", "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -70,29 +70,31 @@ def preview(
       foleygen preview shot.mov --voice library --library recordings/
     """
     from foleygen.batch.plan import spotter_of
-    from foleygen.batch.worker import check_told, feature_cache, load_bundle, load_engine, load_library
+    from foleygen.batch.telling import as_told, understood
+    from foleygen.batch.worker import feature_cache, load_bundle, load_engine, load_library
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
     from foleygen.media import wav
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
-    from foleygen.pipeline import Job, render_window
-    from foleygen.pipeline.sight import spotted
+    from foleygen.pipeline import render_window
+    from foleygen.pipeline.sight import look, spotted
 
-    settings = load_settings(invocation, config_file, values)
+    settings, meant = understood(load_settings(invocation, config_file, values))
     info = probe(clip, settings.max_pixels)
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
     shelf, bundle = load_library(settings), load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
-    check_told(own, bundle, clip)
-    for remark in () if settings.quiet else notes:
+    own = as_told(own, bundle, settings, clip)
+    for remark in () if settings.quiet else (*([meant] if meant else []), *notes):
         write_note(remark)
     length = seconds or bundle.window_samples / bundle.sample_rate
     engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)
     if own.spotted:
-        own = spotted(Job(info, clip, own), engine, render_settings, feature_cache(settings)).own
+        seen = look(info, engine, render_settings, feature_cache(settings))
+        own = spotted(own, info.duration, seen, settings.audio_delay)
     result = render_window(info, engine, render_settings, at, length, own, shelf)
     target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
     sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))

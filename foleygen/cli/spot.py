@@ -112,7 +112,7 @@ def _one(
     path = _path(clip, settings)
     info = probe(clip.path, settings.max_pixels)
     seen = look(info, engine, settings.render_settings(1), cache)
-    found = cues_in(info, seen, settings.audio_delay, threshold, max_rate)
+    found = cues_in(info.duration, seen, settings.audio_delay, threshold, max_rate)
     if found.cues:
         files.publish(path, table.write(found, ClipClock.of(info)))
     if settings.json:

@@ -40,6 +40,8 @@ def recording_at(seconds: float, played: Sequence[Played]) -> str:
 
 
 def missed(times: Sequence[float], own: ClipSettings) -> list[Cue]:
-    """The cues at ``times``, at which nothing begins, by names that say so."""
+    """The cues at ``times``, at which nothing begins, by names that say so; none where nobody has asked for them."""
+    if own.spotted:
+        return []
     told = {} if own.cues is None else {cue.seconds: cue.sound for cue in own.cues.cues}
     return [Cue(time, name=f"{MISSED}: {told[time]}" if told.get(time) else MISSED) for time in times]

@@ -18,9 +18,9 @@ from foleygen.settings import ClipSettings, is_list
 from foleygen.strict import Reader
 
 AUTO = "auto"
-"""The cues beside a clip, where there are any."""
+"""The cues beside a clip, where there are any; else what is seen in its picture."""
 SPOT = "spot"
-"""What is seen in its picture."""
+"""What is seen in its picture, also where there are others."""
 _MOST_NAMES = 3
 
 
@@ -46,6 +46,16 @@ class Spotting:
         markers = () if self.markers is None else self.markers.markers
         return words.catid_of([self.sound, *(marker.sound for marker in markers)])
 
+    @property
+    def is_clocked(self) -> bool:
+        """Whether ``settled`` needs the clip's clock, or has something to say against it."""
+        return self.markers is not None or self.problem is not None or (self.sound is None and not self.picture)
+
+    @property
+    def without_markers(self) -> ClipSettings:
+        """What is set where no markers are given."""
+        return ClipSettings(None, self.sound, self.picture, self.spotted)
+
     def settled(self, clock: ClipClock) -> tuple[ClipSettings, tuple[str, ...]]:
         """What is set for the clip with that ``clock``, and what to warn of.
 
@@ -53,13 +63,11 @@ class Spotting:
         """
         if self.problem is not None:
             raise self.problem
-        if self.spotted:
-            return ClipSettings(None, self.sound, self.picture, spotted=True), ()
         if self.markers is None and self.sound is None and not self.picture:
             fact = f"{printable(clock.name)}: has neither cues nor words, and its picture is not to be used"
             raise ClipError(fact, "give it cues with --cues or words with --sound")
         if self.markers is None:
-            return ClipSettings(None, self.sound, self.picture), ()
+            return self.without_markers, ()
         found = resolved(self.markers, clock, self.start)
         given = sum(not marker.is_stretch for marker in self.markers.markers)
         doubles = given - len(found.cues)
@@ -111,7 +119,7 @@ class Spotter:
             return Spotting(markers, self.start, self.fill, sound, self.picture)
         if self.cues not in (AUTO, None):
             self._without.append(printable(clip.name))
-        return Spotting(sound=sound, picture=self.picture)
+        return Spotting(sound=sound, picture=self.picture, spotted=self.cues == AUTO and self.picture)
 
     def remarks(self) -> list[str]:
         """What is to be said of the batch, one line each, once all of its clips were asked for."""
@@ -121,7 +129,7 @@ class Spotter:
         if isinstance(self._words, Mapping) and (unused := [name for name in self._words if name not in self._named]):
             lines.append(f"{printable(str(self.sound))}: names {_some(unused)}, which is none of these clips")
         if (idle := self._idle()) and not self._found and not self._problems:
-            lines.append(f"warning: none of these clips has cues, so that {', '.join(idle)} changes nothing")
+            lines.append(f"warning: no cues are given for these clips, so that {', '.join(idle)} changes nothing")
         return lines
 
     def _idle(self) -> list[str]:

@@ -100,13 +100,13 @@ def understand(text: str, known: Collection[str] | None = None) -> Sound:
     and for a material that the family was never heard with.
     """
     said = f"the sound '{printable(text)}'"
-    phrases = _found(text, said)
-    if not phrases:
+    entries = _found(text, said)
+    if not entries:
         raise UsageError(f"{said} has no word that names a sound", _all(known))
-    families = dict.fromkeys(entry.family for entry in phrases if entry.family and entry.material is None)
-    things = dict.fromkeys(entry.family for entry in phrases if entry.family and entry.material)
-    materials = dict.fromkeys(entry.material for entry in phrases if entry.material and entry.family is None)
-    own = dict.fromkeys(entry.material for entry in phrases if entry.family and entry.material)
+    families = dict.fromkeys(entry.family for entry in entries if entry.family and entry.material is None)
+    things = dict.fromkeys(entry.family for entry in entries if entry.family and entry.material)
+    materials = dict.fromkeys(entry.material for entry in entries if entry.material and entry.family is None)
+    own = dict.fromkeys(entry.material for entry in entries if entry.family and entry.material)
     sound = Sound(_only(families or things, said, "sounds"), _only(materials or own, said, "materials"))
     _fitting(sound, said)
     _learnt(sound, said, known)
@@ -150,6 +150,15 @@ def is_known(text: str) -> bool:
     return True
 
 
+def has_unknown(text: str) -> bool:
+    """Whether some word of ``text`` is in no part of the table."""
+    try:
+        _found(text, "")
+    except UsageError:
+        return True
+    return False
+
+
 def _found(text: str, said: str) -> list[Sound]:
     """The entries that the words of ``text`` name, all of it."""
     found = []
@@ -163,17 +172,16 @@ def _found(text: str, said: str) -> list[Sound]:
 def _walked(text: str) -> Iterator[tuple[list[str], Sound | None]]:
     """The words of ``text`` with what they name, the longest phrase first at each place; None: an unknown word."""
     spoken = [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in _SMALL]
-    known = _phrases()
-    longest = max(phrase.count(" ") + 1 for phrase in known)
+    known = phrases()
     while spoken:
-        lengths = range(min(longest, len(spoken)), 0, -1)
+        lengths = range(min(_longest(), len(spoken)), 0, -1)
         count = next((count for count in lengths if _spoken(*spoken[:count]) in known), 0)
         yield spoken[: count or 1], known[_spoken(*spoken[:count])] if count else None
         spoken = spoken[count or 1 :]
 
 
 @cache
-def _phrases() -> Mapping[str, Sound]:
+def phrases() -> Mapping[str, Sound]:
     """Singular words -> what they mean."""
     known = table()
     found: dict[str, Sound] = {}
@@ -184,6 +192,12 @@ def _phrases() -> Mapping[str, Sound]:
     for name, thing in known.things.items():
         found |= {_spoken(phrase): Sound(thing.family, thing.material) for phrase in (name, *thing.words)}
     return found
+
+
+@cache
+def _longest() -> int:
+    """Words of the longest phrase."""
+    return max(phrase.count(" ") + 1 for phrase in phrases())
 
 
 def _only(names: Mapping[str, None], said: str, what: str) -> str | None:
@@ -208,7 +222,7 @@ def _learnt(sound: Sound, said: str, known: Collection[str] | None) -> None:
 
 
 def _near(word: str) -> str:
-    remedy = did_you_mean(word, _phrases())
+    remedy = did_you_mean(word, phrases())
     return remedy if remedy.startswith("did") else _all(None)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,11 +24,11 @@ from foleygen.errors import UsageError
 from foleygen.evaluation.cues.arms import Arm, cues_of, track_for
 from foleygen.evaluation.cues.level import hit_levels
 from foleygen.evaluation.generated import Generated, audible_events, naming_report, sync_report
+from foleygen.evaluation.playing import has_click, leaps, repeats
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.facts import SAMPLE_RATE, Cue, Played
 from foleygen.pipeline.voices.play import Voiced, voiced
 from foleygen.pipeline.voices.player import Take
-from foleygen.pipeline.voices.recorded import sounded
 from foleygen.pipeline.voices.shelf import Shelf
 from foleygen.sampling.noise import WindowKey
 from foleygen.scenes.catalogue import CONTINUOUS
@@ -38,13 +37,6 @@ from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
 VOICES: tuple[Voice, ...] = ("model", "library", "both")
 ON_CUE_S = 0.005
-CLICK = 1.05
-"""A sample step that is as many times that of the recording itself is one that playing has added."""
-_LOOK_S = 0.04
-"""How far from its cue an attack is looked for."""
-_SIDE_S = 0.003
-"""What is compared before and after an attack."""
-
 Samples = NDArray[np.float32]
 
 
@@ -185,7 +177,7 @@ def _sounding(
         generated=generated,
         samples=made.samples,
         played=made.played,
-        clicks=sum(_has_click(shelf, event, one) for event, one in zip(made.events, made.played, strict=True)),
+        clicks=sum(has_click(shelf, event, one) for event, one in zip(made.events, made.played, strict=True)),
         seconds=seconds,
         model_s=model_s,
         levels=hit_levels(heard, [cue.time_s for cue in cues], mel_rate),
@@ -209,20 +201,13 @@ def _changed(samples: Samples, rate_in: int, rate_out: int) -> Samples:
     return np.asarray(resample_poly(samples, rate_out // shared, rate_in // shared), np.float32)
 
 
-def _has_click(shelf: Shelf, event: int, one: Played) -> bool:
-    """Whether the sound as it was laid has a larger step, relative to its level, than the recording in that stretch."""
-    samples, rate, attack = shelf.index.sound(event, before_s=0.01)
-    made = sounded(samples, rate, attack, level_db=-20.0, cents=one.cents)
-    laid = np.abs(np.diff(np.pad(made.samples, 1))).max() / 10 ** (made.gain_db / 20)
-    raw = _changed(samples.mean(axis=0), rate, SAMPLE_RATE)
-    return bool(laid > CLICK * 2 ** (one.cents / 1200) * np.abs(np.diff(raw)).max())
-
-
 def _report(voice: str, found: Sequence[Sounding], seconds: float, training: SceneDataset | None) -> VoiceReport:
     generated = [one.generated for one in found]
     sync = sync_report(generated, seconds)
-    near = [error <= ON_CUE_S for one in found for error in _errors(one, one.generated.events)]
-    of_played = [error <= ON_CUE_S for one in found for error in _errors(one, [hit.seconds for hit in one.played])]
+    near = [error <= ON_CUE_S for one in found for error in leaps(one.samples, one.generated.events)]
+    of_played = [
+        error <= ON_CUE_S for one in found for error in leaps(one.samples, [hit.seconds for hit in one.played])
+    ]
     model_s = sum(one.model_s for one in found)
     family, material = _named(generated, training)
     return VoiceReport(
@@ -237,26 +222,11 @@ def _report(voice: str, found: Sequence[Sounding], seconds: float, training: Sce
         on_cue_played=float(np.mean(of_played)) if of_played else None,
         strength=_strength(found),
         clicks=sum(one.clicks for one in found),
-        repeats=sum(_repeats(one.played) for one in found),
+        repeats=sum(repeats(one.played) for one in found),
         speed=model_s / (model_s + (sum(one.seconds for one in found) if voice != "model" else 0.0)),
         family=family,
         material=material,
     )
-
-
-def _errors(one: Sounding, times: Sequence[float] | NDArray[np.float64]) -> list[float]:
-    """How far from each of ``times`` (s) the level leaps up most, within 40 ms of it."""
-    side, look = round(_SIDE_S * SAMPLE_RATE), round(_LOOK_S * SAMPLE_RATE)
-    power = np.cumsum(np.concatenate([[0.0], np.square(one.samples, dtype=np.float64)]))
-    errors = []
-    for moment in times:
-        places = np.arange(-look, look + 1) + round(moment * SAMPLE_RATE)
-        places = places[(places >= side) & (places < len(power) - side)]
-        after, before = power[places + side] - power[places], power[places] - power[places - side]
-        floor = 1e-3 * max(float(after.max(initial=0.0)), 1e-12)
-        leap = np.log((after + floor) / (before + floor))
-        errors.append(abs(float(places[np.argmax(leap)]) / SAMPLE_RATE - moment) if len(places) else np.inf)
-    return errors
 
 
 def _strength(found: Sequence[Sounding]) -> float | None:
@@ -267,11 +237,6 @@ def _strength(found: Sequence[Sounding]) -> float | None:
         if len(one.levels) >= 4 and one.strengths.std() >= 1 and one.levels.std() > 0
     ]
     return float(np.mean(known)) if known else None
-
-
-def _repeats(played: Sequence[Played]) -> int:
-    places = [(one.file, one.file_s) for one in played]
-    return sum(before == after for before, after in pairwise(places))
 
 
 def _named(

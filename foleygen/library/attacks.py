@@ -26,10 +26,13 @@ QUIET_DB, RANGE_DB = -70.0, 45.0
 """dBFS, and below the recording's loudest: what is softer is no event."""
 FALL_DB = 6.0
 """How far it must fall again within FALL_S, or before the next one."""
-FALL_S = 1.0
+FALL_S = 3.0
 APART_S = 0.06
 """Attacks that are nearer than that are of one event: heel and toe."""
 _FIRST_S, _BEFORE_S = 0.05, 0.1
+_SWELL_S, _GONE_DB = 0.3, 20.0
+_UNHEARD = 4
+"""Frames: with fewer before it, nobody knows what was before a sound."""
 _STEP_S, _SMOOTH_STEPS = 0.0005, 2
 """Of the envelope that an attack is placed by."""
 _SEARCH_S = 0.025
@@ -50,11 +53,12 @@ class Place(NamedTuple):
 
 def frames(bands: Levels, level: Levels, floor: Levels) -> list[int]:
     """The frames (N,) at which hits begin, by the levels (T, B), (T,) and the noise floor (T,)."""
-    rise = _rise(bands)
+    rise, least = _rise(bands), max(QUIET_DB, float(level.max(initial=SILENCE_DB)) - RANGE_DB)
+    if len(level) and not _leaps(level, floor, 0, least):
+        rise[:_UNHEARD] = 0  # out of the silence before a recording rises everything
     radius = round(APART_S / HOP_S)
     peaks = np.flatnonzero((rise == maximum_filter1d(rise, 2 * radius + 1, mode="nearest")) & (rise >= RISE_DB))
     peaks = peaks[np.diff(peaks, prepend=-radius - 1) > radius]  # a plateau counts once
-    least = max(QUIET_DB, float(level.max(initial=SILENCE_DB)) - RANGE_DB)
     kept = [int(peak) for peak in peaks if _leaps(level, floor, int(peak), least)]
     ends = [*kept[1:], len(level) + round(FALL_S / HOP_S)]
     return [peak for peak, end in zip(kept, ends, strict=False) if _falls(level, peak, end)]
@@ -76,9 +80,27 @@ def _loudest(level: Levels, peak: int) -> float:
 
 
 def _leaps(level: Levels, floor: Levels, peak: int, least: float) -> bool:
+    loudest = _loudest(level, peak)
     before = level[max(0, peak - round(_BEFORE_S / HOP_S)) : max(0, peak - 1)]
+    if len(before) < _UNHEARD and not _fades(level, peak, loudest):
+        return False
     background = float(np.median(before)) if len(before) else SILENCE_DB
-    return _loudest(level, peak) >= max(background + LEAP_DB, float(floor[peak]) + CLEAR_DB, least)
+    return loudest >= max(background + LEAP_DB, float(floor[peak]) + CLEAR_DB, least)
+
+
+def _fades(level: Levels, peak: int, loudest: float) -> bool:
+    """Whether a sound at the beginning of a recording is a hit, and not what was there before it was cut.
+
+    A hit is softer after half a second; or others follow it, with something softer between them; or it rings for long,
+    is loudest soon after, and gone at the end.
+    """
+    second = round(1 / HOP_S)
+    following = level[peak : peak + second]
+    padded = np.pad(following, (0, second - len(following)), constant_values=SILENCE_DB)
+    is_softer = float(padded[second // 2 :].max()) <= loudest - FALL_DB
+    end = float(level[-round(_FIRST_S / HOP_S) :].max())
+    rings = int(level.argmax()) <= peak + round(_SWELL_S / HOP_S) and end <= float(level.max()) - _GONE_DB
+    return is_softer or rings or float(np.median(padded)) <= loudest - CLEAR_DB
 
 
 def _falls(level: Levels, peak: int, end: int) -> bool:

@@ -49,18 +49,22 @@ def cut(recording: Mono) -> Cut:
     level = levels.total(bands)
     floor = levels.noise_floor(level)
     places = [attacks.placed(recording, frame) for frame in attacks.frames(bands, level, floor)]
-    events, vectors = _measured(recording, _ordered(places), level, floor)
+    events, vectors = _measured(recording, _ordered(places, recording), level, floor)
     steps = np.clip(np.round(vectors / STEP_DB), -127, 127).astype(np.int8)
     noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB
     heard = noise if noise > SILENCE_DB + 1 else None
     return Cut(events, steps, heard, _steady(level, events, recording))
 
 
-def _ordered(places: Sequence[Place]) -> list[Place]:
-    """In order of time, none before the attack of the one before it, none twice."""
+def _ordered(places: Sequence[Place], recording: Mono) -> list[Place]:
+    """In order of time, none before the attack of the one before it, none twice, and none that is cut off at once.
+
+    Where a recording stops short, its spectrum rises too.
+    """
+    least = min(round(SHORTEST_S * recording.sample_rate), recording.samples / 2)
     found: list[Place] = []
     for start, attack in sorted(places, key=lambda place: place.attack):
-        if not found or attack > found[-1].attack:
+        if recording.samples - attack >= least and (not found or attack > found[-1].attack):
             found.append(Place(max(start, found[-1].attack + 1) if found else start, attack))
     return found
 

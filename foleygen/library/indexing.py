@@ -19,7 +19,7 @@ from foleygen.library import naming, tags
 from foleygen.library.cutting import Cut, cut
 from foleygen.library.event import Recording
 from foleygen.library.mono import Mono
-from foleygen.library.store import Entry, Store, file_of
+from foleygen.library.store import Entry, Mark, Store, file_of
 from foleygen.library.walk import Found, Walk
 
 
@@ -42,7 +42,7 @@ class Indexed:
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that is no recording that can be read."""
+    """A file that is no recording that can be read, or a folder that cannot be listed."""
 
     file: str
     error: ClipError
@@ -90,8 +90,13 @@ def index(root: Path, file: Path | None, told: Told) -> Tally:
     began = time.monotonic()
     walk = Walk(root, lambda path, reason: told(LeftOut(path, reason)))
     found = list(walk.files())
+    if "." in walk.unseen:
+        raise UsageError(f"{printable(root)}: cannot be listed ({walk.unseen['.']})", "check its permissions")
     told(Listed(len(found)))
-    store, is_remade = Store.to_write(file or file_of(root), root)
+    place = file or file_of(root)
+    if not found and not walk.unseen and not os.path.lexists(place):
+        return Tally(seconds=time.monotonic() - began)  # a folder without recordings is no library
+    store, is_remade = Store.to_write(place, root)
     tally = Tally(is_remade=is_remade)
     with store:
         _index(found, walk, store, tally, told)
@@ -101,9 +106,8 @@ def index(root: Path, file: Path | None, told: Told) -> Tally:
 
 def _index(found: list[Found], walk: Walk, store: Store, tally: Tally, told: Told) -> None:
     known, here = store.marks(), {one.file for one in found}
-    gone = [name for name in known if name not in here and not _is_unseen(name, walk.unseen)]
-    store.drop(gone)
-    tally.dropped = len(gone)
+    unseen = tuple(f"{folder}/" for folder in walk.unseen)
+    gone = [name for name in known if name not in here and not name.startswith(unseen)]
     for one in found:
         try:
             _one(one, known.get(one.file), store, tally, told)
@@ -111,18 +115,20 @@ def _index(found: list[Found], walk: Walk, store: Store, tally: Tally, told: Tol
             store.drop([one.file])
             tally.failed.append(error)
             told(Failed(one.file, error))
+    store.drop(gone)  # after what was found, which may be the same under another name
+    tally.dropped = len(gone)
+    for folder, reason in walk.unseen.items():
+        lost = ClipError(f"{printable(walk.root / folder)}: cannot be listed ({reason})", "check its permissions")
+        tally.failed.append(lost)
+        told(Failed(folder, lost))
     tally.recordings, tally.events = store.counts()
 
 
-def _is_unseen(file: str, unseen: list[str]) -> bool:
-    return any(file.startswith(folder) for folder in unseen)
-
-
-def _one(one: Found, mark: tuple[str, str] | None, store: Store, tally: Tally, told: Told) -> None:
+def _one(one: Found, mark: Mark | None, store: Store, tally: Tally, told: Told) -> None:
     """Raises ClipError for a file that cannot be read, or changes meanwhile."""
-    now, line = stamp(one.path), "" if one.listed is None else one.listed.digest
-    if now is not None and mark == (now, line):
-        return told(Indexed(one.file, 0, 0.0, is_new=False))
+    now, line = stamp(one.path), naming.mark() + ("" if one.listed is None else one.listed.digest)
+    if mark is not None and (now, line) == (mark.stamp, mark.listed):
+        return told(Indexed(one.file, mark.events, mark.seconds, is_new=False))
     entry = _entry(one, store)
     store.put(replace(entry[0], listed=line))
     if entry[1]:

@@ -7,6 +7,8 @@ windows, F frequencies, T stretches, B bands.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -59,6 +61,7 @@ def _cells(samples: Samples, sample_rate: int, attack: int) -> NDArray[np.float6
     return np.array([bands[stretch == number].mean(axis=0) for number in range(len(_BOUNDS_S) - 1)])
 
 
+@cache
 def _edges() -> NDArray[np.float64]:
     """Hz of the edges of bands that are equally wide on the mel scale, (B + 1,)."""
     lowest, highest = (2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST_HZ, _HIGHEST_HZ))

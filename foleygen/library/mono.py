@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foleygen.errors import ClipError, printable
 from foleygen.library import reading
 
 BLOCK_S = 4.0
+LOWEST_RATE, HIGHEST_RATE = 4000, 1_536_000
+"""Hz; DSD that was made PCM is the highest that there is."""
+MAX_CHANNELS = 128
+_LOUDEST = 1e3
 _KEPT = 1 << 23
 """Samples that stay in memory, 32 MiB: three minutes at 48 kHz. Of longer recordings parts are read again."""
 
@@ -27,6 +32,9 @@ class Mono:
             self.format: str = file.format
             self.tags: dict[str, str] = file.copy_metadata()
         self._kept: Samples | None = None
+        if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE or self.channels > MAX_CHANNELS:
+            fact = f"{printable(path)}: says that it has {self.channels} channels at {self.sample_rate} Hz"
+            raise ClipError(fact, f"convert it to at most {MAX_CHANNELS} channels and at least {LOWEST_RATE} Hz")
 
     def blocks(self) -> Iterator[Samples]:
         """All of it, in order, BLOCK_S at a time; ``samples`` is as many as there were, when this is through."""
@@ -35,7 +43,7 @@ class Mono:
         count, block = 0, max(1, round(BLOCK_S * self.sample_rate))
         with reading.opened(self.path) as file:
             while len(frames := file.read(block, dtype="float32", always_2d=True)):
-                mono = _numbers(frames.mean(axis=1))
+                mono = _mean(frames)
                 count += len(mono)
                 if short:
                     parts.append(mono)
@@ -54,10 +62,11 @@ class Mono:
     def _read(self, low: int, high: int) -> Samples:
         if self._kept is not None:
             return self._kept[low:high]
-        mono = reading.part(self.path, low, high).mean(axis=0)
-        return _numbers(np.pad(mono, (0, high - low - len(mono))))
+        mono = _mean(reading.part(self.path, low, high).T)
+        return np.pad(mono, (0, high - low - len(mono)))
 
 
-def _numbers(samples: Samples) -> Samples:
-    """What is no number is silence."""
-    return np.asarray(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), np.float32)
+def _mean(frames: Samples) -> Samples:
+    """Of the channels (S, C); what is no number is silence, and what is far above full scale comes of a broken file."""
+    numbers = np.nan_to_num(frames, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.clip(numbers, -_LOUDEST, _LOUDEST).mean(axis=1), np.float32)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
-from foleygen.cues.words import Sound, recognise
+from foleygen.cues.words import Sound, recognise, table
 from foleygen.library import ucs
 from foleygen.library.listing import Listed
 from foleygen.library.tags import Tags, clean
@@ -25,6 +27,13 @@ class Said:
     material: str | None
     licence: str | None
     source: str | None
+
+
+@cache
+def mark() -> str:
+    """Changes with the words and categories that are understood: what was said by others is to be said again."""
+    known = repr((table(), ucs.KNOWN, _PARTS.pattern))
+    return hashlib.sha256(known.encode()).hexdigest()[:8]
 
 
 def said(file: str, tags: Tags, listed: Listed | None) -> Said:

@@ -66,7 +66,7 @@ def unknown_words(index: Index) -> Counter[str]:
 
 def _unknown(one: Recording) -> Iterator[str]:
     for word in recognise(one.words).unknown:
-        if len(word) > 2 and not any(char.isdigit() for char in word):
+        if len(word) > 2 and not any(char.isdigit() for char in word) and word != (one.catid or "").lower():
             yield word
 
 

@@ -14,13 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.errors import ClipError, FoleygenError, RetryableError, UsageError, printable
+from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError, printable
 from foleygen.library.event import Recording, Stretch
 from foleygen.library.likeness import DIMENSIONS
 
@@ -67,7 +67,16 @@ class Entry:
     likenesses: Likenesses
     """(N, DIMENSIONS) in steps of STEP_DB."""
     listed: str = ""
-    """Of its line in the manifest, a digest; empty where there is none."""
+    """Of its line in the manifest and of the words that were understood, a digest."""
+
+
+class Mark(NamedTuple):
+    """What tells a recording from what it was, and what to tell of it."""
+
+    stamp: str
+    listed: str
+    events: int
+    seconds: float
 
 
 def file_of(root: Path) -> Path:
@@ -77,12 +86,17 @@ def file_of(root: Path) -> Path:
     return _folder() / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.sqlite"
 
 
+def _seconds(samples: object, rate: object) -> float:
+    """Of a row that has not been checked."""
+    return samples / rate if isinstance(samples, int) and isinstance(rate, int) and rate > 0 else 0.0
+
+
 def known_libraries() -> list[Path]:
-    """The folders whose indexes are in the user's data folder, and that are there."""
+    """The folders whose indexes are in the user's data folder, and that are there with recordings."""
     roots = []
     for file in sorted(_folder().glob("*.sqlite")):
         with suppress(FoleygenError, IndexError), Store.to_read(file, file) as store:
-            roots.append(store.root())
+            roots += [store.root()] if store.marks() else []
     return [root for root in roots if root.is_dir()]
 
 
@@ -106,7 +120,7 @@ class Store:
         if not file.is_file():
             raise UsageError(f"{printable(name)}: has no index ({printable(file)})", _again(name))
         store = cls(file, name)
-        store._open(f"{_uri(file)}?mode=ro")
+        store._open("?mode=ro")
         version = store._version()
         if version != VERSION:
             store.close()
@@ -115,13 +129,13 @@ class Store:
 
     @classmethod
     def to_write(cls, file: Path, name: Path) -> tuple[Store, bool]:
-        """The store, and whether one of another version had to go. Raises ClipError or UsageError."""
+        """The store, and whether one of another version had to go. Raises SetupError or UsageError."""
         store = cls(file, name)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ClipError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
-        store._open(_uri(file))
+            raise SetupError(f"{printable(file)}: cannot be made ({error.strerror})", _ELSEWHERE) from error
+        store._open()
         version = store._version()
         with store._said():
             if version not in (0, VERSION):
@@ -152,11 +166,15 @@ class Store:
         with self._said():
             return Path(os.fsdecode(self._db.execute("SELECT root FROM library").fetchall()[0][0]))
 
-    def marks(self) -> dict[str, tuple[str, str]]:
-        """The stamp of each recording, and of its line in the manifest, by file."""
+    def marks(self) -> dict[str, Mark]:
+        """What tells each recording from what it was, by file."""
+        columns = "file, stamp, listed, length(events), samples, sample_rate"
         with self._said():
-            rows = self._db.execute("SELECT file, stamp, listed FROM recordings").fetchall()
-        return {os.fsdecode(file): (stamp, listed) for file, stamp, listed in rows}
+            rows = self._db.execute(f"SELECT {columns} FROM recordings").fetchall()
+        return {
+            os.fsdecode(file): Mark(stamp, listed, size // EVENT.itemsize, _seconds(samples, rate))
+            for file, stamp, listed, size, samples, rate in rows
+        }
 
     def counts(self) -> tuple[int, int]:
         """Recordings and events."""
@@ -169,7 +187,7 @@ class Store:
         """All that is kept, in order of the files' bytes."""
         with self._said():
             for row in self._db.execute(f"SELECT {_COLUMNS} FROM recordings ORDER BY file"):
-                yield _entry(row)
+                yield self._entry(row)
 
     def of_content(self, digest: str) -> Entry | None:
         """What was measured of a file of that content, whatever it was called."""
@@ -178,7 +196,7 @@ class Store:
                 return entry
         with self._said():
             row = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE digest = ? LIMIT 1", (digest,)).fetchone()
-        return None if row is None else _entry(row)
+        return None if row is None else self._entry(row)
 
     def put(self, entry: Entry) -> None:
         """Keep it, in place of what was known of the file."""
@@ -206,11 +224,22 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM recordings WHERE file = ?", [(os.fsencode(file),) for file in files])
 
-    def _open(self, uri: str) -> None:
+    def _entry(self, row: Sequence[Any]) -> Entry:
+        """Raises UsageError for a row that nobody of ours has written."""
         try:
+            return _entry(row)
+        except (ValueError, TypeError) as error:
+            raise UsageError(self._damaged(), f"remove it, and {_again(self.name)}") from error
+
+    def _damaged(self) -> str:
+        return f"{printable(self.file)}: the index is damaged, or none"
+
+    def _open(self, mode: str = "") -> None:
+        try:
+            uri = self.file.absolute().as_uri() + mode
             self._db = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None)
         except sqlite3.Error as error:
-            raise ClipError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
+            raise SetupError(f"{printable(self.file)}: cannot be opened ({error})", _ELSEWHERE) from error
 
     def _version(self) -> int:
         """0 for a file that is new. Raises UsageError for one that is not ours."""
@@ -242,8 +271,8 @@ class Store:
                 f"{name}: no space left to write it", "free some space and run the same command again"
             )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return UsageError(f"{name}: the index is damaged, or none", f"remove it, and {_again(self.name)}")
-        return ClipError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
+            return UsageError(self._damaged(), f"remove it, and {_again(self.name)}")
+        return SetupError(f"{name}: the index cannot be used ({error})", _ELSEWHERE)
 
 
 _ELSEWHERE = "name another file with --index"
@@ -251,10 +280,6 @@ _ELSEWHERE = "name another file with --index"
 
 def _again(name: Path) -> str:
     return f"run 'foleygen library index {printable(name)}'"
-
-
-def _uri(file: Path) -> str:
-    return file.absolute().as_uri()
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
@@ -278,5 +303,14 @@ def _entry(row: Sequence[Any]) -> Entry:
     events = np.frombuffer(cells.pop("events"), EVENT)
     likenesses = np.frombuffer(cells.pop("likenesses"), np.int8).reshape(-1, DIMENSIONS)
     stamp, listed = cells.pop("stamp"), cells.pop("listed")
+    if not _is_sane(file, events, len(likenesses)):
+        raise ValueError("an event that no recording can have, or a file outside the library")
     recording = Recording(file, steady=tuple(Stretch(int(start), int(end)) for start, end in steady), **cells)
     return Entry(recording, stamp, events, likenesses, listed)
+
+
+def _is_sane(file: str, events: Events, count: int) -> bool:
+    path = PurePosixPath(file)
+    start, attack, end = (events[name] for name in ("start", "attack", "end"))
+    is_ordered = bool(((start >= 0) & (start <= attack) & (attack < end)).all())
+    return is_ordered and len(events) == count and not path.is_absolute() and ".." not in path.parts

@@ -57,6 +57,7 @@ _SUBCATEGORIES: dict[str, Sound] = {
 """Those that are something else than their category, or of which it says nothing."""
 _MATERIALS = {"Glas": "glass", "Metl": "metal", "Plas": "plastic", "Ston": "stone", "Wood": "wood"}
 """What the subcategories of doors and drawers end in."""
+KNOWN = (_CATEGORIES, _SUBCATEGORIES, _MATERIALS)
 
 
 @dataclass(frozen=True)

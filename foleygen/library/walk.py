@@ -11,7 +11,7 @@ from foleygen.errors import UsageError
 from foleygen.library import listing
 from foleygen.library.listing import Listed, Listing
 
-_NAMES = "wav wave bwf rf64 w64 aif aiff aifc flac ogg oga opus mp3 caf au"
+_NAMES = "wav wave bwf rf64 w64 aif aiff aifc flac ogg oga mp3 caf au"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 """What counts as a recording, by its name."""
 
@@ -30,11 +30,11 @@ class Found:
 
 @dataclass
 class Walk:
-    """A walk through ``root``; ``unseen`` are the folders, as files are named, that could not be listed."""
+    """A walk through ``root``; ``unseen`` are the folders, named as files are, that could not be listed, and why."""
 
     root: Path
     note: Note
-    unseen: list[str] = field(default_factory=list)
+    unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def files(self) -> Iterator[Found]:
@@ -47,8 +47,8 @@ class Walk:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
         except OSError as error:
-            self.unseen.append("" if place == PurePosixPath() else f"{place}/")
-            return self.note(folder, f"cannot be listed ({error.strerror})")
+            self.unseen[str(place)] = error.strerror or "unknown"
+            return None
         if (status.st_dev, status.st_ino) in self._seen:
             return self.note(folder, "was walked already")
         self._seen.add((status.st_dev, status.st_ino))
@@ -63,7 +63,8 @@ class Walk:
                 if _leads_to(entry.is_file):
                     yield Found(self.root / child, str(child), _line(child, manifests))
                 else:
-                    self.note(self.root / child, "leads to no file")
+                    is_there = os.path.exists(self.root / child)
+                    self.note(self.root / child, "is no regular file" if is_there else "leads to no file")
         return None
 
     def _manifest(self, place: PurePosixPath) -> list[tuple[PurePosixPath, Listing]]:

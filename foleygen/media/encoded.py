@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -26,55 +27,109 @@ _DECODERS = {"aac": "aac", "libopus": "opus"}
 _AAC_PRIMING = 1024
 """Samples before the first, which an edit list takes off."""
 _TRIES = 8
+_BLOCK = 1 << 15
+_KEPT_BYTES = 2**23
+"""About six minutes at 192 kbit/s."""
 
 
-def settled(made: Mixdown, kind: Container) -> Mixdown:
+class Step(NamedTuple):
+    """So many samples more, and the packets, timed from the track's first sample, that are complete with them."""
+
+    samples: int
+    packets: list[Packet[Stream]]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A track that keeps under its ceiling, and its packets where they were kept from measuring it."""
+
+    made: Mixdown
+    steps: tuple[Step, ...] | None = None
+    """In order; None: it is to be encoded."""
+
+
+def settled(made: Mixdown, kind: Container) -> Settled:
     """``made``, lowered by as much as the encoder of ``kind`` would lift its true peak above the ceiling.
 
     What is told of its level is what decoding gives.
     """
     if kind.audio_codec not in _DECODERS:
-        return made
+        return Settled(made)
     lowered = 0.0
     for _ in range(_TRIES):
-        heard = measure(decoded(made.chunks, kind, made.channels), SAMPLE_RATE, made.channels)
+        kept = _Kept()
+        heard = measure(decoded(made.chunks, kind, made.channels, kept), SAMPLE_RATE, made.channels)
         peak = heard.true_peak_dbtp
         if peak is None or peak <= made.ceiling_dbtp:
             break
         step = round(np.ceil((peak - made.ceiling_dbtp + MARGIN_DB) / STEP_DB) * STEP_DB, 3)
-        made, lowered = made.lowered(step), lowered + step
-    return replace(_noted(made, lowered, kind), loudness=_whole(heard, made.loudness))
+        made, lowered, kept = made.lowered(step), lowered + step, _Kept()
+    told = replace(_noted(made, lowered, kind), loudness=_whole(heard, made.loudness))
+    return Settled(told, kept.steps)
 
 
-def decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Iterator[Samples]:
+class _Kept:
+    """The steps of one encoding, as long as they are few: an hour is encoded again instead."""
+
+    def __init__(self) -> None:
+        self._steps: list[Step] | None = []
+        self._bytes = 0
+
+    def add(self, step: Step) -> None:
+        if self._steps is not None:
+            self._bytes += sum(packet.size for packet in step.packets)
+            self._steps.append(step)
+            if self._bytes > _KEPT_BYTES:
+                self._steps = None
+
+    @property
+    def steps(self) -> tuple[Step, ...] | None:
+        return tuple(self._steps) if self._steps else None
+
+
+def decoded(chunks: Iterable[Samples], kind: Container, channels: int, kept: _Kept | None = None) -> Iterator[Samples]:
     """What a player gets of ``chunks`` (n,) or (channels, n) at 48 kHz: (channels, n), and at the end maybe more."""
     early = _AAC_PRIMING if kind.audio_codec == "aac" and kind.keeps_hidden_frames else 0
-    for samples in _decoded(chunks, kind, channels):
+    for samples in _gathered(_decoded(chunks, kind, channels, kept or _Kept())):
         yield samples[:, early:]
         early = max(0, early - samples.shape[1])
 
 
-def _decoded(chunks: Iterable[Samples], kind: Container, channels: int) -> Iterator[Samples]:
+def _decoded(chunks: Iterable[Samples], kind: Container, channels: int, kept: _Kept) -> Iterator[Samples]:
     with av.open(os.devnull, "w", format="null") as nowhere:
         assert isinstance(nowhere, OutputContainer)
         track = Soundtrack(nowhere, kind, 0, channels)
         decoder = av.CodecContext.create(_DECODERS[kind.audio_codec], "r")
         assert isinstance(decoder, AudioCodecContext)
         decoder.sample_rate, decoder.layout = SAMPLE_RATE, "mono" if channels == 1 else "stereo"
-        for packets in _packets(track, chunks):
+        for step in _steps(track, chunks):
+            kept.add(step)
             if decoder.extradata is None:
                 decoder.extradata = track.extradata
-            for packet in packets:
+            for packet in step.packets:
                 for frame in decoder.decode(packet):
                     yield np.asarray(frame.to_ndarray(), np.float32)
         for frame in decoder.decode(None):
             yield np.asarray(frame.to_ndarray(), np.float32)
 
 
-def _packets(track: Soundtrack, chunks: Iterable[Samples]) -> Iterator[list[Packet[Stream]]]:
+def _gathered(frames: Iterable[Samples]) -> Iterator[Samples]:
+    """The same in blocks of _BLOCK samples and more: a codec's frames are so short that handing them on takes as long
+    as decoding them."""
+    waiting: list[Samples] = []
+    for frame in frames:
+        waiting.append(frame)
+        if sum(one.shape[1] for one in waiting) >= _BLOCK:
+            yield np.concatenate(waiting, axis=1)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting, axis=1)
+
+
+def _steps(track: Soundtrack, chunks: Iterable[Samples]) -> Iterator[Step]:
     for chunk in chunks:
-        yield list(track.encoded(chunk))
-    yield list(track.flushed())
+        yield Step(chunk.shape[-1], track.encoded(chunk))
+    yield Step(0, track.flushed())
 
 
 def _noted(made: Mixdown, lowered: float, kind: Container) -> Mixdown:

@@ -14,6 +14,8 @@ from types import MappingProxyType
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
@@ -21,7 +23,7 @@ from foleygen.errors import ClipError, printable
 from foleygen.facts import SAMPLE_RATE, Loudness
 from foleygen.media.containers import Container, container_for, created, disk_errors
 from foleygen.media.copying import StreamCopies
-from foleygen.media.encoded import settled
+from foleygen.media.encoded import Settled, settled
 from foleygen.media.fit import advice
 from foleygen.media.forms import strictness
 from foleygen.media.mixdown import Level, Mixdown, again, alone, mixed
@@ -107,8 +109,9 @@ def mux(
         made = mixed(info, sound, sample_rate, duck_db, loudness, level)
     else:
         made = alone(info, sound, sample_rate, loudness, level)
-    made = settled(made, kind)
+    main = settled(made, kind)
     beside = None if side is None else settled(_beside(info, side), kind)
+    made = main.made
     seals: list[Seal] = []
     with publish(output, seals) as temporary:
         with (
@@ -122,10 +125,10 @@ def mux(
             copies.add_pictures()
             first_sample = round((info.start - clock_start) * SAMPLE_RATE)
             track = Soundtrack(target, kind, first_sample, made.channels, made.title, notes=metadata)
-            sounds = [(track, iter(made.chunks))]
+            sounds = [(track, _encoded(track, main))]
             if beside is not None:
-                other = Soundtrack(target, kind, first_sample, title=beside.title, default=False)
-                sounds.append((other, iter(beside.chunks)))
+                other = Soundtrack(target, kind, first_sample, title=beside.made.title, default=False)
+                sounds.append((other, _encoded(other, beside)))
             copies.add_others(sounds=_kept_sounds(source, audio, made))
             copies.add_chapters()
             target.start_encoding()
@@ -135,7 +138,7 @@ def mux(
         copies.complete(temporary)
         lost = list(prove(info, temporary, picture, kind))
         refuse_another(info.path, info.stamp)
-    notes = () if beside is None else tuple(f"{beside.title}: {note}" for note in beside.notes)
+    notes = () if beside is None else tuple(f"{beside.made.title}: {note}" for note in beside.made.notes)
     warnings = (*copies.warnings, *lost, *made.notes, *notes)
     return MuxReport(kind.audio_codec, track.samples, warnings, made.loudness, made.foley_gain_db, seals[0])
 
@@ -154,22 +157,32 @@ def _interleave(
     source: InputContainer,
     target: OutputContainer,
     copies: StreamCopies,
-    sounds: Sequence[tuple[Soundtrack, Iterator[NDArray[np.float32]]]],
+    sounds: Sequence[tuple[Soundtrack, Iterator[list[Packet[Stream]]]]],
 ) -> None:
     """Write the copied packets in file order, each after the sound that plays before it."""
     for packet in packets(source, *copies.streams, clock=copies.clip_clock):
         for copied in copies.copied(packet):
-            for track, chunks in sounds:
+            for track, encoded in sounds:
                 while track.time <= copies.clock(copied):
-                    chunk = next(chunks, None)
-                    if chunk is None:
+                    ready = next(encoded, None)
+                    if ready is None:
                         break
-                    target.mux(track.encoded(chunk))
+                    target.mux(ready)
             target.mux(copied)
-    for track, chunks in sounds:
-        for chunk in chunks:
-            target.mux(track.encoded(chunk))
-        target.mux(track.flushed())
+    for _, encoded in sounds:
+        for ready in encoded:
+            target.mux(ready)
+
+
+def _encoded(track: Soundtrack, sound: Settled) -> Iterator[list[Packet[Stream]]]:
+    """The packets of a track, step by step: those that are there already, else as they are encoded."""
+    if sound.steps is not None:
+        for step in sound.steps:
+            yield track.taken(*step)
+        return
+    for chunk in sound.made.chunks:
+        yield track.encoded(chunk)
+    yield track.flushed()
 
 
 def _target(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -89,6 +89,15 @@ class Soundtrack:
 
     def flushed(self) -> list[Packet[Stream]]:
         return list(self._stream.encode(None))
+
+    def taken(self, samples: int, packets: Sequence[Packet[Stream]]) -> list[Packet[Stream]]:
+        """Packets that another track of the same kind has encoded from ``samples`` more, as some of this one."""
+        self.samples += samples
+        for packet in packets:
+            packet.stream = self._stream
+            packet.pts = None if packet.pts is None else packet.pts + self._first_sample
+            packet.dts = None if packet.dts is None else packet.dts + self._first_sample
+        return list(packets)
 
     def _quantised(self, samples: NDArray[np.float32]) -> _Native:
         """Rounded to the encoder's integers; what a decoder divides by 2**(bits - 1) comes back to the same ones."""

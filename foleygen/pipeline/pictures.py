@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from foleygen.audio.stitch import Window, plan_windows
 from foleygen.engines.foley import Engine
+from foleygen.features import stops
 from foleygen.features.cache import FeatureCache, feature_key
 from foleygen.features.extract import PREPROCESSING_VERSION, extract
 from foleygen.media.cuts import DETECTION_VERSION, Reel
@@ -92,7 +93,7 @@ def _views(track: Track, engine: Engine, cache: FeatureCache | None) -> Generato
     """The views of windows that stay as they are."""
     keys = [_key(track, window, engine) for window in track.windows]
     # Looked up twice, so that the features of a long clip are never held all at once.
-    known = {index for index, key in enumerate(keys) if cache is not None and cache.get(key) is not None}
+    known = {window.index for window in track.windows if _is_known(track, window, engine, cache)}
     decoded = _decoded(track, [window for window in track.windows if window.index not in known], engine)
     for window, key in zip(track.windows, keys, strict=True):
         features = cache.get(key) if cache is not None and window.index in known else None
@@ -133,7 +134,7 @@ def _seen_on(reel: Reel, track: Track, window: Window, engine: Engine, cache: Fe
     encoder, start = engine.bundle.encoder, track.start_s(window)
     reel.forget(start)
     key = _key(track, window, engine)
-    features = cache.get(key) if cache is not None else None
+    features = cache.get(key) if cache is not None and _is_known(track, window, engine, cache) else None
     if features is not None:
         track.cached += 1
         return View(track, window, key, features=features)
@@ -195,6 +196,21 @@ def _key(track: Track, window: Window, engine: Engine) -> str:
         engine.bundle.encoder_hash,
         PREPROCESSING_VERSION,
     )
+
+
+def stops_key(track: Track, window: Window, engine: Engine) -> str:
+    """Of ``features.stops.motion_and_stops`` of a window, in the cache."""
+    encoder = engine.bundle.encoder
+    length = Fraction(encoder.num_frames) / encoder.frame_rate
+    seen_on = f"stops on {encoder.frame_size} pixels"
+    return feature_key(track.job.info.content_id, track.start_s(window), length, seen_on, stops.VERSION)
+
+
+def _is_known(track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> bool:
+    """Whether the cache has all that is wanted of a window's pictures, so that they need not be decoded."""
+    if cache is None or cache.get(_key(track, window, engine)) is None:
+        return False
+    return not track.job.own.spotted or cache.get(stops_key(track, window, engine)) is not None
 
 
 def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[NDArray[np.uint8]]:

@@ -11,7 +11,6 @@ from foleygen.settings import ClipSettings
 
 QUIET_LUFS = -60.0
 """At or below this a clip has no sound to speak of."""
-NOTHING_SEEN = "no cue is seen in it, so that the picture decides as without --cues; say when with cues of your own"
 _MOST_TIMES = 5
 
 
@@ -26,12 +25,11 @@ def obedience(own: ClipSettings, onsets: Sequence[float]) -> Obedience | None:
 def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
     """Sentences on the take that is in the finished clip; none where all is well."""
     found = heard.obedience
-    if found is not None and found.faults:
-        parts = [f"{found.kept} of {found.given} cues {'that were seen ' if found.spotted else ''}are kept"]
+    if found is not None and found.faults and not found.spotted:
+        parts = [f"{found.kept} of {found.given} cues are kept"]
         parts += [f"nothing begins at {_times(found.missed)}"] if found.missed else []
         parts += [f"something that nobody asked for begins at {_times(found.extra)}"] if found.extra else []
-        how = "write them with 'foleygen spot' and correct them" if found.spotted else "move those cues"
-        yield f"{', '.join(parts)}; {how}, or try another --seed"
+        yield f"{', '.join(parts)}; move those cues, or try another --seed"
         return
     level = heard.loudness.integrated_lufs
     if level is None and heard.loudness.true_peak_dbtp is not None:

@@ -10,8 +10,12 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foleygen.audio.stitch import plan_windows
 from foleygen.engines.foley import Engine
@@ -19,8 +23,7 @@ from foleygen.features.cache import FeatureCache
 from foleygen.pipeline.deliver import deliver, loudness_target
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.pipeline.pictures import View, features_of, overlap, views
-from foleygen.pipeline.remarks import NOTHING_SEEN
-from foleygen.pipeline.sight import spotted
+from foleygen.pipeline.sight import Glance, glance, sight_of, spotted
 from foleygen.pipeline.sound import Sampler, Sounding, keep
 from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
 from foleygen.pipeline.tracks import Stopped, Track, failing
@@ -64,6 +67,19 @@ def render(
         batch.stop()
 
 
+@dataclass
+class _Held:
+    """The windows of a clip whose cues are known when all of it was seen: 66 kB each with their features (F, C)."""
+
+    seen: list[Glance] = field(default_factory=list)
+    features: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, view: View, features: NDArray[np.float32], engine: Engine, cache: FeatureCache | None) -> None:
+        with view.track.clocked("features"):
+            self.seen.append(glance(view, features, engine, cache))
+        self.features.append(features)
+
+
 class _Batch:
     """The three threads of a batch, and the tracks between them."""
 
@@ -87,6 +103,7 @@ class _Batch:
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         self._open: dict[int, Track] = {}
+        self._held: dict[int, _Held] = {}
         self._threads = [
             threading.Thread(target=self._run, args=(work,), name=f"foleygen {name}", daemon=True)
             for name, work in (("reading", self._read), ("delivering", self._deliver))
@@ -144,22 +161,28 @@ class _Batch:
         features = None
         if id(track) in self._open:
             with failing(track):
-                if view.window.index == 0 and track.job.own.spotted:
-                    self._spot(track)
                 features = features_of(view, self._engine, self._cache)
+                if track.job.own.spotted:
+                    self._held.setdefault(id(track), _Held()).add(view, features, self._engine, self._cache)
         self._unseen.give_back()
-        if features is None:
+        if features is None or track.failed is not None:
             return
         track.seen += 1
         track.report(self._tell, "features", track.seen / len(track.windows))
-        self._keep(self._sampler.push(track, view.window, features))
+        if not track.job.own.spotted:
+            self._keep(self._sampler.push(track, view.window, features))
+        elif view.window.index + 1 == len(track.windows):
+            self._sound_spotted(track, self._held.pop(id(track)))
 
-    def _spot(self, track: Track) -> None:
-        """Look at the whole clip before its first window is sampled; what it lacks in the cache is decoded for that."""
-        with track.clocked("spotting"):
-            track.job = spotted(track.job, self._engine, self._settings, self._cache)
-        if track.job.own.cues is None:
-            track.warnings.append(NOTHING_SEEN)
+    def _sound_spotted(self, track: Track, held: _Held) -> None:
+        """A clip that was seen to its end, and so has its cues."""
+        with failing(track):
+            seen = sight_of(track, held.seen, self._engine)
+            own = spotted(track.job.own, track.job.info.duration, seen, self._settings.audio_delay)
+            track.job = replace(track.job, own=own)
+        for (window, _), features in zip(held.seen, held.features, strict=True):
+            if track.failed is None:
+                self._keep(self._sampler.push(track, window, features))
 
     def _keep(self, soundings: Iterator[Sounding]) -> None:
         for sounding in soundings:
@@ -180,6 +203,7 @@ class _Batch:
     def _ended(self) -> Iterator[Outcome]:
         for track in [track for track in self._open.values() if track.failed is not None or track.delivered]:
             del self._open[id(track)]
+            self._held.pop(id(track), None)
             yield track.outcome()
 
     def _run(self, work: Callable[[], None]) -> None:

@@ -29,8 +29,12 @@ IDENTITY = {
     "version": "it was made by another version of foleygen",
 }
 """What must be equal for a finished clip to stay, and what is said when it is not."""
-DIGESTS = {"cues": "its cues are other ones", "library": "the recordings in the library are other ones"}
-"""What is told by its hash, and what is said when nothing else has changed."""
+DIGESTS = {
+    "cues": "its cues are other ones",
+    "spotted": "its cues are other ones",
+    "library": "the recordings in the library are other ones",
+}
+"""What is told by its hash, or follows from it, and what is said when nothing else has changed."""
 MOST_CHARACTERS = 60
 """Of a value in a message."""
 
@@ -188,7 +192,7 @@ def _told(old: object, new: object, reason: str) -> str:
         was, now = before.pop(name, None), after.pop(name, None)
         if was != now and before == after:
             return alone
-    return _detail(before or old, after or new, reason)
+    return _detail(old, new, reason) if before == after else _detail(before, after, reason)
 
 
 def _detail(old: object, new: object, reason: str) -> str:

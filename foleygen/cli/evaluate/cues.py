@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from foleygen.cli.options import settings_options
 from foleygen.cli.parameters import Number
 from foleygen.errors import UsageError
 
+if TYPE_CHECKING:
+    from foleygen.evaluation.probe import Probe
+
 PATH = click.Path(path_type=Path)
 
 
@@ -34,6 +37,13 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
 @click.option("--picture", type=PATH, metavar="PNG", help="Draw the spectrograms of the first ten scenes, arm by arm.")
+@click.option("--train-data", type=PATH, help="Scenes of a training, to train the naming on.")
+@click.option(
+    "--table",
+    type=PATH,
+    metavar="FILE",
+    help="Write what 'foleygen sounds' shows of the last arm.",
+)
 @settings_options(*ENGINE)
 @click.pass_obj
 def cues(
@@ -45,6 +55,8 @@ def cues(
     guidances: tuple[float, ...],
     names: tuple[str, ...],
     picture: Path | None,
+    train_data: Path | None,
+    table: Path | None,
     config_file: Path | None,
     **values: Any,
 ) -> None:
@@ -57,11 +69,13 @@ def cues(
     Examples:
       foleygen evaluate cues --count 64 --recordings sounds/
       foleygen evaluate cues --data held-out/ --arm "picture, cues" --at 1 --at 1.5 --at 2 --at 3
+      foleygen evaluate cues --data held-out/ --train-data data/ --arm "cues, words" --table measured.yaml
       foleygen evaluate cues filmed/ --json
       foleygen evaluate cues --count 10 --arm picture --arm "picture, cues" --picture cues.png
     """
-    if clips and picture is not None:
-        raise UsageError("--picture is about scenes, and CLIPS were given", "leave one of them out")
+    if clips and (picture is not None or table is not None or train_data is not None):
+        fact = "--picture, --table and --train-data are for scenes, and clips are given"
+        raise UsageError(fact, "leave out one of the two")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
         from foleygen.evaluation.cues import filmed
@@ -74,16 +88,32 @@ def cues(
             for scale in guidances or (None,)
         })  # fmt: skip
         return
+    from foleygen.cues.measured import write
     from foleygen.evaluation.cues import scenes
     from foleygen.evaluation.cues.arms import chosen_arms
+    from foleygen.evaluation.cues.families import measured
     from foleygen.evaluation.cues.gallery import Gallery
 
     arms = chosen_arms(names, guidances)
     dataset = open_dataset(chosen)
+    judge = None if train_data is None else _judge(train_data)
     gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
-    report = scenes.evaluate(
-        engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=None if picture is None else gallery.add
-    )
+    on_arm = None if picture is None else gallery.add
+    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge)
     if picture is not None:
         gallery.draw(picture)
+    if table is not None:
+        write(table, measured({arm.arm: arm.families for arm in report.arms}, report.arms[-1].arm, engine.bundle))
     show(as_json, {"cues": report}, dataset)
+
+
+def _judge(train_data: Path) -> Probe:
+    """A classifier of families that has learnt from the true sounds of training scenes."""
+    import numpy as np
+
+    from foleygen.evaluation.probe import Probe
+    from foleygen.training.data.dataset import SceneDataset
+
+    training = SceneDataset(train_data)
+    mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
+    return Probe.fit(mels, [clip.family for clip in training.clips])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from foleygen.cli.terminal.steps import Steps
     from foleygen.library.indexing import Failed, Indexed, LeftOut, Listed, Tally
 
+_SHOWN = 40
+
 
 @click.command(short_help="Cut a folder of recordings into events, and remember them.")
 @click.argument("root", metavar="DIR", type=PATH)
@@ -64,11 +66,15 @@ class _Teller:
             self._steps.message(f"{printable(event.path)}: {event.reason}")
         else:
             self._done += 1
-            self._steps.advance(self._done, self._total, printable(event.file)[-40:])
+            self._steps.advance(self._done, self._total, _short(printable(event.file)))
         if isinstance(event, indexing.Failed) and not self._as_json:
             write_note(f"error: {event.error}")
         if self._as_json:
             write_json(_document(event, self._root))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"...{name[3 - _SHOWN :]}"
 
 
 def _document(event: Listed | Indexed | Failed | LeftOut, root: Path) -> dict[str, Any]:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.features.cues import CueGrid, CueTrack, ToldCue, Words, track_of, without_cues
+from foleygen.pipeline.cueing import told
+from foleygen.pipeline.sight import sight_of_window, spotted
+from foleygen.settings import ClipSettings
 from foleygen.strict import did_you_mean
 from foleygen.training.data.dataset import ClipRecord
 
@@ -23,6 +31,8 @@ class Arm:
     cues: bool = False
     words: Literal["none", "right", "wrong"] = "none"
     guidance: float | None = None
+    seen: bool = False
+    """The cues are those that are seen in the picture, as without cues of an editor's."""
 
     @property
     def says(self) -> str:
@@ -32,6 +42,7 @@ class Arm:
 
 ARMS = (
     Arm("picture"),
+    Arm("picture, seen cues", seen=True),
     Arm("picture, cues", cues=True),
     Arm("other picture, cues", "other", cues=True),
     Arm("cues", "none", cues=True),
@@ -68,6 +79,28 @@ def track_for(arm: Arm, clip: ClipRecord, wrong: tuple[str, str], grid: CueGrid,
     if what is None and of is None and seen:
         return None
     return without_cues(grid, words, family=what, material=of, picture=seen)
+
+
+def other_row(clips: Sequence[ClipRecord], row: int, same_family: bool) -> int:
+    """Another clip's picture: of the same family if there is one and words do not say which, else the next one's."""
+    order = [(row + step) % len(clips) for step in range(1, len(clips))]
+    alike = [other for other in order if same_family and clips[other].family == clips[row].family]
+    return (alike or order or [row])[0]
+
+
+def other_word(clips: Sequence[ClipRecord], row: int) -> int:
+    """A clip of another family and another material, for words that are wrong."""
+    order = [(row + step) % len(clips) for step in range(1, len(clips))]
+    mine = clips[row]
+    found = [o for o in order if clips[o].family != mine.family and clips[o].material != mine.material]
+    return (found or order or [row])[0]
+
+
+def seen_track(frames: NDArray[np.uint8], features: NDArray[np.float32], engine: Engine) -> CueTrack | None:
+    """What a window with ``frames`` (T, S, S, 3) and ``features`` (F, C) is told by default: the cues seen in it."""
+    seconds = Fraction(engine.bundle.window_samples, engine.bundle.sample_rate)
+    own = spotted(ClipSettings(spotted=True), seconds, sight_of_window(frames, features, engine), 0.0)
+    return told(own, 0.0, engine)
 
 
 def cues_of(clip: ClipRecord) -> list[ToldCue]:

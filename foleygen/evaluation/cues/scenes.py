@@ -19,14 +19,16 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
-from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, track_for
+from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, other_row, other_word, seen_track, track_for
+from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
+from foleygen.evaluation.cues.families import table as families_table
 from foleygen.evaluation.cues.level import Level, hit_levels, level_of
 from foleygen.evaluation.generated import Generated, audible_events, sync_report
+from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.sampling.noise import WindowKey, generator
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
-TRUE = "true sounds"
 OBEYED_S = 0.030
 """A cue counts as obeyed with an onset this near."""
 ATTACK_FRAMES = 7
@@ -76,6 +78,7 @@ class ArmReport:
     spectrum_l1: float
     spectrum_l1_other: float | None
     attack_l1: float | None
+    families: dict[str, FamilyScore]
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class CuesReport:
     arms: tuple[ArmReport, ...]
 
     def table(self) -> str:
-        """Two tables: when, and what."""
+        """Tables: when, and what; when by family, and, with a judge, what."""
         timing: list[list[Cell]] = [
             [a.arm, a.events, a.f1_50ms, a.null_50ms, a.f1_100ms, a.null_100ms, a.precision, a.recall,
              a.median_error_ms, a.obeyed, a.strength]
@@ -98,7 +101,8 @@ class CuesReport:
         ]  # fmt: skip
         when = ["", "events", "F1@50", "null", "F1@100", "null", "P", "R", "median ms", "obeyed", "strength"]
         what = ["", "clips", "LUFS", "error", "delivered", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
-        return f"{text_table(when, timing)}\n\n{text_table(what, sound)}"
+        families = families_table({a.arm: a.families for a in self.arms})
+        return f"{text_table(when, timing)}\n\n{text_table(what, sound)}\n\n{families}"
 
 
 def evaluate(
@@ -109,17 +113,19 @@ def evaluate(
     batch_size: int = 8,
     on_clip: Callable[[int, int], None] | None = None,
     on_arm: Callable[[str, Sequence[Heard]], None] | None = None,
+    judge: Probe | None = None,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
-    ``on_arm`` gets the sounds of each arm, the true ones first. Raises UsageError for a bundle that cannot be told
+    ``on_arm`` gets the sounds of each arm, the true ones first; a ``judge`` says how many sounds of each family it
+    names. Raises UsageError for a bundle that cannot be told
     anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
     features = _features(engine, dataset)
     truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
-    reports = [_report(TRUE, truth, truth, seconds)]
+    reports = [_report(TRUE, truth, truth, seconds, judge)]
     if on_arm is not None:
         on_arm(TRUE, truth)
     for number, arm in enumerate(arms):
@@ -131,7 +137,7 @@ def evaluate(
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
         if on_arm is not None:
             on_arm(arm.says, heard)
-        reports.append(_report(arm.says, heard, truth, seconds))
+        reports.append(_report(arm.says, heard, truth, seconds, judge))
     return CuesReport(tuple(reports))
 
 
@@ -156,8 +162,12 @@ def _made(
     shown = shown if arm.picture != "none" else torch.zeros_like(features[list(rows)])
     wrong = [(clips[row].family, clips[row].material) for row in (other_word(clips, row) for row in rows)]
     tracks = [
-        track_for(arm, clips[row], told, engine.cue_grid, engine.words) for row, told in zip(rows, wrong, strict=True)
+        track_for(arm, clips[row], lie, engine.cue_grid, engine.words) for row, lie in zip(rows, wrong, strict=True)
     ]
+    if arm.seen:
+        assert dataset.frames is not None, "the dataset has no pictures"
+        frames = dataset.frames
+        tracks = [seen_track(np.array(frames[clips[row].row]), features[row].numpy(), engine) for row in rows]
     keys = [WindowKey(seed, f"scene/{clips[row].seed}", 0, 1) for row in rows]
     mels = engine.mels(engine.latents(shown, keys, guidance=arm.guidance, tracks=tracks))
     with torch.inference_mode():
@@ -165,21 +175,6 @@ def _made(
             :, : engine.bundle.window_samples
         ]
     return [_heard(engine, dataset, clips[row], sound) for row, sound in zip(rows, sounds.float().cpu(), strict=True)]
-
-
-def other_row(clips: Sequence[ClipRecord], row: int, same_family: bool) -> int:
-    """Another clip's picture: of the same family if there is one and words do not say which, else the next one's."""
-    order = [(row + step) % len(clips) for step in range(1, len(clips))]
-    alike = [other for other in order if same_family and clips[other].family == clips[row].family]
-    return (alike or order or [row])[0]
-
-
-def other_word(clips: Sequence[ClipRecord], row: int) -> int:
-    """A clip of another family and another material, for words that are wrong."""
-    order = [(row + step) % len(clips) for step in range(1, len(clips))]
-    mine = clips[row]
-    found = [o for o in order if clips[o].family != mine.family and clips[o].material != mine.material]
-    return (found or order or [row])[0]
 
 
 def _heard(engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch.Tensor) -> Heard:
@@ -220,7 +215,9 @@ def _true_sounds(engine: Engine, dataset: SceneDataset) -> list[Heard]:
     return heard
 
 
-def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float) -> ArmReport:
+def _report(
+    name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float, judge: Probe | None
+) -> ArmReport:
     generated = [replace(one.generated, true_mel=true.generated.mel) for one, true in zip(heard, truth, strict=True)]
     sync = sync_report(generated, seconds) if any(g.events.size for g in generated) else None
     timbre = reconstruction.evaluate(
@@ -251,6 +248,7 @@ def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: 
         spectrum_l1=timbre.spectrum_l1,
         spectrum_l1_other=timbre.spectrum_l1_other_clip,
         attack_l1=_attack(struck, seconds),
+        families=by_family(generated, sync.families if sync else {}, judge),
     )
 
 

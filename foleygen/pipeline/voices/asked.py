@@ -49,8 +49,8 @@ def hits(own: ClipSettings, onsets: Sequence[float]) -> list[Hit]:
 
 
 def extras(own: ClipSettings, onsets: Sequence[float]) -> Iterator[float]:
-    """Those of ``onsets`` that nobody asked for, where the cues were to be all there is."""
-    if own.cues is None:
+    """Those of ``onsets`` that nobody asked for, where the cues that somebody gave were to be all there is."""
+    if own.cues is None or own.spotted:
         return
     for onset in onsets:
         if own.cues.is_known(onset) and not own.cues.between(onset - OBEYED_S, onset + OBEYED_S):

@@ -29,12 +29,14 @@ HARDNESS_DB = 12.0
 """How far apart the softest and the hardest take of one thing count as being."""
 STRANGER_DB = 6.0
 """How much further away what belongs to another thing counts as being."""
+RAISED_DB, RAISED_COST = 15.0, 0.5
+"""A recording that must be raised by more than that, noise and all, counts as so much further away for each dB."""
 FEW = 3
 """Of a thing with fewer takes others are heard beside it."""
 RECENT = 3
 """Events that are not heard again so soon, where there are many."""
 USUAL_DB = -20.0
-"""The level (RMS, dBFS) of a hit of full strength where the model has none."""
+"""The level (see ``own.band_db``) of a hit of full strength where the model has none."""
 _WEAKEST = 0.03
 
 
@@ -44,7 +46,7 @@ class Choice:
 
     hit: Hit
     level_db: float
-    """RMS of its first 100 ms, dBFS."""
+    """Of its first 100 ms, as ``own.band_db`` has it."""
     events: tuple[int, ...]
     """None: nothing in the library fits, and the model has it."""
 
@@ -88,7 +90,7 @@ def chosen(shelf: Shelf, found: Sequence[Heard], key: tuple[object, ...]) -> lis
         events = shelf.fitting(one.sound) if not one.hit.is_steady else np.zeros(0, np.intp)
         order: tuple[int, ...] = ()
         if len(events):
-            ranked, costs = _ranked(shelf, one, events, hardness, sets.get(one.sound))
+            ranked, costs = _ranked(shelf, one, events, hardness, level, sets.get(one.sound))
             order = _drawn(ranked, costs, recent[one.sound], (*key, round(one.hit.seconds * 1000), one.hit.words))
             recent[one.sound].append(order[0])
         choices.append(Choice(one.hit, level, order))
@@ -142,7 +144,7 @@ def _homes(shelf: Shelf, found: Sequence[Heard]) -> dict[Sound, int]:
 
 
 def _ranked(
-    shelf: Shelf, one: Heard, events: Numbers, hardness: float, home: int | None
+    shelf: Shelf, one: Heard, events: Numbers, hardness: float, level_db: float, home: int | None
 ) -> tuple[Numbers, NDArray[np.float64]]:
     """The nearest of ``events`` for a hit, the best first, and how far away each counts as being, in dB."""
     query = one.likeness if one.likeness is not None else shelf.index.vectors[events].mean(axis=0)
@@ -151,6 +153,8 @@ def _ranked(
         kin = shelf.index.nearest(query, events[shelf.thing[events] == home], NEAR)
         near = np.union1d(near, kin)
     cost = shelf.index.distances(query, near) + HARDNESS_DB * np.abs(shelf.hardness[near] - hardness)
+    raised = level_db - shelf.index.events.facts["level_db"][near]
+    cost += RAISED_COST * np.maximum(0.0, raised - RAISED_DB)
     if home is not None:
         cost += STRANGER_DB * (shelf.thing[near] != home)
     order = np.lexsort((near, cost))

@@ -15,6 +15,9 @@ from foleygen.library.likeness import SECONDS, likeness
 
 HEARD_S = 0.1
 """What the level of a hit is taken over, from its attack."""
+LOWEST_HZ, HIGHEST_HZ = 125.0, 7600.0
+OUTSIDE = 1 / 16
+"""What the power of a recording outside of the model's band counts."""
 SILENT_DB = -60.0
 """A hit at or below it (dBFS) is none."""
 _SAMPLE_BYTES = 4
@@ -22,8 +25,11 @@ _STEP_S = 0.01
 _LEAST_S = 0.05
 """A hit lasts at least as long."""
 _LONGEST_S = 2.0
-_DEAD_DB, _FLOOR_DB = 30.0, 3.0
-"""A hit is over that far under its level, or that near to what goes on beside it."""
+FAINT_DB = 30.0
+"""What lies further under a hit than that is its tail, and not what goes on beside it."""
+_FLOOR_DB = 3.0
+"""A hit is over that near to what goes on beside it."""
+_GOES_ON_S = 0.15
 _BEFORE_S = 0.03
 _NOTHING = 1e-10
 
@@ -35,7 +41,7 @@ class OwnSound:
 
     def __init__(self, spool: IO[bytes], rate: int) -> None:
         self._spool, self._rate = spool, rate
-        self._end_s = spool.seek(0, SEEK_END) // _SAMPLE_BYTES / rate
+        self.end_s = spool.seek(0, SEEK_END) // _SAMPLE_BYTES / rate
 
     def part(self, start_s: float, seconds: float) -> Samples:
         """The samples of a stretch; silence where the take has none."""
@@ -50,7 +56,7 @@ class OwnSound:
 
     def level_db(self, at_s: float, until_s: float) -> float:
         """The level of the hit at ``at_s``, if another begins at ``until_s``."""
-        return rms_db(self.part(at_s, min(HEARD_S, max(_STEP_S, until_s - at_s))))
+        return band_db(self.part(at_s, min(HEARD_S, max(_STEP_S, until_s - at_s))), self._rate)
 
     def likeness(self, at_s: float, until_s: float) -> Samples:
         """What the hit is like: the query to a library."""
@@ -63,22 +69,35 @@ class OwnSound:
         return rms_db(self.part(at_s, 0.05)) - rms_db(self.part(at_s - 0.07, 0.05))
 
     def quiet_from(self, at_s: float, until_s: float) -> float:
-        """When the hit at ``at_s`` has given way to silence, or to what goes on beside it; ``until_s`` at the latest.
+        """When the hit at ``at_s`` has given way to what goes on beside it, as rain does; else ``until_s``.
 
-        What goes on is what the sound does not fall below between this hit and the next one.
+        What goes on is heard for a while between this hit and the next one, and is not much fainter.
         """
-        seconds = min(until_s - at_s, _LONGEST_S, self._end_s - at_s)
+        seconds = min(until_s - at_s, _LONGEST_S, self.end_s - at_s)
         step = max(1, round(_STEP_S * self._rate))
         samples = self.part(at_s, seconds)
         count = len(samples) // step
-        if seconds <= _LEAST_S or not count:
-            return max(at_s, min(until_s, at_s + _LEAST_S))
+        last = at_s + max(seconds, _LEAST_S)
+        if count * _STEP_S <= _LEAST_S:
+            return min(last, until_s)
         power = (samples[: count * step].astype(np.float64).reshape(count, step) ** 2).mean(axis=1)
         levels = 10 * np.log10(_smoothed(power) + _NOTHING)
+        faintest = max(float(levels.max()) - FAINT_DB, SILENT_DB)
         least = round(_LEAST_S / _STEP_S)
-        below = max(float(levels.max()) - _DEAD_DB, float(np.percentile(levels, 10)) + _FLOOR_DB)
-        quiet = np.flatnonzero(levels[least:] <= below)
-        return at_s + (least + int(quiet[0])) * _STEP_S if len(quiet) else at_s + seconds
+        over = least + np.flatnonzero(levels[least:] <= max(faintest, float(np.percentile(levels, 10)) + _FLOOR_DB))
+        rest = levels[int(over[0]) :] if len(over) else levels[:0]
+        goes_on = len(rest) * _STEP_S >= _GOES_ON_S and float(np.median(rest)) > faintest
+        return at_s + int(over[0]) * _STEP_S if goes_on else last
+
+
+def band_db(samples: NDArray[np.floating], rate: int) -> float:
+    """How loud samples (S,) are as a mel hears them, in dB: what the model has and a recording can be compared in."""
+    if not len(samples):
+        return rms_db(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / rate)
+    weights = np.where((hertz >= LOWEST_HZ) & (hertz <= HIGHEST_HZ), 1.0, OUTSIDE) / (1 + hertz / 700)
+    power = np.abs(np.fft.rfft(samples)) ** 2 * 2 / len(samples) ** 2
+    return float(10 * np.log10(power @ weights + _NOTHING))
 
 
 def rms_db(samples: NDArray[np.floating]) -> float:

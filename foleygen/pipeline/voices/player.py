@@ -31,7 +31,7 @@ SHARE_DB = -3.01
 """Of the model and of the recordings where both are heard: together they are as loud as either would be."""
 RISE_DB = 6.0
 """What the model has of its own accord, and is no louder than that than what was before it, is no hit."""
-_AHEAD_S, _GONE_S, _BACK_S = 0.02, 0.005, 0.03
+_AHEAD_S, _GONE_S, _BACK_S = 0.02, 0.005, 0.15
 """How long before a hit the model gives way, when it has, and how long it takes to be back."""
 
 Samples = NDArray[np.float32]
@@ -125,8 +125,8 @@ class Player:
             return []
         parts = []
         for choice, place, end in zip(self._choices, places, ends(places), strict=True):
-            if choice.events:
-                at_s = choice.hit.seconds + self._take.offset_s
+            at_s = choice.hit.seconds + self._take.offset_s
+            if choice.events and at_s < self._own.end_s:
                 parts.append(self._part(at_s, min(place, at_s), end, choice))
         if self._voice == "library":
             for onset in extras(self._take.own, self._take.onsets):
@@ -166,7 +166,8 @@ class Player:
             try:
                 samples, rate, attack = self._shelf.index.sound(event, before_s=2 * BEFORE_S)
             except ClipError as error:
-                self._gone[f"{error.message}, and the next nearest is played; {error.remedy}"] = None
+                told = f"{error.message}, and the next nearest is played; {error.remedy}, then use --overwrite"
+                self._gone[told] = None
                 continue
             made = sounded(samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s)
             self._note(choice.hit, event, made.gain_db, cents)

@@ -13,17 +13,24 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
 from foleygen.facts import SAMPLE_RATE
-from foleygen.pipeline.voices.own import HEARD_S, rms_db
+from foleygen.pipeline.voices.own import HEARD_S, band_db
 
 BEFORE_S = 0.005
 """What is kept of a recording before the attack."""
-FADE_IN_S = 0.003
+FADE_IN_S, LEAST_FADE_S = 0.003, 0.0005
 LONGEST_S = 12.0
 RELEASE_S = 0.08
-"""Within which a tail gives way to the next hit of its kind, or ends where its recording does."""
-HIGHEST = 0.89
-"""No sample is higher than that by the gain of its hit: -1 dB of full scale."""
+"""Within which a tail ends where its recording does."""
+DAMPED_S, GONE_S = 0.12, 0.01
+"""Within which a tail gives way to the next hit of its kind, or in half of the time; how long before it is gone."""
+AGAIN_DB, FAINT_DB = 12.0, 30.0
+"""What rises by that above what was before it, and is no fainter than that under the hit, is another hit."""
+HIGHEST = 4.0
+"""No sample is higher than that by the gain of its hit: a model's loudest are half as high. The take as a whole is
+lowered where it is written."""
 _PAD_S = 0.02
+_STEP_S, _WIDE, _SURE = 0.005, 4, 10
+"""Levels are means over 20 ms, every 5 ms; the first 50 ms are the hit itself."""
 
 Samples = NDArray[np.float32]
 
@@ -40,23 +47,26 @@ class Sounded:
 def sounded(
     samples: Samples, rate: int, attack: int, *, level_db: float, cents: float, until_s: float = np.inf
 ) -> Sounded:
-    """The event (C, S) at ``rate`` Hz, its first 100 ms at ``level_db`` (RMS), its pitch raised by ``cents``.
+    """The event (C, S) at ``rate`` Hz, its first 100 ms at ``level_db`` (see ``own.band_db``), ``cents`` higher.
 
-    It is over ``until_s`` seconds after its attack, or softly after that if it lasts longer.
+    It gives way to what begins ``until_s`` seconds after its attack, and to another hit in the recording.
     """
     faster = 2 ** (cents / 1200)
-    longest = min(LONGEST_S, until_s + RELEASE_S)
     first = max(0, attack - round(BEFORE_S * faster * rate))
-    piece = samples[:, first : attack + max(1, round(longest * faster * rate))].mean(axis=0, dtype=np.float64)
+    last = attack + round(min(LONGEST_S, until_s) * faster * rate)
+    piece = samples[:, first : max(attack + 1, last)].mean(axis=0, dtype=np.float64)
+    np.nan_to_num(piece, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    damped = min(until_s * faster, _again_s(piece[attack - first :], rate))
     # Before the change of rate, which would make ripples of a step.
-    piece *= _shape(len(piece), attack - first, until_s * faster, rate)
+    piece *= _shape(len(piece), attack - first, damped, rate)
+    _soften(piece, rate)
     sound, place = _resampled(piece, rate * faster, attack - first)
     heard = np.zeros(round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE))
     part = sound[place : place + len(heard)]
     heard[: len(part)] = part
     peak = float(np.abs(sound).max(initial=0.0))
     room = 20 * np.log10(HIGHEST / peak) if peak > 0 else 0.0
-    gain = min(level_db - rms_db(heard), room)
+    gain = min(level_db - band_db(heard, SAMPLE_RATE), room)
     return Sounded(np.asarray(sound * 10 ** (gain / 20), np.float32), place, float(gain))
 
 
@@ -78,20 +88,42 @@ def _resampled(piece: NDArray[np.float64], rate: float, attack: int) -> tuple[ND
     return found[: max(place + 1, round(len(piece) * wanted / length))], place
 
 
+def _again_s(tail: NDArray[np.float64], rate: int) -> float:
+    """Seconds until another hit begins in what follows an attack, (S,); infinity if none does."""
+    step = round(_STEP_S * rate)
+    count = len(tail) // step
+    if count < _SURE + _WIDE:
+        return np.inf
+    power = (tail[: count * step].reshape(count, step) ** 2).mean(axis=1)
+    smooth = np.convolve(power, np.ones(_WIDE) / _WIDE, mode="valid")  # of the _WIDE steps from each on
+    levels = 10 * np.log10(smooth + 1e-12)
+    lowest = np.minimum.accumulate(levels[_SURE:])
+    rises = (levels[_SURE:] >= lowest + AGAIN_DB) & (levels[_SURE:] >= levels[0] - FAINT_DB)
+    found = np.flatnonzero(rises)
+    return (_SURE + int(found[0]) + _WIDE - 1) * _STEP_S if len(found) else np.inf
+
+
 def _shape(length: int, attack: int, until_s: float, rate: int) -> NDArray[np.float64]:
     """The fades, (length,): whole at the attack, and none at either end."""
     shape = np.ones(length)
     rise = min(attack, round(FADE_IN_S * rate))
     shape[:rise] = _ramp(rise)
     release = min(round(RELEASE_S * rate), max(1, (length - attack) // 2))
-    over = length - release
+    shape[length - release :] = _ramp(release)[::-1]
     if until_s < np.inf:
-        over = min(over, attack + round(until_s * rate))
-    over = max(over, attack + 1)
-    fall = _ramp(release)[::-1][: length - over]
-    shape[over : over + len(fall)] *= fall
-    shape[over + len(fall) :] = 0
+        damped = min(DAMPED_S, until_s / 2)
+        over = attack + max(1, round((until_s - GONE_S - damped) * rate))
+        fall = _ramp(round(damped * rate))[::-1][: max(0, length - over)]
+        shape[over : over + len(fall)] *= fall
+        shape[over + len(fall) :] = 0
     return shape
+
+
+def _soften(piece: NDArray[np.float64], rate: int) -> None:
+    """Fade in a recording that begins with its attack, if that is the middle of a sound."""
+    if abs(piece[0]) > np.abs(np.diff(piece)).max(initial=0.0):
+        rise = min(len(piece), round(LEAST_FADE_S * rate))
+        piece[:rise] *= _ramp(rise)
 
 
 def _ramp(length: int) -> NDArray[np.float64]:

@@ -61,9 +61,12 @@ class Shelf:
         return self.index.recordings[int(self.index.events.recording[event])]
 
 
-def opened(library: Path) -> Shelf:
-    """The library in the folder ``library``. Raises UsageError where it has no index, or an empty one."""
-    return Shelf(Index.open(library))
+def opened(library: Path, index: Path | None = None) -> Shelf:
+    """The library in the folder ``library``, whose index is in the file ``index`` if that is named.
+
+    Raises UsageError where it has no index, or an empty one.
+    """
+    return Shelf(Index.open(library, index))
 
 
 def _may(one: Recording, sound: Sound) -> bool:
