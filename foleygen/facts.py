@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,6 +198,11 @@ def bed_file(output: Path) -> Path:
 def own_file(output: Path, channel: int) -> Path:
     """Where a channel, from 1, of the clip's own sound goes as a wav."""
     return output.with_name(f"{output.stem}.own{channel}.wav")
+
+
+def is_own_wav(name: str) -> bool:
+    """Whether a file is, by its name, a wav beside a finished clip that kept its usual name."""
+    return re.fullmatch(rf".*{re.escape(MARK)}\.(t[0-9]{{2,}}|bed|own[0-9]+)\.wav", name, re.DOTALL) is not None
 
 
 def comment(model: str, seed: int, take: int) -> str:

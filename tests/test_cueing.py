@@ -280,6 +280,7 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
         (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
         (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),
         (ClipSettings(sheet([])), UNMEASURED, Obedience(), "is silent, as its cues ask for nothing"),
+        (ClipSettings(sheet([])), Loudness(None, None, -117.5), Obedience(), "is silent, as its cues ask for nothing"),
         (AS_THE_RUN, Loudness(None, None, -3.0), None, None),
     ],
 )

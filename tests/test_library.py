@@ -204,10 +204,13 @@ def test_names_of_any_kind_and_links_in_circles(tmp_path: Path, foleygen: Foleyg
     (library / "itself.wav").symlink_to("itself.wav")
     os.mkfifo(library / "pipe.wav")
     (library / "notes.txt").write_text("no sound")
+    record(library / "shot.foley.t01.wav")
+    record(library / "shot.foley.bed.wav")
     ended = foleygen("index", "library")
     assert ended.code == ExitCode.OK
     assert "7 recordings" in ended.err
     assert "pipe.wav: is no regular file" in ended.err
+    assert "shot.foley.t01.wav: is the sound of a finished clip" in ended.err
     assert "nowhere.wav: leads to no file" in ended.err
     index = Index.open(library)
     assert [os.fsencode(one.file) for one in index.recordings] == sorted(
@@ -403,7 +406,7 @@ def test_a_sound_finds_what_is_like_it(foleygen: Foleygen, library: Path, tmp_pa
     record(tmp_path / "silent.wav", np.zeros(RATE))
     ended = foleygen("search", "silent.wav")
     assert (ended.code, ended.errors) == (4, ["error: silent.wav: is silent; give a sound to search for"])
-    assert "none.wav: not a sound file that can be read" in foleygen("search", "none.wav").errors[0]
+    assert "none.wav: no such file" in foleygen("search", "none.wav").errors[0]
 
 
 def test_events_are_written_to_be_heard(foleygen: Foleygen, library: Path, tmp_path: Path) -> None:
@@ -428,6 +431,14 @@ def test_events_are_written_to_be_heard(foleygen: Foleygen, library: Path, tmp_p
         "AT", "S", "FILE", "LEVEL", "DB"
     ]  # fmt: skip
     assert foleygen("audition", "helicopter", "-o", "x.wav").code == ExitCode.NO_CLIPS
+
+
+def test_what_cannot_be_listened_to_is_said(foleygen: Foleygen, library: Path) -> None:
+    foleygen("index", "library")
+    ended = foleygen("audition", "glass", "-o", "heard.mp3")
+    assert (ended.code, "give it the suffix .wav" in ended.err) == (ExitCode.USAGE, True)
+    ended = foleygen("search", "nowhere.wav")
+    assert "nowhere.wav: no such file" in ended.err
 
 
 def test_what_vanished_is_left_out_of_what_is_heard(foleygen: Foleygen, library: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +12,16 @@ import numpy as np
 import pytest
 from libraries import Made, library
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from foleygen.cues.cue import sheet
 from foleygen.cues.words import Sound
+from foleygen.errors import UsageError
 from foleygen.facts import SAMPLE_RATE, Cue, Stretch
 from foleygen.pipeline.voices.asked import extras, hits
 from foleygen.pipeline.voices.mixing import Dip, Laid, mixed
 from foleygen.pipeline.voices.own import OwnSound, band_db, rms_db
+from foleygen.pipeline.voices.play import voiced
 from foleygen.pipeline.voices.player import Player, Take
 from foleygen.pipeline.voices.recorded import sounded
 from foleygen.pipeline.voices.shelf import Shelf, opened
@@ -297,11 +301,24 @@ def test_a_file_that_is_gone_is_told_and_the_next_nearest_plays(tmp_path: Path) 
     assert len(one.played) == 5
     (told,) = one.remarks()
     assert "knock a.wav: is gone since the library was indexed, and the next nearest is played" in told
+    last = opened(made)
     (tmp_path / "thump b.wav").unlink()
-    other = player(opened(made), cues(), model())
+    other = player(last, cues(), model())
     own = [np.repeat(model(), 3)]
     assert np.array_equal(heard(other, own), own[0])
     assert other.played == []
+    (told,) = other.remarks()
+    assert "(and so is 1 more), and the next nearest is played, or the model where none is left (5); " in told
+    with pytest.raises(UsageError, match="none of the recordings in its index is there"):
+        opened(made)
+
+
+def test_a_recording_that_is_raised_by_much_is_told(tmp_path: Path) -> None:
+    made = library(tmp_path, Made("knock a.wav", "knock", "wood", 700, (0.001, 0.001)))
+    one = player(opened(made), cues(), model())
+    heard(one)
+    (told,) = one.remarks()
+    assert re.fullmatch(r"5 hits were raised by more than 15 dB, .*: knock a.wav by \d+ dB", told)
 
 
 def test_times_are_those_of_the_clip_whatever_comes_before_the_picture(shelf: Shelf) -> None:
@@ -357,3 +374,16 @@ def test_a_take_that_is_silent_or_a_sample_long(shelf: Shelf) -> None:
         track = heard(one, [np.repeat(samples, 3)])
         assert np.isfinite(track).all()
         assert len(one.played) == count
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 44100])
+def test_a_sound_of_any_rate_is_played_in(shelf: Shelf, rate: int) -> None:
+    """As after --bandwidth full, which leaves takes at another rate than the model's."""
+    own = resample_poly(model(), rate // 50, RATE // 50).astype(np.float32)
+    made = voiced(own, rate, Take(cues(), TIMES, 0.0, (0, "clip", 1)), shelf, "library")
+    assert abs(len(made.samples) - SECONDS * SAMPLE_RATE) <= 1
+    assert [hit.seconds for hit in made.played] == list(made.onsets) == list(TIMES)
+    for time in TIMES:
+        at = round(time * SAMPLE_RATE)
+        window = np.abs(made.samples[at - 480 : at + 480])
+        assert abs(int(np.argmax(window > 0.3 * window.max())) - 480) <= 1

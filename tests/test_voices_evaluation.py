@@ -45,19 +45,33 @@ def test_what_is_heard_twice_running_is_counted() -> None:
 def test_voices_are_measured_beside_the_model(
     tmp_path: Path, told_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Scenes of clocks, and a library that has some: it plays all of them, each on its cue."""
+    """Scenes of clocks and knocks, and a library that has some: it plays all of them, each on its cue."""
     from foleygen.cli import app
     from foleygen.scenes import TEST_SEEDS
     from foleygen.training.data.dataset import DatasetConfig, make
 
-    config = DatasetConfig(count=2, first_seed=TEST_SEEDS.start, families=("clock",), num_frames=32)
+    config = DatasetConfig(count=4, first_seed=TEST_SEEDS.start, families=("clock", "knock"), num_frames=32)
     make(tmp_path / "scenes", config)
-    folder = library(
-        tmp_path / "clocks", Made("tick.wav", "clock", None, 2000, (0.3, 0.4, 0.5), decay_s=0.01), Made("a.wav", "rain")
-    )
-    arguments = ["evaluate", "voices", folder, "--data", tmp_path / "scenes", "--model", told_bundle, "--json"]
+    ticks = Made("tick.wav", "clock", None, 2000, (0.3, 0.4, 0.5), decay_s=0.01)
+    folder = library(tmp_path / "library", ticks, Made("knock.wav", "knock", None, 300, (0.3, 0.5)))
+    scenes = tmp_path / "scenes"
+    arguments = [
+        "evaluate",
+        "voices",
+        folder,
+        "--data",
+        scenes,
+        "--train-data",
+        scenes,
+        "--model",
+        told_bundle,
+        "--json",
+    ]
     assert app.run([str(argument) for argument in arguments]) == 0
-    model, played, both = json.loads(capsys.readouterr().out)["voices"]["voices"]
+    report = json.loads(capsys.readouterr().out)["voices"]
+    model, played, both = report["voices"]
+    assert report["true_family"] == 1  # what a judge has learnt it can name
+    assert 0 <= played["family"] <= 1
     assert [one["voice"] for one in (model, played, both)] == ["model", "library", "both"]
     assert played["played"] == played["cues"] == both["played"] > 0
     assert played["on_cue"] == played["on_cue_played"] == 1

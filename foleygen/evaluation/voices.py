@@ -6,8 +6,8 @@ S samples. The model's sound is made once for each clip, told all cues and words
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,8 +23,9 @@ from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation.cues.arms import Arm, cues_of, track_for
 from foleygen.evaluation.cues.level import hit_levels
-from foleygen.evaluation.generated import Generated, audible_events, naming_report, sync_report
+from foleygen.evaluation.generated import Generated, audible_events, sync_report
 from foleygen.evaluation.playing import has_click, leaps, repeats
+from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.facts import SAMPLE_RATE, Cue, Played
 from foleygen.pipeline.voices.play import Voiced, voiced
@@ -37,6 +38,7 @@ from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
 VOICES: tuple[Voice, ...] = ("model", "library", "both")
 ON_CUE_S = 0.005
+LABELS = ("family", "material")
 Samples = NDArray[np.float32]
 
 
@@ -129,8 +131,9 @@ def evaluate(
         if on_clip is not None:
             on_clip(number, len(clips))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
-    truth = _named([one.generated for one in found["model"]], training, true=True)
-    return VoicesReport(tuple(_report(voice, found[voice], seconds, training) for voice in VOICES), *truth)
+    judges = _judges(training)
+    truth = _named([one.generated for one in found["model"]], judges, true=True)
+    return VoicesReport(tuple(_report(voice, found[voice], seconds, judges) for voice in VOICES), *truth)
 
 
 def _model(engine: Engine, dataset: SceneDataset, clip: ClipRecord, seed: int) -> tuple[Samples, NDArray[np.float64]]:
@@ -201,7 +204,7 @@ def _changed(samples: Samples, rate_in: int, rate_out: int) -> Samples:
     return np.asarray(resample_poly(samples, rate_out // shared, rate_in // shared), np.float32)
 
 
-def _report(voice: str, found: Sequence[Sounding], seconds: float, training: SceneDataset | None) -> VoiceReport:
+def _report(voice: str, found: Sequence[Sounding], seconds: float, judges: Mapping[str, Probe]) -> VoiceReport:
     generated = [one.generated for one in found]
     sync = sync_report(generated, seconds)
     near = [error <= ON_CUE_S for one in found for error in leaps(one.samples, one.generated.events)]
@@ -209,7 +212,7 @@ def _report(voice: str, found: Sequence[Sounding], seconds: float, training: Sce
         error <= ON_CUE_S for one in found for error in leaps(one.samples, [hit.seconds for hit in one.played])
     ]
     model_s = sum(one.model_s for one in found)
-    family, material = _named(generated, training)
+    family, material = _named(generated, judges)
     return VoiceReport(
         voice=voice,
         clips=len(found),
@@ -239,12 +242,25 @@ def _strength(found: Sequence[Sounding]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _named(
-    generated: Sequence[Generated], training: SceneDataset | None, true: bool = False
-) -> tuple[float | None, float | None]:
-    """The shares whose family and material a judge names, of the sounds or of the true ones."""
+def _judges(training: SceneDataset | None) -> dict[str, Probe]:
+    """One that names families and one that names materials, of true sounds."""
     if training is None:
-        return None, None
-    heard = [replace(one, mel=one.true_mel) for one in generated] if true else generated
-    family, material = (naming_report(heard, training, label).accuracy for label in ("family", "material"))
-    return family, material
+        return {}
+    mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
+    return {label: Probe.fit(mels, [getattr(clip, label) for clip in training.clips]) for label in LABELS}
+
+
+def _named(generated: Sequence[Generated], judges: Mapping[str, Probe], true: bool = False) -> list[float | None]:
+    """The shares of LABELS that the judges name rightly, of the sounds or of the true ones."""
+    shares: list[float | None] = []
+    for label in LABELS:
+        judge = judges.get(label)
+        known = [one for one in generated if judge is not None and getattr(one.record, label) in judge.labels]
+        if judge is None or not known:
+            shares.append(None)
+            continue
+        names = judge.predict([one.true_mel if true else one.mel for one in known])
+        shares.append(
+            float(np.mean([getattr(one.record, label) == name for one, name in zip(known, names, strict=True)]))
+        )
+    return shares

@@ -37,6 +37,8 @@ def by_words(index: Index, text: str) -> list[int]:
 
 def like(path: Path) -> NDArray[np.float32]:
     """The likeness of the loudest event of a sound file, or of its beginning where it has none. Raises ClipError."""
+    if not path.exists():
+        raise ClipError(f"{printable(path)}: no such file", "check the path")
     recording = Mono(path)
     found = cut(recording)
     if len(found.events):

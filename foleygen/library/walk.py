@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from foleygen.errors import UsageError
+from foleygen.facts import is_own_wav
 from foleygen.library import listing
 from foleygen.library.listing import Listed, Listing
 
@@ -59,6 +60,8 @@ class Walk:
                 continue
             if _leads_to(entry.is_dir):
                 yield from self._folder(child, manifests)
+            elif is_own_wav(entry.name):
+                self.note(self.root / child, "is the sound of a finished clip, not a recording")
             elif child.suffix.lower() in SUFFIXES:
                 if _leads_to(entry.is_file):
                     yield Found(self.root / child, str(child), _line(child, manifests))

@@ -32,7 +32,8 @@ def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
         yield f"{', '.join(parts)}; move those cues, or try another --seed"
         return
     level = heard.loudness.integrated_lufs
-    if level is None and heard.loudness.true_peak_dbtp is not None:
+    peak = heard.loudness.true_peak_dbtp
+    if level is None and peak is not None and peak > QUIET_LUFS:
         return  # too short to be measured
     if level is None or level <= QUIET_LUFS:
         yield _silence(own, level)

@@ -9,7 +9,7 @@ import click
 
 from foleygen.cli.library.shared import INDEX, JSON, LIBRARY, PATH, is_sound, limit, opened
 from foleygen.cli.parameters import Number
-from foleygen.errors import ExitCode, NoClipsError
+from foleygen.errors import ExitCode, NoClipsError, UsageError, printable
 
 if TYPE_CHECKING:
     from foleygen.library.index import Index
@@ -48,6 +48,8 @@ def audition(
     from foleygen.cli.terminal.streams import write_json, write_note, write_table
     from foleygen.library import audition as module
 
+    if output.suffix.lower() != ".wav":
+        raise UsageError(f"{printable(output)}: what is written is a WAV file", "give it the suffix .wav")
     target = output_for(output, output, overwrite)
     index = opened(root, file)
     events = _chosen(index, query, limit)

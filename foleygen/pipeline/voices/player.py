@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.audio.onsets import PEAK_RADIUS_S
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.facts import OBEYED_S, SAMPLE_RATE, Played
 from foleygen.pipeline.voices.asked import Hit, extras, hits
-from foleygen.pipeline.voices.choosing import Choice, chosen, ends, heard
+from foleygen.pipeline.voices.choosing import RAISED_DB, Choice, chosen, ends, heard
 from foleygen.pipeline.voices.mixing import Dip, Laid, mixed
 from foleygen.pipeline.voices.own import OwnSound
 from foleygen.pipeline.voices.recorded import BEFORE_S, Sounded, sounded
@@ -72,7 +72,9 @@ class Player:
         self.events: list[int] = []
         """In the library, of each that was played."""
         self._laid: list[_Part] = []
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, ClipError] = {}
+        """Of each recording that could not be played, by its sentence."""
+        self._unplayed = 0
         found = [hit for hit in hits(take.own, take.onsets) if hit.is_told or self._is_hit(hit)]
         places = self._places(found)
         self._choices = chosen(shelf, heard(found, places, own), take.key)
@@ -105,7 +107,24 @@ class Player:
         for words, count in lacking.items():
             sounds = "one of its sounds is" if count == 1 else f"{count} of its sounds are"
             yield f"the library has nothing for {words}: {sounds} the model's"
-        yield from self._gone
+        yield from self._lost()
+        raised = max(self.played, key=lambda one: one.gain_db, default=None)
+        if raised is not None and raised.gain_db > RAISED_DB:
+            count = sum(one.gain_db > RAISED_DB for one in self.played)
+            hits = "a hit was" if count == 1 else f"{count} hits were"
+            most = f"{printable(raised.file)} by {raised.gain_db:.0f} dB"
+            yield f"{hits} raised by more than {RAISED_DB:g} dB, with the noise of the recording: {most}"
+
+    def _lost(self) -> Iterator[str]:
+        """What to tell of recordings that could not be played."""
+        if not self._gone:
+            return
+        first, *others = self._gone.values()
+        more = f" (and so {'is' if len(others) == 1 else 'are'} {len(others)} more)" if others else ""
+        instead = "the next nearest is played"
+        if self._unplayed:
+            instead += f", or the model where none is left ({self._unplayed})"
+        yield f"{first.message}{more}, and {instead}; {first.remedy}, then use --overwrite"
 
     def _is_hit(self, hit: Hit) -> bool:
         """Whether what the model has of its own accord stands out of what goes on."""
@@ -166,12 +185,12 @@ class Player:
             try:
                 samples, rate, attack = self._shelf.index.sound(event, before_s=2 * BEFORE_S)
             except ClipError as error:
-                told = f"{error.message}, and the next nearest is played; {error.remedy}, then use --overwrite"
-                self._gone[told] = None
+                self._gone[error.message] = error
                 continue
             made = sounded(samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s)
             self._note(choice.hit, event, made.gain_db, cents)
             return made
+        self._unplayed += 1
         return None
 
     def _note(self, hit: Hit, event: int, gain_db: float, cents: float) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.cues.words import Sound
+from foleygen.errors import UsageError, printable
 from foleygen.library.event import Recording
 from foleygen.library.index import Index
 
@@ -64,9 +65,13 @@ class Shelf:
 def opened(library: Path, index: Path | None = None) -> Shelf:
     """The library in the folder ``library``, whose index is in the file ``index`` if that is named.
 
-    Raises UsageError where it has no index, or an empty one.
+    Raises UsageError where it has no index, or an empty one, or one of recordings none of which is there.
     """
-    return Shelf(Index.open(library, index))
+    found = Index.open(library, index)
+    if not any((library / one.file).exists() for one in found.recordings):
+        fact = f"{printable(library)}: none of the recordings in its index is there"
+        raise UsageError(fact, f"bring them back, or run 'foleygen library index {printable(library)}'")
+    return Shelf(found)
 
 
 def _may(one: Recording, sound: Sound) -> bool:
