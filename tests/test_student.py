@@ -243,6 +243,14 @@ def test_a_student_that_is_not_usual_waits_to_be_asked(told_bundle: Path, teache
     )
 
 
+def test_emphasis_multiplies_the_guidance_that_the_student_is_told(
+    told_bundle: Path, taught: Engine, tmp_path: Path
+) -> None:
+    engine = Engine.load(write_student(told_bundle, tmp_path / "loud", emphasis=2.0), "cpu", "fp32")
+    features, keys = features_of(engine), KEYS[:2]
+    assert torch.equal(engine.latents(features, keys, guidance=2.0), taught.latents(features, keys, guidance=4.0))
+
+
 def test_the_sidecar_says_how_many_evaluations_made_the_sound(told_bundle: Path, tmp_path: Path) -> None:
     from foleygen.record.fit import sound_settings
     from foleygen.settings import Settings

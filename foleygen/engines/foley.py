@@ -172,10 +172,11 @@ class Engine:
         )
         classified = self.classifier_scale if classifier_guidance is None else classifier_guidance
         times = spec.student_times(steps, config.guidance_scale, classified)
-        if times is None or self._student is None:
+        if times is None or self._student is None or spec.student is None:
             return self.led(classifier_guidance), config
         self._turns.take("sampling")
-        student = replace(self._student, guidance=config.guidance_scale, rescale=config.guidance_rescale)
+        scale = spec.student.emphasis * config.guidance_scale
+        student = replace(self._student, guidance=scale, rescale=config.guidance_rescale)
         return student, replace(config, guidance_scale=1.0, guidance_rescale=0.0, times=times)
 
     def _noise(self, keys: Sequence[WindowKey]) -> Tensor:

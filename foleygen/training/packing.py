@@ -131,6 +131,7 @@ def pack_student(
         times=student_times(recipe, base),
         guidance=recipe.teaching.guidance,
         usual=usual,
+        emphasis=recipe.emphasis,
     )
     return export_student(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
 

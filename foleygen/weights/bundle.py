@@ -119,8 +119,9 @@ def _check_student(spec: BundleSpec, parts: Mapping[str, Part], where: str) -> N
     if 0 in counts or counts != sorted({*counts}) or not falling:
         fact = "the rows of student.times do not rise in length, or their times do not fall from below 1000"
         raise BundleError(f"{where}: {fact}", "export it again")
-    if not spec.student.times or not 0 < spec.student.guidance[0] <= spec.student.guidance[1]:
-        fact = "student has no times, or its guidance does not rise from above 0"
+    least, most = spec.student.guidance
+    if not (spec.student.times and 0 < least <= most and spec.student.emphasis > 0):
+        fact = "student has no times, its guidance does not rise from above 0, or its emphasis is not above 0"
         raise BundleError(f"{where}: {fact}", "export it again")
 
 

@@ -111,7 +111,8 @@ class StudentSpec:
 
     ``times`` are those of its evaluations, a row for each number of them, rising; ``guidance`` the least and the most
     that it was led by. A ``usual`` one makes all runs that do not ask for a number of steps, in as many evaluations as
-    it has learnt; another one only those that ask for one of its numbers.
+    it has learnt; another one only those that ask for one of its numbers. ``emphasis`` times the guidance is what it is
+    told, where it follows the picture a little less than its teacher.
     """
 
     rank: int
@@ -119,6 +120,7 @@ class StudentSpec:
     times: tuple[tuple[float, ...], ...]
     guidance: tuple[float, float]
     usual: bool = True
+    emphasis: float = 1.0
 
     def evaluates(self, steps: int | None, guidance: float) -> tuple[float, ...] | None:
         """The times of a run of ``steps`` evaluations, None for as many as suit it; None if it is not the student's."""

@@ -62,6 +62,8 @@ class DistillRecipe:
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
     mix: CueMix = field(default_factory=CueMix)
     evaluations: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)
+    emphasis: float = 1.0
+    """What guidance is multiplied by before the finished student is told it."""
     mark_weight: float = 0.2
     spectrum_weight: float = 0.2
     spread_weight: float = 0.2
@@ -71,5 +73,5 @@ class DistillRecipe:
         if len(self.evaluations) != len(self.teaching.marks) or min(self.evaluations) < 0 or not self.evaluations[-1]:
             fact = f"evaluations are {list(self.evaluations)} for {len(self.teaching.marks)} marks"
             raise UsageError(fact, "give a share for each number of evaluations, the last above 0")
-        if min(self.mark_weight, self.spectrum_weight, self.spread_weight) < 0 or self.views < 1:
-            raise UsageError("the weights and views are out of range", "set them above 0")
+        if min(self.mark_weight, self.spectrum_weight, self.spread_weight) < 0 or self.views < 1 or self.emphasis <= 0:
+            raise UsageError("the weights, views or emphasis are out of range", "set them above 0")
