@@ -154,6 +154,7 @@ _TIMELINE_PATHS = "How a timeline names its files: with their whole path, from i
 _AAF = "Whether an .aaf timeline refers to its wavs or has them in it."
 _HANDLES = "Seconds of sound that each wav has before and after the shot, heard from its first and last picture."
 _CREATOR = "Who makes the sounds, in file names and wavs; letters and digits."
+_STEPS = "Denoising steps; as many as the bundle's student has learnt are one evaluation each."
 _SOURCE = "What the sounds are made for, in file names and wavs; letters and digits."
 _TRUE_PEAK = "Highest true peak that --loudness allows, in dBTP."
 _BATCH = "Windows computed at once, from several clips if need be."
@@ -185,7 +186,7 @@ class Settings:
     )
     steps: int | None = field(
         default=RenderSettings.steps,
-        metadata=_spec("whole", "Denoising steps; more are slower.", minimum=1, maximum=1000, auto="bundle"),
+        metadata=_spec("whole", _STEPS, minimum=1, maximum=1000, auto="bundle"),
     )
     guidance: float | None = field(
         default=RenderSettings.guidance, metadata=_spec("number", _GUIDANCE, minimum=0, maximum=100, auto="bundle")

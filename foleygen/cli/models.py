@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from foleygen.weights.ambience import AmbienceBundle
     from foleygen.weights.bundle import Bundle
     from foleygen.weights.catalogue import CatalogueFile
+    from foleygen.weights.spec import StudentSpec
 
 
 @click.group()
@@ -123,9 +124,17 @@ def _picture_facts(found: Bundle) -> list[tuple[str, str]]:
         ("sound", f"{found.sample_rate} Hz, windows of {window:.3f} s"),
         ("pictures", f"{float(found.encoder.frame_rate):g} per second, {found.encoder.frame_size} pixels square"),
         ("steps", str(found.sampling.num_inference_steps)),
+        ("student", "none" if found.student is None else _student(found.student)),
         ("guidance", f"{found.sampling.guidance_scale:g}"),
         ("classifier", "none" if found.classifier is None else f"guides with {found.classifier.scale:g}"),
     ]
+
+
+def _student(found: StudentSpec) -> str:
+    least, most = found.guidance
+    counts = ", ".join(str(len(times)) for times in found.times)
+    when = "unless --steps says otherwise" if found.usual else "where --steps says so"
+    return f"{counts} evaluations {when}, guidance {least:g} to {most:g}"
 
 
 def _making_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,6 +6,7 @@ AUTOENCODERS, VOCODERS.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,13 @@ from foleygen.models.cues import CueAdapter, CueAdapterConfig
 from foleygen.models.diff_foley import DiffFoley, DiffFoleyConfig
 from foleygen.models.diffusion import DiffusionModel
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
+from foleygen.models.student import Student, StudentAdapter, StudentConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
 from foleygen.strict import Reader, did_you_mean
 from foleygen.weights.ambience import AmbienceBundle
 from foleygen.weights.bundle import Bundle
 from foleygen.weights.files import MANIFEST, tensors
+from foleygen.weights.rounded import restored
 from foleygen.weights.spec import VocoderSpec
 
 Weights = Callable[[], dict[str, Tensor]]
@@ -92,6 +95,21 @@ def diffusion_of(spec: Bundle, device: str = "cpu", dtype: torch.dtype = torch.f
         model.cues = cue_adapter_of(spec)
     made: DiffusionModel = model.to(device, dtype)
     return made
+
+
+def student_of(spec: Bundle, base: DiffusionModel, dtype: torch.dtype = torch.float32) -> Student | None:
+    """The student of ``base``, the transformer of a bundle, with weights of its own; None if the bundle has none."""
+    if spec.student is None:
+        return None
+    if not isinstance(base, MDSGen):
+        fact = f"{spec.path}: its transformer is of the kind {spec.transformer_kind!r}, which has no students"
+        raise BundleError(fact, "remove the section student and its part")
+    weights = restored(tensors(spec, "student"))
+    sizes = StudentConfig(rank=spec.student.rank, hidden_size=spec.student.hidden_size)
+    adapter = _filled(_sized(StudentAdapter, spec.path, weights, base, sizes), weights, spec.path)
+    model = copy.deepcopy(base, {id(base.cues): base.cues})
+    adapter.merge(model)
+    return Student(model.to(dtype), adapter.lead.to(dtype))
 
 
 def transformer_of(spec: Bundle) -> MDSGen:

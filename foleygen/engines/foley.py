@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, vocoder_of
+from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, student_of, vocoder_of
 from foleygen.engines.cues import behind, grid_of, words_of
 from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
 from foleygen.engines.turns import Turns
@@ -36,15 +36,18 @@ class Engine:
         self._encoder = encoder_of(bundle)
         self._transformer = diffusion_of(bundle, dtype=self.dtype)
         self._autoencoder = autoencoder_of(bundle).to(self.dtype)
+        self._student = student_of(bundle, self._transformer, self.dtype)
         self._classifier = classifier_of(bundle)
         groups = {
             "encoder": (self._encoder,),
-            "sampling": (self._transformer, self._classifier),
+            "sampling": (self._transformer, self._classifier, *self._taught),
             "autoencoder": (self._autoencoder,),
         }
         self._turns = Turns(groups, device)
         self.vocoder = vocoder_of(bundle, device)
         self.classifier_scale = bundle.classifier_scale()
+        self.steps: int | None = None
+        """Of runs that are not told how many; None for as many as suit the bundle."""
         sampling = bundle.sampling
         self.defaults = SamplerConfig(
             num_inference_steps=sampling.num_inference_steps,
@@ -74,6 +77,11 @@ class Engine:
         """The mel autoencoder, on the device."""
         self._turns.take("autoencoder")
         return self._autoencoder
+
+    @property
+    def _taught(self) -> tuple[nn.Module, ...]:
+        """The modules of the student."""
+        return () if self._student is None else (self._student.model, self._student.lead)
 
     def led(self, classifier_guidance: float | None = None) -> DiffusionModel:
         """The transformer, led by the classifier as strongly as wanted; None: by ``classifier_scale``.
@@ -121,10 +129,11 @@ class Engine:
         given = list(tracks or [None] * len(keys))
         told = [row for row, track in enumerate(given) if track is not None]
         silent = [row for row, track in enumerate(given) if track is None]
-        model, made = self.led(classifier_guidance), dict[int, Tensor]()
+        made = dict[int, Tensor]()
         for rows in filter(None, (told, silent)):
-            config, noise = self._sampling([keys[row] for row in rows], steps, guidance, rows is told)
+            model, config = self._sampling(steps, guidance, classifier_guidance, rows is told)
             condition = self._condition(features[rows], [given[row] for row in rows])
+            noise = self._noise([keys[row] for row in rows])
             made.update(zip(rows, sample(model, condition, noise, config, on_step), strict=True))
         return torch.stack([made[row] for row in range(len(keys))])
 
@@ -149,19 +158,30 @@ class Engine:
         return Condition(features, behind(self.bundle, told) if told else None).to(self.device)
 
     def _sampling(
-        self, keys: Sequence[WindowKey], steps: int | None, guidance: float | None, told: bool = False
-    ) -> tuple[SamplerConfig, Tensor]:
-        """How to sample, and the noise (N, Z, H, W) of the windows, which are ``told`` something or not."""
+        self, steps: int | None, guidance: float | None, classifier_guidance: float | None, told: bool
+    ) -> tuple[DiffusionModel, SamplerConfig]:
+        """What makes windows, which are ``told`` something or not, and how: the student where that has learnt it."""
+        spec, steps = self.bundle, self.steps if steps is None else steps
         usual = self.cue_guidance if told else None
         usual = self.defaults.guidance_scale if usual is None else usual
         config = replace(
             self.defaults,
             num_inference_steps=steps or self.defaults.num_inference_steps,
             guidance_scale=usual if guidance is None else guidance,
-            guidance_rescale=self.bundle.cues.guidance_rescale if told and self.bundle.cues is not None else 0.0,
+            guidance_rescale=spec.cues.guidance_rescale if told and spec.cues is not None else 0.0,
         )
-        noise = torch.stack([key.noise(self._transformer.latent_shape) for key in keys])
-        return config, noise.to(self.device)
+        classified = self.classifier_scale if classifier_guidance is None else classifier_guidance
+        times = spec.student_times(steps, config.guidance_scale, classified)
+        if times is None or self._student is None or spec.student is None:
+            return self.led(classifier_guidance), config
+        self._turns.take("sampling")
+        scale = spec.student.emphasis * config.guidance_scale
+        student = replace(self._student, guidance=scale, rescale=config.guidance_rescale)
+        return student, replace(config, guidance_scale=1.0, guidance_rescale=0.0, times=times)
+
+    def _noise(self, keys: Sequence[WindowKey]) -> Tensor:
+        """The noise (N, Z, H, W) of windows, on the device."""
+        return torch.stack([key.noise(self._transformer.latent_shape) for key in keys]).to(self.device)
 
     @torch.inference_mode()
     def joint_latents(
@@ -182,9 +202,9 @@ class Engine:
         They agree where they overlap, also with the group that left ``tie``; ``rows`` of them at a time go through
         the model. Otherwise as ``latents``, but ``tracks`` are given for all windows or none.
         """
-        config, noise = self._sampling(keys, steps, guidance, bool(tracks))
+        model, config = self._sampling(steps, guidance, classifier_guidance, bool(tracks))
         condition = self._condition(features, tracks or [None] * len(keys))
-        return joint.sample(self.led(classifier_guidance), condition, noise, shared, config, tie, rows, on_step)
+        return joint.sample(model, condition, self._noise(keys), shared, config, tie, rows, on_step)
 
     def joint_overlap(self, overlap: int) -> int:
         """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""

@@ -245,7 +245,7 @@ class MDSGen(nn.Module):
         return Prepared(
             modulations=self.modulations,
             denoise=partial(self.denoise, biases=self.position_biases()),
-            video=self._heard(condition),
+            video=self.heard(condition),
             times=embedded,
             unconditional=self.modulations(embedded) if guided else None,
         )
@@ -285,7 +285,7 @@ class MDSGen(nn.Module):
         embedded: Tensor = self.t_embedder(t)
         return embedded[:, None]
 
-    def _heard(self, condition: Condition) -> Tensor:
+    def heard(self, condition: Condition) -> Tensor:
         """What the condition says of each column, (N, M, D): the picture, and what is told beside it."""
         video = self.embed_video(condition.features.to(self.pos_embed))
         if condition.told is None:

@@ -151,7 +151,7 @@ def sound_settings(
     level = target(settings.loudness, settings.true_peak)
     named = {item.name: getattr(settings, item.name) for item in fields(SoundSettings) if hasattr(settings, item.name)}
     resolved = {
-        "steps": bundle.sampling.num_inference_steps if settings.steps is None else settings.steps,
+        "steps": _steps(settings, bundle),
         "guidance": bundle.sampling.guidance_scale if settings.guidance is None else settings.guidance,
         "classifier_guidance": bundle.classifier_scale(settings.classifier_guidance) or None,
         "duck_db": settings.duck if settings.audio == "mix" else None,
@@ -163,6 +163,14 @@ def sound_settings(
         "library": None if shelf is None else shelf.digest,
     }
     return SoundSettings(**{**named, **resolved})
+
+
+def _steps(settings: Settings, bundle: Bundle) -> int:
+    """How many evaluations, or pairs of them, a window that is told nothing has."""
+    if settings.steps is not None:
+        return settings.steps
+    times = bundle.student_times(None, settings.guidance, settings.classifier_guidance)
+    return bundle.sampling.num_inference_steps if times is None else len(times)
 
 
 def _decisive(own: object) -> object:

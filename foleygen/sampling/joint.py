@@ -66,7 +66,7 @@ def sample(
     for the next group.
     """
     canvas = Canvas(model, len(noise), shared)
-    solver = Solver(config.schedule, config.num_inference_steps)
+    solver = Solver(config.schedule, config.num_inference_steps, config.times)
     batches = torch.arange(len(noise)).split(rows)
     is_guided = config.guidance_scale != 1
     denoisers = [model.prepared(condition[batch], solver.times, is_guided) for batch in batches]

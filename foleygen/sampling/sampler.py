@@ -29,6 +29,8 @@ class SamplerConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     guidance_rescale: float = 0.0
     """How far guidance keeps the spread of the latents, and with it the level: 0 not at all, 1 fully."""
+    times: tuple[float, ...] = ()
+    """Where to evaluate, falling from the last time; else at ``num_inference_steps`` times at equal distances."""
 
     def __post_init__(self) -> None:
         if self.num_inference_steps < 1:
@@ -48,7 +50,7 @@ def sample(
     The state stays float32 whatever type the model computes in. ``on_step(done, total)`` follows each step. A row
     depends on its own condition and noise only.
     """
-    solver = Solver(config.schedule, config.num_inference_steps)
+    solver = Solver(config.schedule, config.num_inference_steps, config.times)
     denoiser = model.prepared(condition, solver.times, guided=config.guidance_scale != 1)
     latents = noise.to(model.device, torch.float32)  # N C H W
     for step, t in enumerate(solver.times.tolist()):

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from foleygen.errors import BundleError
@@ -54,14 +55,19 @@ def alphas_cumprod(config: ScheduleConfig) -> Tensor:
 
 
 def exact_times(config: ScheduleConfig, num_inference_steps: int) -> tuple[Tensor, Tensor]:
-    """Fractional model times (steps,) and sigmas (steps + 1,), float32.
+    """Fractional model times (steps,) and sigmas (steps + 1,), float32, uniform from the last to the first trained one.
 
-    Times are uniform from the last to the first trained one, sigma is sqrt(1 - a^2) / a, and log a is linear
-    between the trained times (DPM-Solver, ``time_uniform`` with a discrete schedule). The last sigma belongs to
-    time 0: there is no step to zero noise.
+    The last sigma belongs to time 0: there is no step to zero noise.
+    """
+    times = np.linspace(config.num_train_timesteps - 1, 0, num_inference_steps + 1)
+    return torch.from_numpy(times[:-1]).float(), sigmas_at(config, times)
+
+
+def sigmas_at(config: ScheduleConfig, times: NDArray[np.float64]) -> Tensor:
+    """sqrt(1 - a^2) / a at fractional ``times``, float32.
+
+    log a is linear between the trained times (DPM-Solver, ``time_uniform`` with a discrete schedule).
     """
     trained = np.arange(config.num_train_timesteps)
-    times = np.linspace(config.num_train_timesteps - 1, 0, num_inference_steps + 1)
     log_alpha = np.interp(times, trained, 0.5 * np.log(alphas_cumprod(config).numpy()))
-    sigmas = np.sqrt(np.expm1(-2 * log_alpha))
-    return torch.from_numpy(times[:-1]).float(), torch.from_numpy(sigmas).float()
+    return torch.from_numpy(np.sqrt(np.expm1(-2 * log_alpha))).float()

@@ -7,22 +7,29 @@ Letters: a and s are the signal's and the noise's share of the state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from foleygen.sampling.schedule import ScheduleConfig, exact_times
+from foleygen.sampling.schedule import ScheduleConfig, exact_times, sigmas_at
 
 
 class Solver:
     """One run of ``num_inference_steps`` evaluations at ``times`` (steps,); ``step`` is called once for each, in order.
 
-    There is no step to zero noise, and the last step of a short run is of first order, as in the reference solvers.
-    The state may have any shape and stays float32; what a row becomes depends on that row alone.
+    With ``times`` it evaluates at these, falling, and not at equal distances. There is no step to zero noise, and the
+    last step of a short run is of first order, as in the reference solvers. The state may have any shape and stays
+    float32; what a row becomes depends on that row alone.
     """
 
-    def __init__(self, config: ScheduleConfig, num_inference_steps: int) -> None:
-        self.times, ratios = exact_times(config, num_inference_steps)  # (steps,), (steps + 1,)
-        self._config, self._steps = config, num_inference_steps
+    def __init__(self, config: ScheduleConfig, num_inference_steps: int, times: Sequence[float] = ()) -> None:
+        if times:
+            self.times, ratios = torch.tensor(times), sigmas_at(config, np.array([*times, 0.0]))
+        else:
+            self.times, ratios = exact_times(config, num_inference_steps)  # (steps,), (steps + 1,)
+        self._config, self._steps = config, len(self.times)
         ratios = ratios.double()
         self._signal = (1 + ratios.square()).rsqrt()  # a
         self._noise = ratios * self._signal  # s
@@ -48,6 +55,10 @@ class Solver:
         if self._config.prediction_type == "epsilon":
             return (state - s * predicted) / a
         return a * state - s * predicted
+
+    def signal(self, step: int) -> float:
+        """The signal's share of the state before evaluation ``step``, or at the end."""
+        return float(self._signal[step])
 
     def _is_lowered(self, step: int) -> bool:
         return self._steps < self._config.lower_order_below and step == self._steps - 1

@@ -20,7 +20,17 @@ from foleygen.training.mdsgen import Pairs
 from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
 from foleygen.weights.files import halved, tensors
-from foleygen.weights.spec import AutoencoderSpec, BundleSpec, CueSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
+from foleygen.weights.rounded import rounded
+from foleygen.weights.spec import (
+    AutoencoderSpec,
+    BundleSpec,
+    CueSpec,
+    EncoderSpec,
+    MelSpec,
+    SamplingSpec,
+    StudentSpec,
+    VocoderSpec,
+)
 
 FRAME_RATE = Fraction(125, 4)
 """Frames per second of the small encoder: 256 in a window of 8.192 s."""
@@ -112,7 +122,7 @@ def export_transformer(
 ) -> Bundle:
     """Write a bundle with a new transformer and everything else of ``base``, its licence included.
 
-    An adapter of cues is left out: it was trained beside the old transformer.
+    An adapter of cues and a student are left out: they were trained beside the old transformer.
 
     Raises BundleError when the transformer does not fit the features and latents of ``base``.
     """
@@ -126,8 +136,8 @@ def export_transformer(
     spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
     transformer = asdict(config)
     transformer["latent_shape"] = list(config.latent_shape)
-    spec = replace(spec, name=name, transformer=transformer, sampling=sampling, cues=None)
-    parts = {part: tensors(base, part) for part in base.parts if part != "cues"}
+    spec = replace(spec, name=name, transformer=transformer, sampling=sampling, cues=None, student=None)
+    parts = {part: tensors(base, part) for part in base.parts if part not in ("cues", "student")}
     parts["transformer"] = halved(_without_side_block(weights))
     licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
     return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
@@ -166,4 +176,17 @@ def export_cues(
     licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
     return bundles.save(
         folder, replace(spec, name=name, cues=cues), parts, licence_text=licence_text, model_card=model_card
+    )
+
+
+def export_student(
+    folder: Path, base: Bundle, student: StudentSpec, weights: dict[str, Tensor], *, name: str, model_card: str
+) -> Bundle:
+    """Write a bundle with a student of its transformer, a byte a weight, and everything else of ``base``."""
+    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+    parts = {part: tensors(base, part) for part in base.parts}
+    parts["student"] = rounded(weights)
+    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
+    return bundles.save(
+        folder, replace(spec, name=name, student=student), parts, licence_text=licence_text, model_card=model_card
     )

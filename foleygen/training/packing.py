@@ -13,13 +13,22 @@ from foleygen.strict import plain
 from foleygen.training import runs
 from foleygen.training.cues.examples import FAMILIES, MATERIALS
 from foleygen.training.cues.recipe import CuesRecipe
+from foleygen.training.distillation.recipe import DistillRecipe
+from foleygen.training.distillation.student import student_times
 from foleygen.training.encoder import listener_config
-from foleygen.training.export import Trained, export, export_cues, export_transformer, export_vocoder
+from foleygen.training.export import (
+    Trained,
+    export,
+    export_cues,
+    export_student,
+    export_transformer,
+    export_vocoder,
+)
 from foleygen.training.mdsgen import Pairs, open_pairs
 from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, VocoderRecipe, recorded
 from foleygen.training.vocoder import trained_vocoder
 from foleygen.weights.bundle import Bundle
-from foleygen.weights.spec import CueSpec, SamplingSpec, VocoderSpec
+from foleygen.weights.spec import CueSpec, SamplingSpec, StudentSpec, VocoderSpec
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,26 @@ def pack_cues(folder: Path, base: Bundle, run: Path, name: str, card: str | None
         guidance_rescale=recipe.guidance_rescale,
     )
     return export_cues(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
+
+
+def pack_student(
+    folder: Path, base: Bundle, run: Path, name: str, card: str | None = None, usual: bool = True
+) -> Bundle:
+    """A bundle of ``base`` with the student of a run, which was distilled from its transformer.
+
+    Without ``usual`` the student makes only the runs that ask for as few steps.
+    """
+    recipe = recorded(run, DistillRecipe)
+    text = card or _card(name, {"distill": recipe}) + f"\nEverything but the student is that of {base.name}.\n"
+    spec = StudentSpec(
+        rank=recipe.student.rank,
+        hidden_size=recipe.student.hidden_size,
+        times=student_times(recipe, base),
+        guidance=recipe.teaching.guidance,
+        usual=usual,
+        emphasis=recipe.emphasis,
+    )
+    return export_student(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
 
 
 def _sampling(recipe: MdsgenRecipe) -> SamplingSpec:

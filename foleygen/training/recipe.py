@@ -23,6 +23,7 @@ from foleygen.training.ambience.recipes import SpecMaskGITRecipe, TaggerRecipe, 
 from foleygen.training.contrast import ContrastConfig
 from foleygen.training.cues.recipe import CuesRecipe
 from foleygen.training.discriminators import AdversaryConfig
+from foleygen.training.distillation.recipe import DistillRecipe
 from foleygen.training.judges.recipes import AlignmentRecipe, TowerRecipe
 from foleygen.training.loop import LoopConfig
 from foleygen.training.objectives import DiffusionConfig
@@ -203,6 +204,7 @@ Recipe = (
     | AlignmentRecipe
     | TowerRecipe
     | CuesRecipe
+    | DistillRecipe
 )
 KINDS: Mapping[str, type[Recipe]] = {
     "vae": VaeRecipe,
@@ -216,6 +218,7 @@ KINDS: Mapping[str, type[Recipe]] = {
     "alignment": AlignmentRecipe,
     "tower": TowerRecipe,
     "cues": CuesRecipe,
+    "distill": DistillRecipe,
 }
 Wanted = TypeVar(
     "Wanted",
@@ -230,6 +233,7 @@ Wanted = TypeVar(
     AlignmentRecipe,
     TowerRecipe,
     CuesRecipe,
+    DistillRecipe,
 )
 
 

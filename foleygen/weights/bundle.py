@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from foleygen.weights.spec import BundleSpec, Part
 if TYPE_CHECKING:
     from torch import Tensor
 
-PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier", "cues")
+PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier", "cues", "student")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,22 @@ class Bundle(BundleSpec):
         suits = 0.0 if self.classifier is None else self.classifier.scale
         return suits if asked is None else asked
 
+    def student_times(
+        self, steps: int | None, guidance: float | None = None, classifier: float | None = None, told: bool = False
+    ) -> tuple[float, ...] | None:
+        """The times at which the student evaluates windows; None where the transformer makes them.
+
+        ``steps``, ``guidance`` and ``classifier`` guidance as asked for, None for what suits; windows are ``told``
+        something or not. Led by a classifier only the transformer is.
+        """
+        if self.student is None or self.classifier_scale(classifier):
+            return None
+        return self.student.evaluates(steps, self.guidance(told) if guidance is None else guidance)
+
+    def guidance(self, told: bool = False) -> float:
+        """The guidance that suits windows, which are ``told`` something or not."""
+        return self.cues.guidance_scale if told and self.cues is not None else self.sampling.guidance_scale
+
 
 def load(path: Path, verify: bool = True) -> Bundle:
     """Read the bundle in folder ``path``; ``verify`` compares every part's SHA-256. Raises BundleError."""
@@ -62,6 +79,7 @@ def load(path: Path, verify: bool = True) -> Bundle:
     spec = READER.section(BundleSpec, content, str(manifest))
     limits.check(spec, str(manifest))
     _check_classifier(spec, parts, str(manifest))
+    _check_student(spec, parts, str(manifest))
     values = {item.name: getattr(spec, item.name) for item in fields(spec)}
     return Bundle(**values, path=path, parts=parts, hash=digest(_manifest(spec, parts)))
 
@@ -90,10 +108,27 @@ def _check_classifier(spec: BundleSpec, parts: Mapping[str, Part], where: str) -
         raise BundleError(f"{where}: {fact}", "leave the classifier out")
 
 
+def _check_student(spec: BundleSpec, parts: Mapping[str, Part], where: str) -> None:
+    if (spec.student is None) != ("student" not in parts):
+        fact = "has a student among its parts and no section of that name, or the other way round"
+        raise BundleError(f"{where}: {fact}", "export it again")
+    if spec.student is None:
+        return
+    counts = [len(times) for times in spec.student.times]
+    falling = all(before > after > 0 for times in spec.student.times for before, after in pairwise((1000.0, *times)))
+    if 0 in counts or counts != sorted({*counts}) or not falling:
+        fact = "the rows of student.times do not rise in length, or their times do not fall from below 1000"
+        raise BundleError(f"{where}: {fact}", "export it again")
+    least, most = spec.student.guidance
+    if not (spec.student.times and 0 < least <= most and spec.student.emphasis > 0):
+        fact = "student has no times, its guidance does not rise from above 0, or its emphasis is not above 0"
+        raise BundleError(f"{where}: {fact}", "export it again")
+
+
 def _manifest(spec: BundleSpec, parts: Mapping[str, Part]) -> dict[str, Any]:
     """What goes without saying is not said, so that bundles from before it could be said keep their hash."""
     content = {item.name: plain(getattr(spec, item.name)) for item in fields(BundleSpec)}
-    for optional in ("classifier", "cues"):
+    for optional in ("classifier", "cues", "student"):
         if content[optional] is None:
             del content[optional]
     if spec.sampling.schedule == "linear":

@@ -106,6 +106,32 @@ class CueSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudentSpec:
+    """The student of the transformer: its sizes, and what it has learnt to repeat in few evaluations.
+
+    ``times`` are those of its evaluations, a row for each number of them, rising; ``guidance`` the least and the most
+    that it was led by. A ``usual`` one makes all runs that do not ask for a number of steps, in as many evaluations as
+    it has learnt; another one only those that ask for one of its numbers. ``emphasis`` times the guidance is what it is
+    told, where it follows the picture a little less than its teacher.
+    """
+
+    rank: int
+    hidden_size: int
+    times: tuple[tuple[float, ...], ...]
+    guidance: tuple[float, float]
+    usual: bool = True
+    emphasis: float = 1.0
+
+    def evaluates(self, steps: int | None, guidance: float) -> tuple[float, ...] | None:
+        """The times of a run of ``steps`` evaluations, None for as many as suit it; None if it is not the student's."""
+        asked = len(self.times[-1]) if steps is None and self.usual else steps
+        least, most = self.guidance
+        if not least <= guidance <= most:
+            return None
+        return next((times for times in self.times if len(times) == asked), None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A file that a bundle was made from."""
 
@@ -145,6 +171,8 @@ class BundleSpec:
     classifier: ClassifierSpec | None = None
     cues: CueSpec | None = None
     """None: what sounds and when is the picture's alone."""
+    student: StudentSpec | None = None
+    """None: all runs are the transformer's."""
     sources: tuple[Source, ...] = ()
 
     @property

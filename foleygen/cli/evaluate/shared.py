@@ -69,6 +69,7 @@ def open_engine(invocation: Invocation, config_file: Path | None, values: dict[s
 
     engine = Engine.load(store.load(settings.model, Bundle), settings.device, settings.precision)
     engine.classifier_scale = engine.bundle.classifier_scale(settings.classifier_guidance)
+    engine.steps = settings.steps
     engine.defaults = replace(
         engine.defaults,
         num_inference_steps=settings.steps or engine.defaults.num_inference_steps,

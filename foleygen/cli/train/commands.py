@@ -10,6 +10,7 @@ import click
 from foleygen.cli.train import ambience as train_ambience
 from foleygen.cli.train import cues as train_cues
 from foleygen.cli.train import data as train_data
+from foleygen.cli.train import distill as train_distill
 from foleygen.cli.train import judges as train_judges
 from foleygen.cli.train.shared import (
     OUTPUT,
@@ -226,6 +227,8 @@ def mdsgen_command(
 @click.option("--mdsgen", "mdsgen_run", type=PATH, metavar="RUN", help="A run of train mdsgen.")
 @click.option("--vocoder", "vocoder_run", type=PATH, metavar="RUN", help="A run of train vocoder; else Griffin-Lim.")
 @click.option("--cues", "cues_run", type=PATH, metavar="RUN", help="With --base: a run of train cues.")
+@click.option("--student", "student_run", type=PATH, metavar="RUN", help="With --base: a run of train distill.")
+@click.option("--usual/--on-request", default=True, help="Use the student always, or only where --steps is as few.")
 @click.option("--base", metavar="NAME|DIR", help="Take everything else from this bundle.")
 @click.option("--encoder", "encoder_run", type=PATH, metavar="RUN", help="Without --base: a run of train encoder.")
 @click.option("--vae", "vae_run", type=PATH, metavar="RUN", help="Without --base: a run of train vae.")
@@ -241,6 +244,8 @@ def bundle(
     mdsgen_run: Path | None,
     vocoder_run: Path | None,
     cues_run: Path | None,
+    student_run: Path | None,
+    usual: bool,
     base: str | None,
     name: str,
     card: Path | None,
@@ -254,6 +259,7 @@ def bundle(
       foleygen train bundle --mdsgen runs/fine --base tiny --name mine -o mine/
       foleygen train bundle --vocoder runs/vocoder --base tiny --name mine -o mine/
       foleygen train bundle --cues runs/cues --base tiny --name mine -o mine/
+      foleygen train bundle --student runs/student --base tiny --name mine -o mine/
       foleygen train bundle --mdsgen runs/mdsgen --encoder runs/encoder --vae runs/vae --pairs pairs/ \\
           --name mine --licence CC0-1.0 --commercial -o mine/
     """
@@ -264,10 +270,13 @@ def bundle(
     from foleygen.weights.bundle import Bundle
 
     text = text_of(card) if card else None
-    if mdsgen_run is None and (base is None or (vocoder_run or cues_run) is None):
-        raise UsageError("--mdsgen: not given", "give it, or --vocoder or --cues and --base")
-    if mdsgen_run is not None and cues_run is not None:
-        raise UsageError("--cues: was trained beside another transformer", "train it again beside that of --mdsgen")
+    if mdsgen_run is None and (base is None or (vocoder_run or cues_run or student_run) is None):
+        raise UsageError("--mdsgen: not given", "give it, or --vocoder, --cues or --student and --base")
+    for option, run in (("--cues", cues_run), ("--student", student_run)):
+        if mdsgen_run is not None and run is not None:
+            raise UsageError(
+                f"{option}: was trained beside another transformer", "train it again beside that of --mdsgen"
+            )
     made = store.load(base, Bundle) if base is not None else None
     if made is not None and mdsgen_run is not None:
         made = packing.pack_transformer(output, made, mdsgen_run, name, text)
@@ -292,12 +301,21 @@ def bundle(
         made = packing.pack_vocoder(output, made, vocoder_run, name, text)
     if cues_run is not None:
         assert made is not None
-        packing.pack_cues(output, made, cues_run, name, text)
+        made = packing.pack_cues(output, made, cues_run, name, text)
+    if student_run is not None:
+        assert made is not None
+        packing.pack_student(output, made, student_run, name, text, usual)
     write_result(str(output))
 
 
 _KEYS = {"encoder": "encoder_run", "vae": "vae_run", "pairs": "pairs_dir"}
 
 
-for _command in (train_cues.cues, *train_data.COMMANDS, *train_ambience.COMMANDS, *train_judges.COMMANDS):
+for _command in (
+    train_cues.cues,
+    train_distill.distill,
+    *train_data.COMMANDS,
+    *train_ambience.COMMANDS,
+    *train_judges.COMMANDS,
+):
     train.add_command(_command)

@@ -75,6 +75,10 @@ class Table:
             return self._seen(rng, cues=kind == "picture_cues")
         return self._unseen(rng, picture=kind == "wrong_cues", cues=kind != "blind_words")
 
+    def untold(self, rng: Rng) -> NDArray[np.float32]:
+        """Features (T, C) of a window that is told nothing: a scene's, or such as no scene gives."""
+        return self._picture(rng, None, None)
+
     def _silence(self, rng: Rng) -> Row:
         """Nothing is to be heard, and that is known."""
         picture = rng.random() < 0.7

@@ -1,0 +1,1 @@
+"""The student of a transformer: what it learns from, and how."""
