@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,12 +125,13 @@ def pack_student(
     Without ``usual`` the student makes only the runs that ask for as few steps.
     """
     recipe = recorded(run, DistillRecipe)
+    least, most = recipe.teaching.guidance
     text = card or _card(name, {"distill": recipe}) + f"\nEverything but the student is that of {base.name}.\n"
     spec = StudentSpec(
         rank=recipe.student.rank,
         hidden_size=recipe.student.hidden_size,
         times=student_times(recipe, base),
-        guidance=recipe.teaching.guidance,
+        guidance=(least, math.floor(10 * most / recipe.emphasis) / 10),  # it is told no more than it has learnt
         usual=usual,
         emphasis=recipe.emphasis,
     )
