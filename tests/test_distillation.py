@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from test_cue_training import OBJECTIVE, write_bundle
 from tiny_training import write_dataset
 
+from foleygen.cli.app import run
 from foleygen.engines.foley import Engine
-from foleygen.errors import UsageError
+from foleygen.errors import ExitCode, UsageError
 from foleygen.models.diffusion import Condition
 from foleygen.models.student import StudentConfig
 from foleygen.sampling.noise import WindowKey
 from foleygen.sampling.sampler import SamplerConfig, sample
+from foleygen.strict import plain
 from foleygen.training import packing
 from foleygen.training.cues import adapter
 from foleygen.training.cues.recipe import CuesRecipe
@@ -26,6 +29,7 @@ from foleygen.training.distillation.recipe import DistillRecipe, TeachingConfig
 from foleygen.training.distillation.runs import PIECE
 from foleygen.training.loop import LoopConfig
 from foleygen.training.recipe import load
+from foleygen.weights import bundle as bundles
 from foleygen.weights.bundle import Bundle
 
 TEACHING = TeachingConfig(runs=PIECE, steps=4, marks=(2, 4), guidance=(1.0, 3.0))
@@ -180,3 +184,33 @@ def test_recipes_that_make_no_sense_are_refused(changes: dict[str, object], said
     teaching = changes.pop("teaching", {})
     with pytest.raises(UsageError, match=said):
         recipe(2, teaching=replace(TEACHING, **teaching), **changes)  # type: ignore[arg-type]
+
+
+def test_the_command_makes_a_shard_of_the_runs_or_trains(
+    bundle: Bundle, data: list[SceneDataset], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "small.yaml"
+    written.write_text(yaml.safe_dump(plain(recipe(2)), sort_keys=False))
+    folder, made = str(tmp_path / "run"), str(tmp_path / "taught")
+    arguments = [
+        "train",
+        "distill",
+        "--data",
+        str(data[0].folder),
+        "--model",
+        str(bundle.path),
+        "--recipe",
+        str(written),
+    ]
+    assert run([*arguments, "-o", folder, "--device", "cpu", "-q", "--shard", "1/2"]) == 0
+    assert sorted(path.name for path in Path(folder).iterdir()) == ["examples.npz", "runs-00000.npz"]
+    assert run([*arguments, "-o", folder, "--device", "cpu", "-q"]) == 0
+    base = ["--base", str(bundle.path), "--name", "taught", "-o", made]
+    assert run(["train", "bundle", "--student", folder, "--on-request", *base]) == 0
+    assert capfd.readouterr().out.split() == [folder, f"{folder}/checkpoint.pt", made]
+    student_spec = bundles.load(Path(made)).student
+    assert student_spec is not None
+    assert not student_spec.usual
+    refused = ["train", "bundle", "--student", folder, "--mdsgen", folder, *base]
+    assert run(refused) == ExitCode.USAGE
+    assert "--student: was trained beside another transformer" in capfd.readouterr().err
