@@ -146,7 +146,13 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate ambience": ("--what", "roundtrip", "--count", "1"),
     "evaluate vocoder": ("--model", "tiny", "--count", "1"),
 }
-BY_THE_SAME_DOOR = {"evaluate alignment", "evaluate cues", "evaluate fidelity", "evaluate retrieval"}
+BY_THE_SAME_DOOR = {
+    "evaluate alignment",
+    "evaluate cues",
+    "evaluate fidelity",
+    "evaluate retrieval",
+    "evaluate voices",
+}
 """These want a trained network first, and then call ``open_dataset`` as the others of ``evaluate`` do."""
 
 

@@ -300,7 +300,7 @@ def test_the_commands_train_pack_and_compare(
 def test_packing_without_parts_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert app.run(["train", "bundle", "--vocoder", "run", "--name", "mine", "-o", str(tmp_path / "mine")]) == 2
     _, err = capfd.readouterr()
-    assert "give it, or --vocoder or --cues and --base" in err
+    assert "give it, or --vocoder, --cues or --student and --base" in err
     assert app.run(["evaluate", "vocoder"]) == 2
     _, err = capfd.readouterr()
     assert "no vocoder was named" in err

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from foleygen import __version__
+from foleygen import __version__, atomic
 from foleygen.batch.events import ENDS, ClipFailed, Event, Listener, Loading, Opened
 from foleygen.batch.outbox import Broke
 from foleygen.batch.plan import Planned
@@ -67,6 +67,8 @@ class Desk:
         self._false_starts = 0
         self._told: set[Opened | Loading] = set()
         self._is_empty = False
+        self.left: set[Path] = set()
+        """Folders that actors died on, in which half a file may lie."""
 
     @property
     def is_done(self) -> bool:
@@ -114,6 +116,8 @@ class Desk:
                 raise SetupError(fact, "see that every machine of the cluster has foleygen, and memory for the model")
         else:
             self._deaths[item.output] += 1
+        if item is not None:
+            self.left.add(item.output.parent)
         self._loading.discard(seat)
         if item is None:
             return
@@ -166,6 +170,8 @@ class _Pool:
                 seat.end()
             for seat in self._seats:
                 seat.join()
+            for folder in desk.left:  # those that live have looked there before it was left
+                atomic.sweep(folder)
 
     def _open(self) -> None:
         resources = {"num_cpus": self._share.cpus, "num_gpus": self._share.gpus}

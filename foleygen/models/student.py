@@ -39,8 +39,10 @@ class Change(nn.Module):
     def __init__(self, weight: Tensor, rank: int) -> None:
         super().__init__()
         rows, columns = weight.shape
-        self.down = nn.Parameter(torch.randn(rank, columns) * columns**-0.5)
-        self.up = nn.Parameter(torch.zeros(rows, rank))
+        self.down, self.up = nn.Parameter(torch.empty(rank, columns)), nn.Parameter(torch.empty(rows, rank))
+        # By nn.init, which is left out for weights that are about to be loaded.
+        nn.init.normal_(self.down, std=columns**-0.5)
+        nn.init.zeros_(self.up)
 
     def forward(self, x: Tensor) -> Tensor:
         """What it adds to the layer's output."""
