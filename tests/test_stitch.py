@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from foleygen.audio.stitch import CUT_FADE, CUT_REACH, Stitcher, Window, joint, plan_windows
@@ -192,6 +192,7 @@ def test_a_window_depends_on_no_cut_after_the_end_of_the_one_before(plan, horizo
 
 
 @given(plans_with_cuts(), st.booleans())
+@example((8009, 5795, 3794, [5774]), False)
 @settings(deadline=None, max_examples=40)
 def test_shot_changes_keep_the_power_or_the_sum(plan, correlated):
     total, length, overlap, cuts = plan

@@ -129,7 +129,8 @@ class Stitcher:
             fade = min(CUT_FADE, self._windows[first.index - 1].end - first.start)
             angle = (np.arange(fade) + 0.5) * (np.pi / 2 / max(fade, 1))
             begin = max(0, first.start - window.start)
-            heard = angle[begin - first.start + window.start :]
+            # A window with a long overlap may end within the fade.
+            heard = angle[begin - first.start + window.start :][: window.length - begin]
             gain[begin : begin + heard.size] *= np.sin(heard) if first.index <= index else np.cos(heard)
             if first.index > index:
                 gain[begin + heard.size :] = 0
