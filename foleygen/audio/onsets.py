@@ -5,10 +5,12 @@ M mel bands, T frames, S samples, K matched pairs. Times are seconds.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Real = TypeVar("Real", bound=np.floating)
 
 OFFSET_S = 0.0212
 """Added to every detected time: the analysis window reaches an attack before its centre does."""
@@ -49,19 +51,23 @@ def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
     strength = flux(mel)
     radius = max(1, round(PEAK_RADIUS_S * frame_rate))
     threshold = max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(strength, PERCENTILE)))
-    is_peak = (strength == highest_near(strength, radius, radius)) & (strength >= threshold)
-    frames = np.flatnonzero(is_peak)
-    frames = frames[np.diff(frames, prepend=-radius - 1) > radius]  # a plateau counts once
+    frames = peaks(strength, radius, strength >= threshold)
     return np.maximum(0.0, (frames + _vertex(strength, frames)) / frame_rate + OFFSET_S)
 
 
-def highest_near(values: NDArray[np.float64], before: int, after: int) -> NDArray[np.float64]:
+def peaks(values: NDArray[Real], radius: int, wanted: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Where values (T,) are the largest of those up to ``radius`` steps away, and ``wanted`` (T,); ascending."""
+    places = np.flatnonzero((values == highest_near(values, radius, radius)) & wanted)
+    return places[np.diff(places, prepend=-radius - 1) > radius]  # a plateau counts once
+
+
+def highest_near(values: NDArray[Real], before: int, after: int) -> NDArray[Real]:
     """The largest of the values (T,) from ``before`` steps earlier to ``after`` steps later.
 
     scipy has this; importing it takes longer than a short clip takes to sound.
     """
     padded = np.pad(values, (before, after), mode="edge")
-    highest: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, before + after + 1).max(axis=1)
+    highest: NDArray[Real] = np.lib.stride_tricks.sliding_window_view(padded, before + after + 1).max(axis=1)
     return highest
 
 

@@ -9,7 +9,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from foleygen.batch import cores
-from foleygen.batch.plan import check_voice
 from foleygen.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,8 +53,10 @@ def load_ambience(settings: Settings) -> AmbienceBundle | None:
 
 
 def load_library(settings: Settings) -> Shelf | None:
-    """The library that plays the hits; None where the model does. Raises UsageError where it cannot be used."""
-    check_voice(settings)
+    """The library that plays the hits; None where the model does. Raises UsageError where it cannot be used.
+
+    ``plan.check_voice`` comes before it.
+    """
     if settings.voice == "model" or settings.library is None:
         return None
     from foleygen.pipeline.voices.shelf import opened

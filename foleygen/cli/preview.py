@@ -70,7 +70,7 @@ def preview(
       foleygen preview shot.mov --voice library --library recordings/
     """
     from foleygen.batch.loading import feature_cache, load_bundle, load_engine, load_library
-    from foleygen.batch.plan import spotter_of
+    from foleygen.batch.plan import check_voice, spotter_of
     from foleygen.batch.telling import as_told, understood
     from foleygen.cli.terminal.plots import preview_rows
     from foleygen.cli.terminal.streams import draw, write_note, write_result
@@ -85,6 +85,7 @@ def preview(
     info = probe(clip, settings.max_pixels)
     if at >= info.duration:
         raise UsageError(f"{clip}: lasts {float(info.duration):.2f} s, so nothing is at {at:g} s", "lower --at")
+    check_voice(settings)
     shelf, bundle = load_library(settings), load_bundle(settings)
     own, notes = spotter_of(settings).of(clip).settled(ClipClock.of(info))
     own = as_told(own, bundle, settings, clip)

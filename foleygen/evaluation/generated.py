@@ -111,11 +111,16 @@ def timbre_report(results: Sequence[Generated]) -> reconstruction.Reconstruction
     )
 
 
+def judge_of(training: SceneDataset, label: str) -> Probe:
+    """A classifier of the ``family`` or ``material`` that has learnt from the true sounds of training scenes."""
+    mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
+    return Probe.fit(mels, [getattr(clip, label) for clip in training.clips])
+
+
 def naming_report(results: Sequence[Generated], training: SceneDataset, label: str) -> ProbeReport:
     """How often a classifier of true sounds names the ``family`` or ``material`` of the generated ones."""
-    names = [getattr(clip, label) for clip in training.clips]
-    probe = Probe.fit([training.mels[clip.row].astype(np.float32) for clip in training.clips], names)
-    known = [result for result in results if getattr(result.record, label) in set(names)]
+    probe = judge_of(training, label)
+    known = [result for result in results if getattr(result.record, label) in probe.labels]
     return probe.evaluate(
         [result.mel for result in known],
         [getattr(result.record, label) for result in known],

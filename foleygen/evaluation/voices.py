@@ -22,8 +22,8 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation.cues.arms import Arm, cues_of, track_for
-from foleygen.evaluation.cues.level import hit_levels
-from foleygen.evaluation.generated import Generated, audible_events, sync_report
+from foleygen.evaluation.cues.level import followed, hit_levels
+from foleygen.evaluation.generated import Generated, audible_events, judge_of, sync_report
 from foleygen.evaluation.playing import has_click, leaps, repeats
 from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
@@ -131,7 +131,7 @@ def evaluate(
         if on_clip is not None:
             on_clip(number, len(clips))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
-    judges = _judges(training)
+    judges = {} if training is None else {label: judge_of(training, label) for label in LABELS}
     truth = _named([one.generated for one in found["model"]], judges, true=True)
     return VoicesReport(tuple(_report(voice, found[voice], seconds, judges) for voice in VOICES), *truth)
 
@@ -223,31 +223,13 @@ def _report(voice: str, found: Sequence[Sounding], seconds: float, judges: Mappi
         median_error_ms=sync.score.median_error_ms,
         on_cue=float(np.mean(near)),
         on_cue_played=float(np.mean(of_played)) if of_played else None,
-        strength=_strength(found),
+        strength=followed([(one.levels, one.strengths) for one in found]),
         clicks=sum(one.clicks for one in found),
         repeats=sum(repeats(one.played) for one in found),
         speed=model_s / (model_s + (sum(one.seconds for one in found) if voice != "model" else 0.0)),
         family=family,
         material=material,
     )
-
-
-def _strength(found: Sequence[Sounding]) -> float | None:
-    """Mean over clips with four hits and more, whose strengths differ by a dB and more."""
-    known = [
-        float(np.corrcoef(one.levels, one.strengths)[0, 1])
-        for one in found
-        if len(one.levels) >= 4 and one.strengths.std() >= 1 and one.levels.std() > 0
-    ]
-    return float(np.mean(known)) if known else None
-
-
-def _judges(training: SceneDataset | None) -> dict[str, Probe]:
-    """One that names families and one that names materials, of true sounds."""
-    if training is None:
-        return {}
-    mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
-    return {label: Probe.fit(mels, [getattr(clip, label) for clip in training.clips]) for label in LABELS}
 
 
 def _named(generated: Sequence[Generated], judges: Mapping[str, Probe], true: bool = False) -> list[float | None]:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
+from scipy.ndimage import uniform_filter1d
 
+from foleygen.audio.onsets import peaks
 from foleygen.library.levels import BAND_SILENCE_DB, HOP_S, SILENCE_DB, Levels, hop
 from foleygen.library.mono import Mono
 
@@ -57,9 +58,8 @@ def frames(bands: Levels, level: Levels, floor: Levels) -> list[int]:
     if len(level) and not _leaps(level, floor, 0, least):
         rise[:_UNHEARD] = 0  # out of the silence before a recording rises everything
     radius = round(APART_S / HOP_S)
-    peaks = np.flatnonzero((rise == maximum_filter1d(rise, 2 * radius + 1, mode="nearest")) & (rise >= RISE_DB))
-    peaks = peaks[np.diff(peaks, prepend=-radius - 1) > radius]  # a plateau counts once
-    kept = [int(peak) for peak in peaks if _leaps(level, floor, int(peak), least)]
+    found = peaks(rise, radius, rise >= RISE_DB)
+    kept = [int(peak) for peak in found if _leaps(level, floor, int(peak), least)]
     ends = [*kept[1:], len(level) + round(FALL_S / HOP_S)]
     return [peak for peak, end in zip(kept, ends, strict=False) if _falls(level, peak, end)]
 

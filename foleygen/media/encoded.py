@@ -68,6 +68,14 @@ def settled(made: Mixdown, kind: Container) -> Settled:
     return Settled(told, kept.steps)
 
 
+def packets(track: Soundtrack, sound: Settled) -> Iterator[list[Packet[Stream]]]:
+    """The packets of ``sound`` as some of ``track``, step by step: those that were kept, else as they are encoded."""
+    if sound.steps is not None:
+        yield from (track.taken(*step) for step in sound.steps)
+    else:
+        yield from (step.packets for step in _steps(track, sound.made.chunks))
+
+
 class _Kept:
     """The steps of one encoding, as long as they are few: an hour is encoded again instead."""
 
@@ -117,11 +125,13 @@ def _gathered(frames: Iterable[Samples]) -> Iterator[Samples]:
     """The same in blocks of _BLOCK samples and more: a codec's frames are so short that handing them on takes as long
     as decoding them."""
     waiting: list[Samples] = []
+    count = 0
     for frame in frames:
         waiting.append(frame)
-        if sum(one.shape[1] for one in waiting) >= _BLOCK:
+        count += frame.shape[1]
+        if count >= _BLOCK:
             yield np.concatenate(waiting, axis=1)
-            waiting = []
+            waiting, count = [], 0
     if waiting:
         yield np.concatenate(waiting, axis=1)
 

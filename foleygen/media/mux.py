@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
 from foleygen.facts import SAMPLE_RATE, Loudness
+from foleygen.media import encoded
 from foleygen.media.containers import Container, container_for, created, disk_errors
 from foleygen.media.copying import StreamCopies
-from foleygen.media.encoded import Settled, settled
 from foleygen.media.fit import advice
 from foleygen.media.forms import strictness
 from foleygen.media.mixdown import Level, Mixdown, again, alone, mixed
@@ -109,8 +109,8 @@ def mux(
         made = mixed(info, sound, sample_rate, duck_db, loudness, level)
     else:
         made = alone(info, sound, sample_rate, loudness, level)
-    main = settled(made, kind)
-    beside = None if side is None else settled(_beside(info, side), kind)
+    main = encoded.settled(made, kind)
+    beside = None if side is None else encoded.settled(_beside(info, side), kind)
     made = main.made
     seals: list[Seal] = []
     with publish(output, seals) as temporary:
@@ -125,10 +125,10 @@ def mux(
             copies.add_pictures()
             first_sample = round((info.start - clock_start) * SAMPLE_RATE)
             track = Soundtrack(target, kind, first_sample, made.channels, made.title, notes=metadata)
-            sounds = [(track, _encoded(track, main))]
+            sounds = [(track, encoded.packets(track, main))]
             if beside is not None:
                 other = Soundtrack(target, kind, first_sample, title=beside.made.title, default=False)
-                sounds.append((other, _encoded(other, beside)))
+                sounds.append((other, encoded.packets(other, beside)))
             copies.add_others(sounds=_kept_sounds(source, audio, made))
             copies.add_chapters()
             target.start_encoding()
@@ -162,27 +162,16 @@ def _interleave(
     """Write the copied packets in file order, each after the sound that plays before it."""
     for packet in packets(source, *copies.streams, clock=copies.clip_clock):
         for copied in copies.copied(packet):
-            for track, encoded in sounds:
+            for track, waiting in sounds:
                 while track.time <= copies.clock(copied):
-                    ready = next(encoded, None)
+                    ready = next(waiting, None)
                     if ready is None:
                         break
                     target.mux(ready)
             target.mux(copied)
-    for _, encoded in sounds:
-        for ready in encoded:
+    for _, waiting in sounds:
+        for ready in waiting:
             target.mux(ready)
-
-
-def _encoded(track: Soundtrack, sound: Settled) -> Iterator[list[Packet[Stream]]]:
-    """The packets of a track, step by step: those that are there already, else as they are encoded."""
-    if sound.steps is not None:
-        for step in sound.steps:
-            yield track.taken(*step)
-        return
-    for chunk in sound.made.chunks:
-        yield track.encoded(chunk)
-    yield track.flushed()
 
 
 def _target(

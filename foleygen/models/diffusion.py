@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -85,3 +85,24 @@ class DiffusionModel(Protocol):
         ``times`` lie in [0, 999] and may be fractional; ``guided`` asks for predictions without the condition too.
         """
         ...
+
+
+Model = TypeVar("Model", bound=DiffusionModel)
+
+
+class Around(Generic[Model]):
+    """Of a model made of another one: it has that one's windows, and is where that one is."""
+
+    model: Model
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return self.model.latent_shape
+
+    @property
+    def time_axis(self) -> int:
+        return self.model.time_axis
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foleygen.models.denoiser import Prepared
-from foleygen.models.diffusion import Condition
+from foleygen.models.diffusion import Around, Condition
 from foleygen.models.transformer import MDSGen
 
 CHANGED = ("blocks", "final_layer")
@@ -100,25 +100,13 @@ class StudentAdapter(nn.Module):
 
 
 @dataclass(frozen=True)
-class Student:
+class Student(Around[MDSGen]):
     """A merged transformer, led as strongly as wanted without a second evaluation; a ``DiffusionModel``."""
 
     model: MDSGen
     lead: Lead
     guidance: float = 1.0
     rescale: float = 0.0
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        return self.model.latent_shape
-
-    @property
-    def time_axis(self) -> int:
-        return self.model.time_axis
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
 
     def prepared(self, condition: Condition, times: Tensor, guided: bool) -> Prepared:
         """For runs at ``times``. Raises ValueError if it is to be ``guided`` once more."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.audio.onsets import PEAK_RADIUS_S, highest_near
+from foleygen.audio.onsets import PEAK_RADIUS_S, highest_near, peaks
 
 THRESHOLD = 0.5
 """The confidence from which on a hit counts."""
@@ -47,10 +47,8 @@ def hits(
         return []
     score = _score(onsets, stops, rate)
     radius = max(1, round(PEAK_RADIUS_S * rate))
-    is_peak = score == highest_near(score, radius, radius)
     confidence = 1 / (1 + np.exp(-score))
-    steps = np.flatnonzero(is_peak & (confidence >= threshold))
-    steps = steps[np.diff(steps, prepend=-radius - 1) > radius]  # a plateau counts once
+    steps = peaks(score, radius, confidence >= threshold)
     end = len(onsets) / rate
     found = [Hit(float(min(step / rate + LATE_S, end)), float(confidence[step])) for step in steps]
     return found if max_rate is None else _thinned(found, max_rate)

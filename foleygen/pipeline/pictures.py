@@ -93,7 +93,7 @@ def _views(track: Track, engine: Engine, cache: FeatureCache | None) -> Generato
     """The views of windows that stay as they are."""
     keys = [_key(track, window, engine) for window in track.windows]
     # Looked up twice, so that the features of a long clip are never held all at once.
-    known = {window.index for window in track.windows if _is_known(track, window, engine, cache)}
+    known = {window.index for window in track.windows if _known(track, window, engine, cache) is not None}
     decoded = _decoded(track, [window for window in track.windows if window.index not in known], engine)
     for window, key in zip(track.windows, keys, strict=True):
         features = cache.get(key) if cache is not None and window.index in known else None
@@ -134,7 +134,7 @@ def _seen_on(reel: Reel, track: Track, window: Window, engine: Engine, cache: Fe
     encoder, start = engine.bundle.encoder, track.start_s(window)
     reel.forget(start)
     key = _key(track, window, engine)
-    features = cache.get(key) if cache is not None and _is_known(track, window, engine, cache) else None
+    features = _known(track, window, engine, cache)
     if features is not None:
         track.cached += 1
         return View(track, window, key, features=features)
@@ -206,11 +206,12 @@ def stops_key(track: Track, window: Window, engine: Engine) -> str:
     return feature_key(track.job.info.content_id, track.start_s(window), length, seen_on, stops.VERSION)
 
 
-def _is_known(track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> bool:
-    """Whether the cache has all that is wanted of a window's pictures, so that they need not be decoded."""
-    if cache is None or cache.get(_key(track, window, engine)) is None:
-        return False
-    return not track.job.own.spotted or cache.get(stops_key(track, window, engine)) is not None
+def _known(track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> NDArray[np.float32] | None:
+    """The features (F, C) of a window, if the cache has all that is wanted of its pictures: they are not decoded."""
+    if cache is None or (features := cache.get(_key(track, window, engine))) is None:
+        return None
+    is_whole = not track.job.own.spotted or cache.get(stops_key(track, window, engine)) is not None
+    return features if is_whole else None
 
 
 def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[NDArray[np.uint8]]:

@@ -121,6 +121,8 @@ def _faults(
     mels: torch.Tensor, engine: Engine, settings: RenderSettings, own: ClipSettings, start_s: float, seconds: float
 ) -> int:
     """How many cues of the first ``seconds`` of a window have no sound, and how many sounds no cue."""
+    if own.cues is None:
+        return 0
     mel = to_decibels(mels[0], engine.bundle.mel.scaling).cpu().numpy()
     found = onsets.detect(mel, engine.bundle.sample_rate / engine.bundle.mel.hop_length) + start_s
     end_s = start_s + seconds

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
+from foleygen.models.diffusion import Around, Condition, Denoiser, DiffusionModel
 from foleygen.sampling.schedule import ScheduleConfig, alphas_cumprod
 
 
@@ -38,7 +38,7 @@ TRAINED = ScheduleConfig.preset("scaled_linear", "epsilon")
 
 
 @dataclass(frozen=True)
-class ClassifierGuided:
+class ClassifierGuided(Around[DiffusionModel]):
     """A model whose predictions the classifier corrects; a ``DiffusionModel`` itself, so that every sampler takes it.
 
     Its ``schedule`` is the one that it is sampled by. ``embedded``: the classifier sees the features through its own
@@ -50,18 +50,6 @@ class ClassifierGuided:
     scale: float
     schedule: ScheduleConfig
     embedded: bool = False
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        return self.model.latent_shape
-
-    @property
-    def time_axis(self) -> int:
-        return self.model.time_axis
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
 
     def prepared(self, condition: Condition, times: Tensor, guided: bool) -> Denoiser:
         """The model's own predictions, both moved alike: what guidance makes of the two then moves by as much."""

@@ -133,14 +133,11 @@ def export_transformer(
             f"{base.path}: its features and latents are {wanted}, the transformer's {found}",
             "name the bundle that prepared the training data",
         )
-    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
     transformer = asdict(config)
     transformer["latent_shape"] = list(config.latent_shape)
-    spec = replace(spec, name=name, transformer=transformer, sampling=sampling, cues=None, student=None)
-    parts = {part: tensors(base, part) for part in base.parts if part not in ("cues", "student")}
-    parts["transformer"] = halved(_without_side_block(weights))
-    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
-    return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
+    spec = replace(_spec(base), name=name, transformer=transformer, sampling=sampling, cues=None, student=None)
+    part = {"transformer": halved(_without_side_block(weights))}
+    return _with_part(folder, base, spec, part, model_card, left_out=("cues", "student"))
 
 
 def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: str, model_card: str) -> Bundle:
@@ -151,7 +148,6 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
     if mel_config(base) != vocoder.config:
         fact = f"{base.path}: its mel is not the vocoder's"
         raise BundleError(fact, "train the vocoder with a recipe for this mel")
-    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
     size = vocoder.network.config
     options = {
         "hidden_size": size.hidden_size,
@@ -159,34 +155,41 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
         "expansion": size.expansion,
         "corrections": vocoder.corrections,
     }
-    spec = replace(spec, name=name, vocoder=VocoderSpec(kind="vocos", options=options))
-    parts = {part: tensors(base, part) for part in base.parts}
-    parts["vocoder"] = halved(vocoder.network.state_dict())
-    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
-    return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)
+    spec = replace(_spec(base), name=name, vocoder=VocoderSpec(kind="vocos", options=options))
+    return _with_part(folder, base, spec, {"vocoder": halved(vocoder.network.state_dict())}, model_card)
 
 
 def export_cues(
     folder: Path, base: Bundle, cues: CueSpec, weights: dict[str, Tensor], *, name: str, model_card: str
 ) -> Bundle:
     """Write a bundle with an adapter of cues and everything else of ``base``, its licence included."""
-    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
-    parts = {part: tensors(base, part) for part in base.parts}
-    parts["cues"] = halved(weights)
-    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
-    return bundles.save(
-        folder, replace(spec, name=name, cues=cues), parts, licence_text=licence_text, model_card=model_card
-    )
+    return _with_part(folder, base, replace(_spec(base), name=name, cues=cues), {"cues": halved(weights)}, model_card)
 
 
 def export_student(
     folder: Path, base: Bundle, student: StudentSpec, weights: dict[str, Tensor], *, name: str, model_card: str
 ) -> Bundle:
     """Write a bundle with a student of its transformer, a byte a weight, and everything else of ``base``."""
-    spec = BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
-    parts = {part: tensors(base, part) for part in base.parts}
-    parts["student"] = rounded(weights)
-    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
-    return bundles.save(
-        folder, replace(spec, name=name, student=student), parts, licence_text=licence_text, model_card=model_card
+    return _with_part(
+        folder, base, replace(_spec(base), name=name, student=student), {"student": rounded(weights)}, model_card
     )
+
+
+def _spec(base: Bundle) -> BundleSpec:
+    """What ``base`` says of its parts, without the files."""
+    return BundleSpec(**{item.name: getattr(base, item.name) for item in fields(BundleSpec)})
+
+
+def _with_part(
+    folder: Path,
+    base: Bundle,
+    spec: BundleSpec,
+    part: dict[str, dict[str, Tensor]],
+    model_card: str,
+    left_out: tuple[str, ...] = (),
+) -> Bundle:
+    """Write a bundle of ``spec`` with a new ``part``, and all of ``base`` but what is ``left_out``; its licence too."""
+    kept = [name for name in base.parts if name not in left_out]
+    parts = {name: part[name] if name in part else tensors(base, name) for name in kept} | part
+    licence_text = file_text(base.path / "LICENSE", BundleError, "fetch or export the bundle again")
+    return bundles.save(folder, spec, parts, licence_text=licence_text, model_card=model_card)

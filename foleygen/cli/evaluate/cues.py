@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,9 +22,6 @@ from foleygen.cli.evaluate.shared import (
 from foleygen.cli.options import settings_options
 from foleygen.cli.parameters import Number
 from foleygen.errors import UsageError
-
-if TYPE_CHECKING:
-    from foleygen.evaluation.probe import Probe
 
 PATH = click.Path(path_type=Path)
 
@@ -93,10 +90,12 @@ def cues(
     from foleygen.evaluation.cues.arms import chosen_arms
     from foleygen.evaluation.cues.families import measured
     from foleygen.evaluation.cues.gallery import Gallery
+    from foleygen.evaluation.generated import judge_of
+    from foleygen.training.data.dataset import SceneDataset
 
     arms = chosen_arms(names, guidances)
     dataset = open_dataset(chosen)
-    judge = None if train_data is None else _judge(train_data)
+    judge = None if train_data is None else judge_of(SceneDataset(train_data), "family")
     gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
     on_arm = None if picture is None else gallery.add
     report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge)
@@ -105,15 +104,3 @@ def cues(
     if table is not None:
         write(table, measured({arm.arm: arm.families for arm in report.arms}, report.arms[-1].arm, engine.bundle))
     show(as_json, {"cues": report}, dataset)
-
-
-def _judge(train_data: Path) -> Probe:
-    """A classifier of families that has learnt from the true sounds of training scenes."""
-    import numpy as np
-
-    from foleygen.evaluation.probe import Probe
-    from foleygen.training.data.dataset import SceneDataset
-
-    training = SceneDataset(train_data)
-    mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
-    return Probe.fit(mels, [clip.family for clip in training.clips])

@@ -46,3 +46,16 @@ def hit_levels(mel: NDArray[np.float32], times: Sequence[float], frame_rate: flo
         first = min(max(0, round(time * frame_rate)), mel.shape[1] - 1)
         levels.append(10 * np.log10(np.mean(10 ** (10.0 * mel[:, first : first + AFTER_FRAMES].astype(np.float64)))))
     return np.array(levels)
+
+
+def followed(clips: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float | None:
+    """How the levels of hits (K,) follow their strengths (K,), both in dB: the mean correlation.
+
+    Over clips with four hits and more, whose strengths differ by a dB and more.
+    """
+    found = [
+        float(np.corrcoef(levels, strengths)[0, 1])
+        for levels, strengths in clips
+        if len(levels) >= 4 and strengths.std() >= 1 and levels.std() > 0
+    ]
+    return float(np.mean(found)) if found else None

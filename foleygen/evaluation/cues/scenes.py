@@ -22,7 +22,7 @@ from foleygen.evaluation import reconstruction
 from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, other_row, other_word, seen_track, track_for
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
 from foleygen.evaluation.cues.families import table as families_table
-from foleygen.evaluation.cues.level import Level, hit_levels, level_of
+from foleygen.evaluation.cues.level import Level, followed, hit_levels, level_of
 from foleygen.evaluation.generated import Generated, audible_events, sync_report
 from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
@@ -118,8 +118,7 @@ def evaluate(
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
     ``on_arm`` gets the sounds of each arm, the true ones first; a ``judge`` says how many sounds of each family it
-    names. Raises UsageError for a bundle that cannot be told
-    anything.
+    names. Raises UsageError for a bundle that cannot be told anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
@@ -263,13 +262,7 @@ def _obeyed(struck: Sequence[Generated]) -> float | None:
 
 
 def _strength(heard: Sequence[Heard]) -> float | None:
-    """Mean over clips with four hits and more, whose strengths differ by a dB and more."""
-    found = [
-        float(np.corrcoef(one.levels, one.strengths)[0, 1])
-        for one in heard
-        if len(one.levels) >= 4 and one.strengths.std() >= 1 and one.levels.std() > 0
-    ]
-    return float(np.mean(found)) if found else None
+    return followed([(one.levels, one.strengths) for one in heard])
 
 
 def _attack(struck: Sequence[Generated], seconds: float) -> float | None:
