@@ -111,7 +111,7 @@ def _obeying(
             classifier_guidance=settings.classifier_guidance,
             tracks=[spoken],
         )
-        mels = engine.mels(latents)
+        mels = engine.mels(latents, features, [spoken])
         tried.append((_faults(mels, engine, settings, own, start_s, seconds), key, mels))
     _, key, mels = min(tried, key=lambda one: one[0])
     return key, mels
