@@ -38,6 +38,8 @@ class Recording:
     """The level (RMS, dBFS) that it does not fall below but for a tenth of its length; None: silence."""
     steady: tuple[Stretch, ...] = ()
     """Where it goes on without events."""
+    is_stereo: bool = False
+    """Its channels differ, by more than noise: see ``mono.SIDE_DB``."""
 
     @property
     def seconds(self) -> float:

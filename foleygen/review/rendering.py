@@ -100,6 +100,7 @@ def settings_for(base: Settings, output: Path, record: Sidecar, cues: Path | Non
     values: dict[str, Any] = {name: getattr(kept, name) for name in _DECIDED}
     if kept.loudness_lufs is not None:
         values["loudness"] = str(kept.loudness_lufs)
+    values["channels"] = "stereo" if kept.channels == 2 else "mono"
     if kept.duck_db is not None:
         values["duck"] = kept.duck_db
     if kept.ambience_level_db is not None:

@@ -37,6 +37,9 @@ class Shelf:
         """(N,): how many such takes there are."""
         self.hardness = _hardness(self.thing, index.events.facts["level_db"])
         """(N,) in 0..1: how loud each is among them; 0.5 where it is alone."""
+        may = np.bincount(index.events.recording, minlength=len(index.recordings)) > 0
+        self.is_stereo = any(one.is_stereo for one, is_heard in zip(index.recordings, may, strict=True) if is_heard)
+        """Whether left and right differ in any recording that may be played."""
         self.digest = _digest(index.digest, self.thing)
         """Of all that decides what is played."""
         self._fitting = lru_cache(maxsize=64)(self._found)
