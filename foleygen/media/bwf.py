@@ -6,10 +6,11 @@ import hashlib
 import math
 import struct
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,14 +124,16 @@ def write(
     loudness: Loudness = UNMEASURED,
     slate: Slate | None = None,
     marks: Sequence[Mark] = (),
+    further: Mapping[bytes, bytes] = MappingProxyType({}),
     date: datetime | None = None,
 ) -> str:
     """Write ``sound``, whose 24-bit samples must not be above full scale; gives the SHA-256 of the samples in hex.
 
     ``time_reference``: 48 kHz samples from midnight to the first one. ``loudness`` is that of ``sound``; ``marks`` are
-    in its samples. Texts are made ASCII and cut to the length of their fields; ``coding_history`` is what ``history``
-    gives. Without ``date`` the file says nothing of when it was made, so the same sound gives the same bytes. Raises
-    RetryableError when the disk is full, ClipError when the folder cannot be written.
+    in its samples; ``further`` are other chunks by their names. Texts are made ASCII and cut to the length of their
+    fields; ``coding_history`` is what ``history`` gives. Without ``date`` the file says nothing of when it was made, so
+    the same sound gives the same bytes. Raises RetryableError when the disk is full, ClipError when the folder cannot
+    be written.
     """
     form = replace(FORMS[sound.form], channels=sound.channels)
     chunks = [_bext(time_reference, originator, description, coding_history, loudness, date)]
@@ -139,6 +142,7 @@ def write(
         text = ixml.document(slate, sample_rate=SAMPLE_RATE, bits=form.bits, **levels)  # type: ignore[arg-type]
         chunks.append(wav_chunks.chunk(b"iXML", text))
     chunks += wav_chunks.cues([Mark(mark.sample, _ascii(mark.label)) for mark in marks], "ascii")
+    chunks += [wav_chunks.chunk(name, body) for name, body in further.items()]
     words = _float_words if sound.form == "float32" else _pcm_words
     with publish(path) as temporary, open(temporary, "wb") as file:
         file.write(wav_chunks.head(form, sound.samples, chunks))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foleygen.errors import ClipError
-from foleygen.facts import bed_file, take_file
+from foleygen.facts import SIDES, bed_file, side_file, take_file
 from foleygen.record import fit, markers, sidecar
 from foleygen.record.schema import SCHEMA
 from foleygen.settings import MARKERS
@@ -68,12 +68,16 @@ def untouched(output: Path, document: Mapping[str, Any] | None) -> list[Path]:
 
 
 def clear(stale: Iterable[Path], record: Sidecar) -> None:
-    """Remove those of the wavs that the new ``record`` does not name."""
+    """Remove those of the wavs that the new ``record`` does not name, and the sides of all of them."""
     new = {take.file for take in record.takes} | ({record.bed.file} if record.bed is not None else set())
     for path in stale:
         if path.name not in new:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+        for side in (side_file(path, side) for side in SIDES):
+            with suppress(OSError):
+                if _is_ours(side, None, path):
+                    side.unlink()
 
 
 def _named(output: Path, document: Mapping[str, Any] | None) -> Iterator[Path]:
