@@ -37,9 +37,8 @@ class Shelf:
         """(N,): how many such takes there are."""
         self.hardness = _hardness(self.thing, index.events.facts["level_db"])
         """(N,) in 0..1: how loud each is among them; 0.5 where it is alone."""
-        may = np.bincount(index.events.recording, minlength=len(index.recordings)) > 0
-        self.is_stereo = any(one.is_stereo for one, is_heard in zip(index.recordings, may, strict=True) if is_heard)
-        """Whether left and right differ in any recording that may be played."""
+        self.is_stereo = _is_stereo(index)
+        """Whether left and right differ in any recording that has something to play."""
         self.digest = _digest(index.digest, self.thing)
         """Of all that decides what is played."""
         self._fitting = lru_cache(maxsize=64)(self._found)
@@ -99,6 +98,11 @@ def _hardness(thing: Numbers, level_db: NDArray[np.floating]) -> NDArray[np.floa
     rank[order] = np.arange(len(thing)) - first[thing[order]]
     found: NDArray[np.float64] = (rank + 0.5) / sizes[thing]
     return found
+
+
+def _is_stereo(index: Index) -> bool:
+    events = np.bincount(index.events.recording, minlength=len(index.recordings))
+    return any(one.is_stereo and (count or one.steady) for one, count in zip(index.recordings, events, strict=True))
 
 
 def _digest(index: str, thing: Numbers) -> str:
