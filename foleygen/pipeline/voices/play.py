@@ -40,6 +40,8 @@ class Voiced:
     events: tuple[int, ...]
     """In the library, of each that was played."""
     onsets: tuple[float, ...]
+    lasting: tuple[Played, ...] = ()
+    """What goes on, and was played."""
 
 
 def voiced(samples: NDArray[np.float32], rate: int, take: Take, shelf: Shelf, voice: Voice) -> Voiced:
@@ -47,7 +49,8 @@ def voiced(samples: NDArray[np.float32], rate: int, take: Take, shelf: Shelf, vo
     player = Player(shelf, voice, take, OwnSound(BytesIO(samples.tobytes()), rate))
     own = resampled([samples], rate, SAMPLE_RATE, round(len(samples) * SAMPLE_RATE / rate))
     made = np.concatenate(list(player.sound(own)))
-    return Voiced(made, tuple(player.played), tuple(player.events), tuple(player.onsets()))
+    lasting = tuple(player.ongoing.played)
+    return Voiced(made, tuple(player.played), tuple(player.events), tuple(player.onsets()), lasting)
 
 
 def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSettings, stopped: Event) -> Player:
@@ -57,6 +60,7 @@ def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSetting
         onsets=tuple(onset + delay for onset in take.onsets),
         offset_s=float(track.handle_s) - delay,
         key=(settings.seed, track.job.info.content_id, take.number),
+        duration_s=float(track.job.info.duration),
     )
     player = Player(shelf, settings.voice, asked, OwnSound(take.spool, rate))
     own = resampled(Spooled(take.spool, stopped), rate, SAMPLE_RATE, track.samples(SAMPLE_RATE))
@@ -70,6 +74,6 @@ def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSetting
     take.spool.close()
     take.spool = made
     take.onsets = [onset - delay for onset in player.onsets()]
-    ordered = sorted(player.played, key=lambda one: one.seconds)
+    ordered = sorted((*player.played, *player.ongoing.played), key=lambda one: one.seconds)
     take.played = [one for one in ordered if 0 <= one.seconds < track.job.info.duration]
     return player
