@@ -81,7 +81,8 @@ class Index:
         with Store.to_read(file or file_of(root), root) as store:
             index = cls(root, list(store.entries()))
         if not len(index.events) and not any(one.steady for one in index.recordings):
-            remedy = f"put recordings of hits there, or of what goes on, and run 'foleygen library index {printable(root)}'"
+            again = f"run 'foleygen library index {printable(root)}'"
+            remedy = f"put recordings of hits there, or of what goes on, and {again}"
             raise UsageError(f"{printable(root)}: its index has no event, and nothing steady", remedy)
         return index
 

@@ -24,6 +24,7 @@ SWING_DB = 6.0
 LEAP_DB = 9.0
 """A frame that is so far above the half second around it is a hit, if none that is called an event."""
 _SLOW_S, _AROUND_S = 0.25, 0.5
+_MOST_STEPS = round(LONGEST_S / _SLOW_S)
 _APART_S = 0.03
 """What is left out around a hit."""
 
@@ -42,7 +43,7 @@ def _is_plain(level: Levels, events: Events, step: int) -> NDArray[np.bool_]:
     """Which frames (T,) are loud, of no event, and no hit."""
     if not len(level):
         return np.zeros(0, np.bool_)
-    slow = uniform_filter1d(level, max(1, round(_AROUND_S / HOP_S)), mode="nearest")
+    slow = uniform_filter1d(level, max(1, round(_AROUND_S / HOP_S)), mode="reflect")
     is_hit = maximum_filter1d((level > slow + LEAP_DB).astype(np.uint8), 2 * round(_APART_S / HOP_S) + 1) > 0
     plain: NDArray[np.bool_] = (level > QUIETEST_DB) & ~is_hit
     for event in events:
@@ -61,20 +62,21 @@ def _runs(plain: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
 def _level(level: Levels, begin: int) -> Iterator[tuple[int, int]]:
     """The parts of a run of frames (T,) that begins at frame ``begin``, each at one level."""
     width = round(_SLOW_S / HOP_S)
-    slow = uniform_filter1d(level, width, mode="nearest")[::width]
+    slow = uniform_filter1d(level, width, mode="reflect")[::width]
     for first, end in pairwise(_bounds(slow)):
-        last = min(end * width, len(level))
+        # A step on the way to another level belongs to neither.
+        last = (end - 1) * width if end < len(slow) and end - first < _MOST_STEPS else min(end * width, len(level))
         if (last - first * width) * HOP_S >= SHORTEST_S:
             yield begin + first * width, begin + last
 
 
 def _bounds(slow: Levels) -> list[int]:
     """Where one part ends and the next begins, of steps (N,): where it would swing too far, or last too long."""
-    bounds, most = [0], round(LONGEST_S / _SLOW_S)
+    bounds = [0]
     low = high = float(slow[0])
     for number, value in enumerate(map(float, slow)):
         low, high = min(low, value), max(high, value)
-        if high - low > SWING_DB or number - bounds[-1] >= most:
+        if high - low > SWING_DB or number - bounds[-1] >= _MOST_STEPS:
             bounds.append(number)
             low = high = value
     return [*bounds, len(slow)]

@@ -55,7 +55,7 @@ def write(sheet: CueSheet, clock: ClipClock) -> bytes:
     rows = [",".join(COLUMNS)]
     for index, (one, name) in enumerate(text.stretches(sheet), start=1):
         times = [_clock(one.start_s), _clock(one.end_s), _clock(one.end_s - one.start_s)]
-        rows.append(",".join([f"{_REGION}{index}", name, *times]))
+        rows.append(",".join([f"{_REGION}{index}", f'"{name}"' if one in sheet.lasting else name, *times]))
     for index, cue in enumerate(sheet.cues, start=1):
         label = text.line(cue, index).replace('"', '""')
         rows.append(f'M{index},"{label}",{_clock(cue.seconds)},,')

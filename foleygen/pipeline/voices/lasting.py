@@ -35,7 +35,7 @@ rain, fire, wind and waves; and the least that is played where somebody has aske
 ENOUGH_S = 4.0
 """A stretch that lasts half as long as that counts as 1 dB further away."""
 FADE_IN_S, FADE_OUT_S = 0.1, 0.3
-_LOUDER_DB, _FAINTER_DB = 6.0, 30.0
+_LOUDER_DB, _FAINTER_DB = 12.0, 30.0
 """How far the level follows the model's from its median on."""
 _AT_ONCE_S = 0.02
 """What begins so soon in the clip was there before."""

@@ -21,9 +21,9 @@ FADE_S = 0.25
 JOINTS = 4
 """From which chance chooses, so that what comes round is not always the same."""
 _CANDIDATES = 16
-_PER_DB = 0.1
+_PER_DB = 0.25
 """What a joint is worth less, as a correlation, for each dB by which its ends differ from each other and the rest."""
-_GOOD = 0.1
+_GOOD = 0.15
 """A joint that is worth less than the best by more than that is none."""
 _EARLIEST, _LATEST = 0.6, 0.4
 """Shares of a stretch: from where on it may be left, and until where it may be entered."""
