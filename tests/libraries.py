@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from foleygen.facts import stamp
 from foleygen.library import store
+from foleygen.library.cutting import cut
 from foleygen.library.event import Recording
 from foleygen.library.likeness import brightness, likeness
+from foleygen.library.mono import Mono
 from foleygen.library.store import EVENT, STEP_DB, Entry, Store
 from foleygen.regular import seal
 
@@ -52,14 +54,51 @@ class Made:
         return found[:, None] * np.array(self.gains or (1.0,) * self.channels, np.float32)
 
 
-def library(root: Path, *made: Made) -> Path:
+@dataclass(frozen=True)
+class Noise:
+    """A recording of noise that goes on, up to a frequency."""
+
+    file: str
+    family: str | None = "rain"
+    material: str | None = "water"
+    highest_hz: float = 8000.0
+    level: float = 0.1
+    seconds: float = 4.0
+    rate: int = 48000
+    channels: int = 1
+    seed: int = 0
+    licence: str | None = "CC0-1.0"
+    source: str | None = "me"
+
+    def samples(self) -> NDArray[np.float32]:
+        """(S, C)"""
+        noise = np.random.default_rng(self.seed).standard_normal((round(self.seconds * self.rate), self.channels))
+        spectrum = np.fft.rfft(noise, axis=0)
+        spectrum[np.fft.rfftfreq(len(noise), 1 / self.rate) > self.highest_hz] = 0
+        found = np.fft.irfft(spectrum, len(noise), axis=0)
+        return np.asarray(self.level * found / found.std(), np.float32)
+
+
+def library(root: Path, *made: Made | Noise) -> Path:
     """Write the recordings and their index; the folder."""
     root.mkdir(parents=True, exist_ok=True)
     keeper, _ = Store.to_write(store.file_of(root), root)
     with keeper:
         for one in made:
-            keeper.put(_entry(root, one))
+            keeper.put(_entry(root, one) if isinstance(one, Made) else _lasting(root, one))
     return root
+
+
+def _lasting(root: Path, made: Noise) -> Entry:
+    path = root / made.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, made.samples(), made.rate, "FLOAT")
+    found = cut(Mono(path))
+    known = Recording(
+        made.file, seal(path).sha256, made.rate, made.channels, round(made.seconds * made.rate), made.file, None,
+        made.family, made.material, made.licence, made.source, found.noise_db, found.steady,
+    )  # fmt: skip
+    return Entry(known, stamp(path) or "", found.events, found.likenesses)
 
 
 def _entry(root: Path, made: Made) -> Entry:

@@ -254,7 +254,7 @@ def test_silence_and_short_files_are_recordings_without_events(tmp_path: Path, f
     ended = foleygen("search", "silence")
     assert ended.code == ExitCode.USAGE
     assert len(ended.errors) == 1
-    assert "library: its index has no event; put recordings of hits there" in ended.errors[0]
+    assert "library: its index has no event, and nothing steady; put recordings of hits there" in ended.errors[0]
 
 
 def test_folders_that_hold_nothing(foleygen: Foleygen, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ class Family:
     materials: tuple[str, ...]
     catid: str
     words: tuple[str, ...] = ()
+    goes_on: bool = False
+    """It has no hits, as rain has none."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Sound(NamedTuple):
             return known.families[self.family].catid
         own = None if self.material is None else known.materials[self.material].catid
         return own or CATID
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on, as rain does, and has no hits."""
+        return self.family is not None and table().families[self.family].goes_on
 
 
 @dataclass(frozen=True)

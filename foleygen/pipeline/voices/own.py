@@ -11,10 +11,12 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.library.likeness import SECONDS, likeness
+from foleygen.library.likeness import SECONDS, likeness, spectrum
 
 HEARD_S = 0.1
 """What the level of a hit is taken over, from its attack."""
+LEVEL_S = 0.5
+"""The same for what goes on."""
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7600.0
 OUTSIDE = 1 / 16
 """What the power of a recording outside of the model's band counts."""
@@ -25,6 +27,7 @@ _STEP_S = 0.01
 _LEAST_S = 0.05
 """A hit lasts at least as long."""
 _LONGEST_S = 2.0
+_MOST_S = 30.0
 FAINT_DB = 30.0
 """What lies further under a hit than that is its tail, and not what goes on beside it."""
 _FLOOR_DB = 3.0
@@ -63,6 +66,16 @@ class OwnSound:
         before = round(_BEFORE_S * self._rate) / self._rate
         samples = self.part(at_s - before, before + min(SECONDS, max(_STEP_S, until_s - at_s)))
         return likeness(samples, self._rate, round(before * self._rate))
+
+    def levels_db(self, start_s: float, end_s: float) -> Samples:
+        """The level of every LEVEL_S of a stretch within the take, at least one."""
+        count = max(1, int((min(end_s, self.end_s) - start_s) / LEVEL_S))
+        levels = [band_db(self.part(start_s + n * LEVEL_S, LEVEL_S), self._rate) for n in range(count)]
+        return np.asarray(levels, np.float32)
+
+    def spectrum(self, start_s: float, end_s: float) -> Samples:
+        """What a stretch is like all through, by its first half minute."""
+        return spectrum(self.part(start_s, min(end_s - start_s, _MOST_S)), self._rate)
 
     def rise_db(self, at_s: float) -> float:
         """By how much it is louder after ``at_s`` than before."""

@@ -42,6 +42,8 @@ class Voiced:
     events: tuple[int, ...]
     """In the library, of each that was played."""
     onsets: tuple[float, ...]
+    lasting: tuple[Played, ...] = ()
+    """What goes on, and was played."""
 
 
 def voiced(
@@ -51,7 +53,8 @@ def voiced(
     player = Player(shelf, voice, take, OwnSound(BytesIO(samples.tobytes()), rate), channels)
     own = resampled([samples], rate, SAMPLE_RATE, round(len(samples) * SAMPLE_RATE / rate))
     made = np.concatenate([centred(chunk, channels) for chunk in player.sound(own)], axis=-1)
-    return Voiced(made, tuple(player.played), tuple(player.events), tuple(player.onsets()))
+    lasting = tuple(player.ongoing.played)
+    return Voiced(made, tuple(player.played), tuple(player.events), tuple(player.onsets()), lasting)
 
 
 def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSettings, stopped: Event) -> Player:
@@ -61,6 +64,7 @@ def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSetting
         onsets=tuple(onset + delay for onset in take.onsets),
         offset_s=float(track.handle_s) - delay,
         key=(settings.seed, track.job.info.content_id, take.number),
+        duration_s=float(track.job.info.duration),
     )
     player = Player(shelf, settings.voice, asked, OwnSound(take.spool, rate), track.channels)
     own = resampled(Spooled(take.spool, stopped), rate, SAMPLE_RATE, track.samples(SAMPLE_RATE))
@@ -74,6 +78,6 @@ def _played(track: Track, take: TakeTrack, shelf: Shelf, settings: RenderSetting
     take.spool.close()
     take.spool = made
     take.onsets = [onset - delay for onset in player.onsets()]
-    ordered = sorted(player.played, key=lambda one: one.seconds)
+    ordered = sorted((*player.played, *player.ongoing.played), key=lambda one: one.seconds)
     take.played = [one for one in ordered if 0 <= one.seconds < track.job.info.duration]
     return player

@@ -9,13 +9,14 @@ import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.cues.words import Sound
 from foleygen.errors import UsageError, printable
-from foleygen.library.event import Recording
+from foleygen.library.event import Recording, Stretch
 from foleygen.library.index import Index
 
 BLOWS = frozenset(("bounce", "collide", "hammer", "knock", "drop", "chop", "crockery", "dominoes"))
@@ -24,6 +25,13 @@ ENOUGH = 4
 """From so many events of the better groups on, no worse one is needed."""
 
 Numbers = NDArray[np.intp]
+
+
+class Part(NamedTuple):
+    """A steady stretch of the recording with that number in the index."""
+
+    recording: int
+    stretch: Stretch
 
 
 class Shelf:
@@ -42,6 +50,7 @@ class Shelf:
         self.digest = _digest(index.digest, self.thing)
         """Of all that decides what is played."""
         self._fitting = lru_cache(maxsize=64)(self._found)
+        self._going = lru_cache(maxsize=64)(self._found_going)
 
     def fitting(self, sound: Sound) -> Numbers:
         """The events that may be played for ``sound``, ascending: the best group, and others while these are few.
@@ -58,6 +67,26 @@ class Shelf:
             if len(chosen) >= ENOUGH:
                 break
         return np.sort(chosen)
+
+    def going(self, sound: Sound) -> tuple[Part, ...]:
+        """The steady stretches that may be played for ``sound``, which goes on: those of its family and material.
+
+        Where these are few, those that say no material too.
+        """
+        return self._going(sound)
+
+    def _found_going(self, sound: Sound) -> tuple[Part, ...]:
+        kin = [
+            (number, one)
+            for number, one in enumerate(self.index.recordings)
+            if one.family == sound.family and _may(one, sound)
+        ]
+        chosen: list[Part] = []
+        for is_material in (True, False):
+            if len(chosen) < ENOUGH:
+                group = [pair for pair in kin if (sound.material in (None, pair[1].material)) is is_material]
+                chosen += [Part(number, part) for number, one in group for part in one.steady]
+        return tuple(chosen)
 
     def recording(self, event: int) -> Recording:
         """What ``event`` is in."""
