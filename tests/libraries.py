@@ -66,6 +66,9 @@ class Noise:
     seconds: float = 4.0
     rate: int = 48000
     channels: int = 1
+    """None like another."""
+    gains: Sequence[float] = (1.0,)
+    """Of the channels."""
     seed: int = 0
     licence: str | None = "CC0-1.0"
     source: str | None = "me"
@@ -76,7 +79,7 @@ class Noise:
         spectrum = np.fft.rfft(noise, axis=0)
         spectrum[np.fft.rfftfreq(len(noise), 1 / self.rate) > self.highest_hz] = 0
         found = np.fft.irfft(spectrum, len(noise), axis=0)
-        return np.asarray(self.level * found / found.std(), np.float32)
+        return np.asarray(self.level * found / found.std() * np.array(self.gains), np.float32)
 
 
 def library(root: Path, *made: Made | Noise) -> Path:
@@ -96,7 +99,7 @@ def _lasting(root: Path, made: Noise) -> Entry:
     found = cut(Mono(path))
     known = Recording(
         made.file, seal(path).sha256, made.rate, made.channels, round(made.seconds * made.rate), made.file, None,
-        made.family, made.material, made.licence, made.source, found.noise_db, found.steady,
+        made.family, made.material, made.licence, made.source, found.noise_db, found.steady, found.is_stereo,
     )  # fmt: skip
     return Entry(known, stamp(path) or "", found.events, found.likenesses)
 

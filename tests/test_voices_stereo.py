@@ -12,15 +12,16 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 import soundfile
-from libraries import Made, library
+from libraries import Made, Noise, library
 from numpy.typing import NDArray
 
 from foleygen.batch import events, run
 from foleygen.batch.discover import Clip
 from foleygen.batch.events import Event
 from foleygen.cli import app
+from foleygen.cues.cue import sheet
 from foleygen.errors import ClipError, ExitCode, UsageError
-from foleygen.facts import SAMPLE_RATE, side_file, take_file
+from foleygen.facts import SAMPLE_RATE, Lasting, side_file, take_file
 from foleygen.library import indexing
 from foleygen.library.index import Index
 from foleygen.media import own_sound
@@ -28,12 +29,14 @@ from foleygen.media.loudness import measure
 from foleygen.pipeline.channels import delivered
 from foleygen.pipeline.voices.mixing import Dip, Laid, mixed
 from foleygen.pipeline.voices.own import band_db
+from foleygen.pipeline.voices.play import voiced
+from foleygen.pipeline.voices.player import Take
 from foleygen.pipeline.voices.recorded import Sounded, sounded
 from foleygen.pipeline.voices.shelf import opened
 from foleygen.record import sidecar
 from foleygen.record.timeline import timeline
 from foleygen.record.timeline.timeline import Options
-from foleygen.settings import Settings
+from foleygen.settings import ClipSettings, Settings
 
 MakeClip = Callable[..., Path]
 Samples = NDArray[np.float32]
@@ -120,6 +123,29 @@ def test_the_model_is_in_the_middle_and_chunks_do_not_matter() -> None:
     (mono,) = mixed([own], laid[1:])
     assert mono.shape == (6000,)
     np.testing.assert_array_equal(found[0, 2000:], mono[2000:])
+
+
+def test_what_goes_on_keeps_its_image(tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).standard_normal(7 * 16000).astype(np.float32) * np.float32(0.02)
+    own = ClipSettings(sheet((), None, "", [Lasting(1.0, 6.0, "rain")]))
+    take = Take(own, (), 0.0, ("key",), 7.0)
+    shelf = opened(library(tmp_path / "wide", Noise("rain.wav", channels=2, gains=(1.0, 0.4), rate=44100)))
+    assert shelf.is_stereo
+    both = voiced(noise, 16000, take, shelf, "library", 2).samples
+    inside = both[:, round(1.5 * SAMPLE_RATE) : round(5.5 * SAMPLE_RATE)]
+    left, right = levels_db(inside)
+    assert left - right == pytest.approx(LEFT_DB, abs=0.1)
+    assert abs(np.corrcoef(inside)[0, 1]) < 0.1, "no more alike than in the recording"
+    assert np.array_equal(*both[:, : SAMPLE_RATE - 1]), "the model is in the middle"
+    mono = voiced(noise, 16000, take, shelf, "library").samples
+    level = band_db(mono[round(1.5 * SAMPLE_RATE) : round(5.5 * SAMPLE_RATE)], SAMPLE_RATE)
+    assert band_db(inside, SAMPLE_RATE) == pytest.approx(level, abs=0.5)
+
+    one = opened(library(tmp_path / "one", Noise("rain.wav")))
+    assert not one.is_stereo
+    centred, alone = (voiced(noise, 16000, take, one, "library", channels).samples for channels in (2, 1))
+    for side in centred:
+        np.testing.assert_array_equal(side, alone)
 
 
 # The index

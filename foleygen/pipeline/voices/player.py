@@ -86,7 +86,7 @@ class Player:
         self._plays_hits = any(choice.events for choice in self._choices)
         self._parts = self._planned(places)
         share_db = SHARE_DB if voice == "both" else None
-        self.ongoing = Ongoing(shelf, own, going(take.own), take, self._kept(places), share_db)
+        self.ongoing = Ongoing(shelf, own, going(take.own), take, self._kept(places), share_db, channels)
 
     @property
     def is_silent(self) -> bool:

@@ -63,7 +63,7 @@ def sounded(
     faster = 2 ** (cents / 1200)
     first = max(0, attack - round(BEFORE_S * faster * rate))
     last = attack + round(min(LONGEST_S, until_s) * faster * rate)
-    piece = _piece(samples[:, first : max(attack + 1, last)], channels)
+    piece = imaged(samples[:, first : max(attack + 1, last)], channels)
     np.nan_to_num(piece, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     middle = piece if piece.ndim == 1 else piece.mean(axis=0)
     damped = min(until_s * faster, _again_s(middle[attack - first :], rate))
@@ -80,8 +80,8 @@ def sounded(
     return Sounded(np.asarray(sound * 10 ** (gain / 20), np.float32), place, float(gain))
 
 
-def _piece(samples: Samples, channels: int) -> NDArray[np.float64]:
-    """The event (C, S) as it is played: (S,), or (2, S) where there is an image to keep."""
+def imaged(samples: Samples, channels: int) -> NDArray[np.float64]:
+    """Samples (C, S) of a recording as they are played: (S,), or (2, S) where there is an image to keep."""
     if channels == 1 or len(samples) == 1:
         return np.asarray(samples.mean(axis=0, dtype=np.float64))
     return in_stereo(samples).astype(np.float64)
