@@ -218,6 +218,20 @@ def test_a_recording_that_is_gone_is_told(clip: Path, recordings: Path, add_soun
     assert document(clip)["takes"][0]["played"] == []
 
 
+def test_a_recording_that_is_back_is_noticed(clip: Path, recordings: Path, add_sound: Any) -> None:
+    played = (recordings / KNOCKS.file).read_bytes()
+    (recordings / KNOCKS.file).unlink()
+    (told,) = (text for text in warnings(add_sound(clip, voice="library", library=recordings)) if "is gone" in text)
+    assert told.endswith("my recordings', then run it again")
+    again = add_sound(clip, voice="library", library=recordings)
+    assert any(isinstance(event, events.ClipSkipped) for event in again)
+    (recordings / KNOCKS.file).write_bytes(played)
+    assert reason(add_sound(clip, voice="library", library=recordings)) == (
+        "the recordings in the library are other ones"
+    )
+    assert len(document(clip)["takes"][0]["played"]) == 3
+
+
 def test_a_preview_is_played_too(clip: Path, recordings: Path, foleygen: Any, told_bundle: Path) -> None:
     code, out, told = foleygen(
         "preview", clip, "--at", "0.5", "--voice", "library", "--library", recordings, "--model", told_bundle,

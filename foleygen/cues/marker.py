@@ -16,6 +16,8 @@ from foleygen.facts import Cue, CueSheet, Lasting, Stretch
 Time = Fraction | str
 """Seconds after the first picture, or the timecode of a picture."""
 
+_LONG_S = 10**9
+"""Times of such a length have no digits that say anything."""
 _APART_PICTURES = 1
 """By how much the seconds and the timecode of one marker may differ: either is often rounded."""
 
@@ -142,5 +144,9 @@ def _start(hours: int, clock: ClipClock, marker: Marker) -> str:
 
 def _told(seconds: Fraction, clock: ClipClock) -> str:
     if seconds < 0:
-        return f"{-float(seconds):.3f} s before its beginning"
-    return f"{float(seconds - clock.duration_s):.3f} s after its end"
+        return f"{_plain(-seconds)} s before its beginning"
+    return f"{_plain(seconds - clock.duration_s)} s after its end"
+
+
+def _plain(seconds: Fraction) -> str:
+    return f"{float(seconds):.3f}" if seconds < _LONG_S else f"{float(seconds):.3g}"

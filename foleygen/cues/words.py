@@ -15,6 +15,8 @@ from foleygen.strict import Reader, did_you_mean
 TABLE = Path(__file__).with_name("words.yaml")
 CATID = "FOLYMisc"
 """Of what has no words, or several that differ."""
+_ALIKE = 0.75
+"""Of a misspelt word to a known one; a zither and leather have 0.62."""
 _PLACES = ("on", "of", "in", "with", "at", "by", "against", "onto", "into", "to", "floor", "ground", "surface")
 _SMALL = frozenset(("a", "an", "the", "and", *_PLACES))
 """Words that change nothing."""
@@ -229,7 +231,7 @@ def _learnt(sound: Sound, said: str, known: Collection[str] | None) -> None:
 
 
 def _near(word: str) -> str:
-    remedy = did_you_mean(word, phrases())
+    remedy = did_you_mean(word, phrases(), _ALIKE)
     return remedy if remedy.startswith("did") else _all(None)
 
 

@@ -28,6 +28,10 @@ _ROWS = 1 << 15
 """Distances are computed so many at a time."""
 
 
+class GoneError(ClipError):
+    """A recording that is in the index is not there any more."""
+
+
 class EventTable(Sequence[Event]):
     """The events of a library, kept as columns and made one by one."""
 
@@ -153,7 +157,7 @@ class Index:
             return
         found = stamp(path)
         if found is None:
-            raise ClipError(f"{printable(path)}: is gone since the library was indexed", self._again())
+            raise GoneError(f"{printable(path)}: is gone since the library was indexed", self._again())
         if found != self._stamps[recording] and _content(path) != self.recordings[recording].digest:
             raise ClipError(f"{printable(path)}: has changed since the library was indexed", self._again())
         self._unchanged.add(recording)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from foleygen.audio.onsets import PEAK_RADIUS_S
 from foleygen.errors import ClipError, printable
 from foleygen.facts import OBEYED_S, SAMPLE_RATE, Played
+from foleygen.library.index import GoneError
 from foleygen.pipeline.voices.asked import Hit, extras, going, hits
 from foleygen.pipeline.voices.choosing import RAISED_DB, Choice, chosen, ends, heard
 from foleygen.pipeline.voices.lasting import Ongoing
@@ -138,7 +139,9 @@ class Player:
         instead = "the next nearest is played"
         if unplayed:
             instead += f", or the model where none is left ({unplayed})"
-        yield f"{first.message}{more}, and {instead}; {first.remedy}, then use --overwrite"
+        # What has gone or come back is noticed by the next run; what was changed and put right is not.
+        then = "run it again" if all(isinstance(one, GoneError) for one in gone.values()) else "use --overwrite"
+        yield f"{first.message}{more}, and {instead}; {first.remedy}, then {then}"
 
     def _is_hit(self, hit: Hit) -> bool:
         """Whether what the model has of its own accord stands out of what goes on."""

@@ -46,8 +46,10 @@ class Shelf:
         self.hardness = _hardness(self.thing, index.events.facts["level_db"])
         """(N,) in 0..1: how loud each is among them; 0.5 where it is alone."""
         self.is_stereo = _is_stereo(index)
-        """Whether left and right differ in any recording that has something to play."""
-        self.digest = _digest(index.digest, self.thing)
+        """Whether left and right differ in any recording that has something to play, whether it is there or not."""
+        self.missing = tuple(n for n in range(len(index.recordings)) if not index.path(n).exists())
+        """The recordings that are not there."""
+        self.digest = _digest(index.digest, self.thing, self.missing)
         """Of all that decides what is played."""
         self._fitting = lru_cache(maxsize=64)(self._found)
         self._going = lru_cache(maxsize=64)(self._found_going)
@@ -98,11 +100,11 @@ def opened(library: Path, index: Path | None = None) -> Shelf:
 
     Raises UsageError where it has no index, or an empty one, or one of recordings none of which is there.
     """
-    found = Index.open(library, index)
-    if not any((library / one.file).exists() for one in found.recordings):
+    shelf = Shelf(Index.open(library, index))
+    if len(shelf.missing) == len(shelf.index.recordings):
         fact = f"{printable(library)}: none of the recordings in its index is there"
         raise UsageError(fact, f"bring them back, or run 'foleygen library index {printable(library)}'")
-    return Shelf(found)
+    return shelf
 
 
 def _may(one: Recording, sound: Sound) -> bool:
@@ -134,7 +136,9 @@ def _is_stereo(index: Index) -> bool:
     return any(one.is_stereo and (count or one.steady) for one, count in zip(index.recordings, events, strict=True))
 
 
-def _digest(index: str, thing: Numbers) -> str:
+def _digest(index: str, thing: Numbers, missing: tuple[int, ...]) -> str:
     total = hashlib.sha256(index.encode())
     total.update(thing.astype("<i8").tobytes())
+    if missing:
+        total.update(repr(missing).encode())
     return total.hexdigest()
