@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from foleygen.audio.ceiling import lowered
 from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, student_of, vocoder_of
 from foleygen.engines.cues import behind, grid_of, words_of
 from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
@@ -221,13 +222,13 @@ class Engine:
 
     @torch.inference_mode()
     def mels(self, latents: Tensor) -> Tensor:
-        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling."""
+        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling; none is louder than sounds are."""
         spec = self.bundle.autoencoder
         if spec.latent_mean is not None and spec.latent_std is not None:
             mean, std = (latents.new_tensor(values)[:, None, None] for values in (spec.latent_mean, spec.latent_std))
             latents = latents * std + mean
-        mels: Tensor = self.autoencoder.decode(latents.to(self.dtype))
-        return mels.float()
+        mels: Tensor = self.autoencoder.decode(latents.to(self.dtype)).float()
+        return lowered(mels) if self.bundle.mel.scaling == "decibel" else mels
 
     @torch.inference_mode()
     def sounds(self, mels: Tensor, keys: Sequence[WindowKey]) -> Tensor:
