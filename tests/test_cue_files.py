@@ -140,7 +140,7 @@ def test_the_markers_of_a_finished_clip_are_cues(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("time", "told"),
-    [("1e9", "1000000000.000|999999940.000"), ("1e60", "1e\\+60"), ("9" * 30, "1e\\+30")],
+    [("1e9", "999999900.000"), ("1e60", "1e\\+60"), ("9" * 30, "1e\\+30")],
 )
 def test_a_time_that_is_far_off_is_a_number_outside_the_clip(time: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=rf"its time lies outside of a.mov \(.*, line 2 ({told}) s after its end"):

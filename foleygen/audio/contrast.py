@@ -17,7 +17,7 @@ BROAD, NARROW = 4, 8
 
 
 def contrasted(mels: Tensor, factor: float) -> Tensor:
-    """Mels (N, B, T) in [0, 1] with their detail times ``factor``, as far beyond that as it goes; at 1 the same bits."""
+    """Mels (N, B, T) in [0, 1] with their detail times ``factor``, unlimited; at 1 the same bits."""
     if factor == 1:
         return mels
     basis = _cosines(mels.shape[1]).to(mels)  # B B, rows are coefficients

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from foleygen.audio.ceiling import lowered
 from foleygen.audio.contrast import contrasted
 from foleygen.audio.mel_loudness import MelLoudness
 from foleygen.engines.building import level_head_of, mel_config
@@ -37,15 +38,18 @@ class Finish:
     def __call__(self, mels: Tensor, condition: Condition) -> Tensor:
         """Mels (N, B, L) as the vocoder gets them; all rows are told something beside their picture, or none is.
 
-        Rows do not depend on each other, and bundles that say nothing of finishing leave them as they are.
+        They are lowered to the loudness that suits them; then the moments that are louder than any true sound, which a
+        sampler of few steps overshoots with; then as a whole to where their loudest frame may be. Bundles that say
+        nothing of finishing leave them as they are.
         """
         if condition.told is not None:
             mels = contrasted(mels, self._told_contrast)
         if self._head is None:
             return mels
         wanted = self._head(self._hears(condition), self._behind(condition, self._head.layout)).double()
-        moved = mels + self._lowering(mels, wanted)[:, None, None].to(mels) / DB_PER_UNIT
-        return torch.where(mels > QUIET, moved.clamp_min(0), mels)
+        mels = _moved(mels, wanted - self._loudness.integrated(mels))
+        mels = lowered(mels)
+        return _moved(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
 
     @staticmethod
     def _behind(condition: Condition, layout: CueLayout) -> Tensor:
@@ -56,7 +60,8 @@ class Finish:
         behind[..., layout.picture] = 1
         return behind
 
-    def _lowering(self, mels: Tensor, wanted: Tensor) -> Tensor:
-        """What brings windows down to the wanted loudness, and loudest frames to where they may be, (N,) in LU."""
-        headroom = self._loudest_frame - self._loudness.frames(mels).amax(dim=1)
-        return torch.minimum(wanted - self._loudness.integrated(mels), headroom).clamp(max=0)
+
+def _moved(mels: Tensor, gain: Tensor) -> Tensor:
+    """Mels (N, B, L) by gains (N,) in LU, if those lower them; what is on the floor of the scale stays there."""
+    moved = mels + gain.clamp(max=0)[:, None, None].to(mels) / DB_PER_UNIT
+    return torch.where(mels > QUIET, moved.clamp_min(0), mels)

@@ -235,9 +235,9 @@ class Engine:
         """
         mels = self.decode(latents)
         given = list(tracks or [None] * len(mels))
-        for rows in filter(None, _parted(given)):
-            condition = self._condition(features[rows], [given[row] for row in rows])
-            mels[rows] = self._finish(mels[rows], condition)
+        for row in range(len(mels)):  # one by one: sums must not depend on the batch
+            one = slice(row, row + 1)
+            mels[one] = self._finish(mels[one], self._condition(features[one], given[one]))
         return mels
 
     @torch.inference_mode()
