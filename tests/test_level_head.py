@@ -200,6 +200,6 @@ def test_the_embedded_bundle_lowers_its_windows() -> None:
     loudness = MelLoudness(MelConfig())
     raw, made = engine.decode(latents), engine.mels(latents, features)
     assert (loudness.integrated(made) <= loudness.integrated(raw) + 0.01).all()
-    assert loudness.frames(made).max() <= -13.9
+    assert loudness.frames(made).max() <= -12.9
     alone = engine.mels(latents[1:], features[1:])
     assert torch.allclose(made[1:], alone, atol=1e-6)
