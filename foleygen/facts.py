@@ -227,9 +227,19 @@ def own_file(output: Path, channel: int) -> Path:
     return output.with_name(f"{output.stem}.own{channel}.wav")
 
 
+SIDES = ("L", "R")
+"""Left and right, as the names of files that are one side of a pair have them."""
+
+
+def side_file(wav: Path, side: str) -> Path:
+    """Where one of SIDES of a ``wav`` in stereo goes as a wav of its own."""
+    return wav.with_name(f"{wav.stem}.{side}.wav")
+
+
 def is_own_wav(name: str) -> bool:
     """Whether a file is, by its name, a wav beside a finished clip that kept its usual name."""
-    return re.fullmatch(rf".*{re.escape(MARK)}\.(t[0-9]{{2,}}|bed|own[0-9]+)\.wav", name, re.DOTALL) is not None
+    kinds = r"\.(t[0-9]{2,}|bed|own[0-9]+)(\.[LR])?\.wav"
+    return re.fullmatch(f".*{re.escape(MARK)}{kinds}", name, re.DOTALL) is not None
 
 
 def comment(model: str, seed: int, take: int) -> str:

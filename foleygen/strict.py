@@ -86,7 +86,7 @@ class Reader:
             return None if value is None else self._value(value, inner, where)
         if origin is Literal:
             if value in arguments:
-                return value
+                return arguments[arguments.index(value)]  # 1 where a file says 1.0 or true
             raise self.error(f"{where} is {shown(value)}", f"use one of {', '.join(map(str, arguments))}")
         if is_dataclass(hint):
             return self.section(typing.cast(type[Any], hint), value, where)

@@ -34,6 +34,8 @@ class Made:
     levels: Sequence[float] = (0.5,)
     rate: int = 48000
     channels: int = 1
+    """All alike, unless ``gains`` says how loud each is."""
+    gains: Sequence[float] = ()
     decay_s: float = 0.05
     licence: str | None = "CC0-1.0"
     source: str | None = "me"
@@ -49,7 +51,7 @@ class Made:
             seconds = np.arange(round(0.6 * self.rate)) / self.rate
             tone = level * np.exp(-seconds / self.decay_s) * np.cos(2 * np.pi * self.hertz * seconds)
             found[first : first + len(tone)] = tone
-        return np.repeat(found[:, None], self.channels, axis=1)
+        return found[:, None] * np.array(self.gains or (1.0,) * self.channels, np.float32)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ class Noise:
     seconds: float = 4.0
     rate: int = 48000
     channels: int = 1
+    """None like another."""
+    gains: Sequence[float] = (1.0,)
+    """Of the channels."""
     seed: int = 0
     licence: str | None = "CC0-1.0"
     source: str | None = "me"
@@ -74,7 +79,7 @@ class Noise:
         spectrum = np.fft.rfft(noise, axis=0)
         spectrum[np.fft.rfftfreq(len(noise), 1 / self.rate) > self.highest_hz] = 0
         found = np.fft.irfft(spectrum, len(noise), axis=0)
-        return np.asarray(self.level * found / found.std(), np.float32)
+        return np.asarray(self.level * found / found.std() * np.array(self.gains), np.float32)
 
 
 def library(root: Path, *made: Made | Noise) -> Path:
@@ -94,7 +99,7 @@ def _lasting(root: Path, made: Noise) -> Entry:
     found = cut(Mono(path))
     known = Recording(
         made.file, seal(path).sha256, made.rate, made.channels, round(made.seconds * made.rate), made.file, None,
-        made.family, made.material, made.licence, made.source, found.noise_db, found.steady,
+        made.family, made.material, made.licence, made.source, found.noise_db, found.steady, found.is_stereo,
     )  # fmt: skip
     return Entry(known, stamp(path) or "", found.events, found.likenesses)
 
@@ -115,7 +120,7 @@ def _entry(root: Path, made: Made) -> Entry:
         facts[event] = (attack - round(0.01 * made.rate), attack, end, level, brightness(mono, made.rate, attack))
         vectors.append(likeness(mono[:end], made.rate, attack))
     known = Recording(
-        made.file, seal(path).sha256, made.rate, made.channels, len(samples), made.file, None, made.family,
-        made.material, made.licence, made.source,
+        made.file, seal(path).sha256, made.rate, samples.shape[1], len(samples), made.file, None, made.family,
+        made.material, made.licence, made.source, is_stereo=len(set(made.gains)) > 1,
     )  # fmt: skip
     return Entry(known, stamp(path) or "", facts, np.round(np.array(vectors) / STEP_DB).astype(np.int8))

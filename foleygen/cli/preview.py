@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PICTURE_SIZE = 320
 """Pixels of the shorter side of the preview's picture."""
 MOST_FRAMES_PER_S = 30
+VOICE = ("voice", "library", "library_index", "channels")
 PLAYERS = (
     ("ffplay", "-autoexit", "-loglevel", "error"),
     ("mpv", "--really-quiet"),
@@ -43,7 +44,7 @@ PLAYERS = (
 @click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "library_index", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", *VOICE, "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -76,6 +77,7 @@ def preview(
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
     from foleygen.media import wav
+    from foleygen.media.channels import mean
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
     from foleygen.pipeline import render_window
@@ -103,11 +105,11 @@ def preview(
     if lowered is not None and not settings.quiet:
         write_note(f"{printable(clip)}: {lowered}")
     result = replace(result, samples=samples)
-    wav.write(sound, [samples], result.sample_rate)
+    wav.write(sound, [samples], result.sample_rate, channels=samples.ndim)
     _write_movie(movie, info, at, result)
-    heard = len(result.samples) / result.sample_rate
+    heard = samples.shape[-1] / result.sample_rate
     cues = [] if own.cues is None else [cue.seconds - at for cue in own.cues.between(at, at + heard)]
-    draw(settings, lambda width: preview_rows(result.motion, result.samples, result.mel, at, heard, width, cues))
+    draw(settings, lambda width: preview_rows(result.motion, mean(samples), result.mel, at, heard, width, cues))
     write_result(str(sound))
     write_result(str(movie))
     if play:
@@ -118,7 +120,7 @@ def _write_movie(path: Path, info: ClipInfo, at: float, result: WindowResult) ->
     """The window's pictures, small, with its sound."""
     from foleygen.media import movie
 
-    seconds = len(result.samples) / result.sample_rate
+    seconds = result.samples.shape[-1] / result.sample_rate
     rate = min(info.average_rate, Fraction(MOST_FRAMES_PER_S))
     count = max(1, round(seconds * rate))
     scale = PICTURE_SIZE / min(info.width, info.height)

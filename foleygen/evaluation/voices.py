@@ -161,7 +161,7 @@ def _model(engine: Engine, dataset: SceneDataset, clip: ClipRecord, seed: int) -
     arm = Arm("picture, cues, words", cues=True, words="right")
     track = track_for(arm, clip, (clip.family, clip.material), engine.cue_grid, engine.words)
     keys = [WindowKey(seed, f"scene/{clip.seed}", 0, 1)]
-    mels = engine.mels(engine.latents(features, keys, tracks=[track]))
+    mels = engine.mels(engine.latents(features, keys, tracks=[track]), features, [track])
     samples = engine.sounds(mels, keys)[0].numpy()
     found, rate = _mel(engine, samples)
     return samples, detect(found, rate)

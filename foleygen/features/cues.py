@@ -14,17 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.errors import UsageError
-from foleygen.models.cue_layout import SUB_STEPS, CueLayout
+from foleygen.models.cue_layout import FELT, MIDDLE_DB, SPAN_DB, SUB_STEPS, CueLayout
 from foleygen.strict import did_you_mean
 
 SPREAD_S = 0.016
 """Standard deviation of the bump that stands for a cue."""
 AROUND_S = 0.096
 """How far around a cue it is known, where only the cues are."""
-FELT = 0.05
-"""Presence from which on a frame belongs to a cue."""
-MIDDLE_DB, SPAN_DB = -8.0, 8.0
-"""A strength of 0.4 is told as 0, one of 1 as 1."""
 WEAKEST = 0.05
 
 Stretch = tuple[float, float]

@@ -32,12 +32,13 @@ _SPARE_S = 0.011
 
 @dataclass(frozen=True)
 class Cut:
-    """What a recording holds; ``noise_db`` as in ``Recording``."""
+    """What a recording holds; ``noise_db`` and ``is_stereo`` as in ``Recording``."""
 
     events: Events
     likenesses: Likenesses
     noise_db: float | None
     steady: tuple[Stretch, ...]
+    is_stereo: bool = False
 
 
 def cut(recording: Mono) -> Cut:
@@ -50,7 +51,7 @@ def cut(recording: Mono) -> Cut:
     steps = np.clip(np.round(vectors / STEP_DB), -127, 127).astype(np.int8)
     noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB
     heard = noise if noise > SILENCE_DB + 1 else None
-    return Cut(events, steps, heard, steady.stretches(recording, level, events))
+    return Cut(events, steps, heard, steady.stretches(recording, level, events), recording.is_stereo)
 
 
 def _ordered(places: Sequence[Place], recording: Mono) -> list[Place]:

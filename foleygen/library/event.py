@@ -42,6 +42,8 @@ class Recording:
     """The level (RMS, dBFS) that it does not fall below but for a tenth of its length; None: silence."""
     steady: tuple[Stretch, ...] = ()
     """Where it goes on, for a second and more, without events and at one level."""
+    is_stereo: bool = False
+    """Its channels differ, by more than noise: see ``mono.SIDE_DB``."""
 
     @property
     def seconds(self) -> float:

@@ -46,14 +46,14 @@ CREATE TABLE IF NOT EXISTS recordings (
     file BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL, listed TEXT NOT NULL, digest TEXT NOT NULL,
     sample_rate INTEGER NOT NULL, channels INTEGER NOT NULL, samples INTEGER NOT NULL,
     words TEXT NOT NULL, catid TEXT, family TEXT, material TEXT, licence TEXT, source TEXT,
-    noise_db REAL, steady BLOB NOT NULL, events BLOB NOT NULL, likenesses BLOB NOT NULL
+    noise_db REAL, is_stereo INTEGER NOT NULL, steady BLOB NOT NULL, events BLOB NOT NULL, likenesses BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS library (root BLOB NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS by_digest ON recordings (digest);
 """
 _COLUMNS = (
     "file, stamp, listed, digest, sample_rate, channels, samples, words, catid, family, material, licence, source, "
-    "noise_db, steady, events, likenesses"
+    "noise_db, is_stereo, steady, events, likenesses"
 )
 
 
@@ -290,7 +290,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
     return (
         os.fsencode(one.file), entry.stamp, entry.listed, one.digest, one.sample_rate, one.channels, one.samples,
         _text(one.words), one.catid, one.family, one.material, _text(one.licence), _text(one.source), one.noise_db,
-        steady, entry.events.tobytes(), entry.likenesses.tobytes(),
+        int(one.is_stereo), steady, entry.events.tobytes(), entry.likenesses.tobytes(),
     )  # fmt: skip
 
 
@@ -314,13 +314,13 @@ def _entry(row: Sequence[Any]) -> Entry:
     file, steady = os.fsdecode(cells.pop("file")), np.frombuffer(cells.pop("steady"), STEADY)
     events = np.frombuffer(cells.pop("events"), EVENT)
     likenesses = np.frombuffer(cells.pop("likenesses"), np.int8).reshape(-1, DIMENSIONS)
-    stamp, listed = cells.pop("stamp"), cells.pop("listed")
+    stamp, listed, is_stereo = cells.pop("stamp"), cells.pop("listed"), bool(cells.pop("is_stereo"))
     if (
         not _is_sane(file, events, len(likenesses))
         or ((steady["start"] < 0) | (steady["end"] <= steady["start"])).any()
     ):
         raise ValueError("an event that no recording can have, or a file outside the library")
-    recording = Recording(file, steady=tuple(map(_stretch, steady)), **cells)
+    recording = Recording(file, steady=tuple(map(_stretch, steady)), is_stereo=is_stereo, **cells)
     return Entry(recording, stamp, events, likenesses, listed)
 
 

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
+from foleygen.media.channels import LAYOUTS
 from foleygen.media.containers import container_for, disk_errors
 
 _SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -31,8 +32,8 @@ def write(
 ) -> int:
     """Write uint8 RGB frames, (height, width, 3), at ``rate`` frames per second; return how many there were.
 
-    ``size`` is (width, height) of the movie, made even; frames of another size are scaled. ``sound`` is mono,
-    (n,) float32 at ``sample_rate`` Hz. H.264 at the rate factor ``crf`` where the encoder exists, else MPEG-4 part 2.
+    ``size`` is (width, height) of the movie, made even; frames of another size are scaled. ``sound`` is (n,) or (2, n),
+    float32 at ``sample_rate`` Hz. H.264 at the rate factor ``crf`` where the encoder exists, else MPEG-4 part 2.
     """
     count = 0
     with (
@@ -45,7 +46,7 @@ def write(
         if sound is not None:
             if sample_rate not in _SOUND_RATES:
                 raise ValueError(f"sample_rate must be one of {_SOUND_RATES}, not {sample_rate}")
-            audio = container.add_stream("aac", rate=sample_rate, layout="mono")
+            audio = container.add_stream("aac", rate=sample_rate, layout=LAYOUTS[sound.ndim])
         for count, pixels in enumerate(frames, start=1):
             frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame = frame.reformat(video.width, video.height, "yuv420p")
@@ -53,7 +54,8 @@ def write(
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio is not None and sound is not None and sample_rate is not None:
-            samples = AudioFrame.from_ndarray(sound[np.newaxis].astype(np.float32), format="fltp", layout="mono")
+            planes = np.ascontiguousarray(np.atleast_2d(sound), np.float32)
+            samples = AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[sound.ndim])
             samples.sample_rate, samples.pts, samples.time_base = sample_rate, 0, Fraction(1, sample_rate)
             container.mux(audio.encode(samples))
             container.mux(audio.encode(None))

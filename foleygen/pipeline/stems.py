@@ -97,7 +97,7 @@ def _write(
         time_reference=reference,
         originator="foleygen",
         description=note,
-        coding_history=bwf.history(*facts, *bwf.told(sound, loudness), form=sound.form),
+        coding_history=bwf.history(*facts, *bwf.told(sound, loudness), form=sound.form, channels=sound.channels),
         loudness=loudness,
         slate=slate,
         marks=marks,

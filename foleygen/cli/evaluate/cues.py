@@ -33,6 +33,13 @@ PATH = click.Path(path_type=Path)
     "--at", "guidances", type=Number(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
+@click.option(
+    "--attempts",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Make windows that miss cues again so often, as add-sound does.",
+)
 @click.option("--picture", type=PATH, metavar="PNG", help="Draw the spectrograms of the first ten scenes, arm by arm.")
 @click.option(
     "--library", type=PATH, metavar="DIR", help="With --picture: a last column, the same cues played by recordings."
@@ -54,6 +61,7 @@ def cues(
     as_json: bool,
     guidances: tuple[float, ...],
     names: tuple[str, ...],
+    attempts: int,
     picture: Path | None,
     library: Path | None,
     train_data: Path | None,
@@ -77,8 +85,8 @@ def cues(
     """
     if library is not None and picture is None:
         raise UsageError("--library is a column of the picture, and none is asked for", "add --picture PNG")
-    if clips and (picture is not None or table is not None or train_data is not None):
-        fact = "--picture, --table and --train-data are for scenes, and clips are given"
+    if clips and (picture is not None or table is not None or train_data is not None or attempts):
+        fact = "--picture, --table, --train-data and --attempts are for scenes, and clips are given"
         raise UsageError(fact, "leave out one of the two")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
@@ -108,7 +116,9 @@ def cues(
     judge = None if train_data is None else judge_of(SceneDataset(train_data), "family")
     gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
     on_arm = None if picture is None else gallery.add
-    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge)
+    report = scenes.evaluate(
+        engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge, attempts=attempts
+    )
     if shelf is not None:
         gallery.add_sounds("library", played_by(engine, dataset, shelf, SCENES, seed))
     if picture is not None:

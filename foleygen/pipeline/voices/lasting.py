@@ -22,6 +22,7 @@ from foleygen.pipeline.voices.choosing import RAISED_COST, RAISED_DB, WITHIN_DB
 from foleygen.pipeline.voices.loops import Loop, looped
 from foleygen.pipeline.voices.mixing import Dip, Laid
 from foleygen.pipeline.voices.own import LEVEL_S, SILENT_DB, OwnSound, band_db
+from foleygen.pipeline.voices.recorded import imaged
 from foleygen.pipeline.voices.shelf import Part, Shelf
 from foleygen.sampling.noise import share
 
@@ -85,9 +86,11 @@ class Ongoing:
         take: Take,
         kept: Sequence[tuple[float, float]],
         share_db: float | None,
+        channels: int = 1,
     ) -> None:
         """``share_db`` is what the model and the recordings are lowered by; None: the model gives way."""
         self._shelf, self._own, self._take, self._share_db = shelf, own, take, share_db
+        self._channels = channels
         self._kept = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in kept]
         self.played: list[Played] = []
         self.gone: dict[str, ClipError] = {}
@@ -195,7 +198,7 @@ class Ongoing:
             self._dips += dips
             yield from merge(
                 (Laid(dip.begin, plan.first, nothing, dip) for dip in dips),
-                self._sounded(plan, part, looped(samples, rate)),
+                self._sounded(plan, part, looped(np.asarray(imaged(samples, self._channels), np.float32), rate)),
                 key=lambda one: one.begin,
             )
             return
@@ -208,10 +211,9 @@ class Ongoing:
         factor = 10 ** (gain_db / 20)
         place, rounds = plan.first, 0
         for block in loop.sound(length, start, lambda number: self._share(plan, "joint", number)):
-            mono = block.reshape(-1, block.shape[-1]).mean(axis=0, dtype=np.float64)
-            made = mono * plan.gain(place, len(mono)) * factor
+            made = block.astype(np.float64) * plan.gain(place, block.shape[-1]) * factor
             yield Laid(place, place, np.asarray(made, np.float32))
-            place, rounds = place + len(mono), rounds + 1
+            place, rounds = place + block.shape[-1], rounds + 1
         one = self._shelf.index.recordings[part.recording]
         ends_s = part.stretch.end / one.sample_rate
         first_s = part.stretch.start / one.sample_rate + start / SAMPLE_RATE
@@ -227,10 +229,10 @@ class Ongoing:
 
     def _gain_db(self, plan: _Plan, loop: Loop) -> float:
         """What brings the loop to the level of the plan, as far as nothing of it is much above full scale."""
-        mono = loop.samples.reshape(-1, loop.samples.shape[-1]).mean(axis=0, dtype=np.float64)
-        size = round(LEVEL_S * SAMPLE_RATE)
-        levels = [band_db(mono[n : n + size], SAMPLE_RATE) for n in range(0, max(1, len(mono) - size + 1), size)]
-        peak = float(np.abs(mono).max(initial=0.0))
+        samples = loop.samples.astype(np.float64)
+        size, length = round(LEVEL_S * SAMPLE_RATE), samples.shape[-1]
+        levels = [band_db(samples[..., n : n + size], SAMPLE_RATE) for n in range(0, max(1, length - size + 1), size)]
+        peak = float(np.abs(samples).max(initial=0.0))
         room = 20 * np.log10(_HIGHEST / peak) if peak > 0 else 0.0
         return float(min(plan.level_db + (self._share_db or 0.0) - float(np.median(levels)), room))
 

@@ -104,13 +104,17 @@ class OwnSound:
 
 
 def band_db(samples: NDArray[np.floating], rate: int) -> float:
-    """How loud samples (S,) are as a mel hears them, in dB: what the model has and a recording can be compared in."""
-    if not len(samples):
+    """How loud samples (S,) are as a mel hears them, in dB: what the model has and a recording can be compared in.
+
+    Of two channels (2, S) it is the mean of their powers: as loud as one that is heard in both at that level.
+    """
+    count = samples.shape[-1]
+    if not count:
         return rms_db(samples)
-    hertz = np.fft.rfftfreq(len(samples), 1 / rate)
+    hertz = np.fft.rfftfreq(count, 1 / rate)
     weights = np.where((hertz >= LOWEST_HZ) & (hertz <= HIGHEST_HZ), 1.0, OUTSIDE) / (1 + hertz / 700)
-    power = np.abs(np.fft.rfft(samples)) ** 2 * 2 / len(samples) ** 2
-    return float(10 * np.log10(power @ weights + _NOTHING))
+    power = np.abs(np.fft.rfft(samples)) ** 2 * 2 / count**2
+    return float(10 * np.log10(np.mean(power @ weights) + _NOTHING))
 
 
 def rms_db(samples: NDArray[np.floating]) -> float:

@@ -71,8 +71,9 @@ class _Part:
 class Player:
     """Plays one take; ``played``, ``onsets`` and ``remarks`` are known once ``sound`` is drawn to its end."""
 
-    def __init__(self, shelf: Shelf, voice: Voice, take: Take, own: OwnSound) -> None:
+    def __init__(self, shelf: Shelf, voice: Voice, take: Take, own: OwnSound, channels: int = 1) -> None:
         self._shelf, self._voice, self._take, self._own = shelf, voice, take, own
+        self._channels = channels
         self.played: list[Played] = []
         self.events: list[int] = []
         """In the library, of each that was played."""
@@ -86,7 +87,7 @@ class Player:
         self._plays_hits = any(choice.events for choice in self._choices)
         self._parts = self._planned(places)
         share_db = SHARE_DB if voice == "both" else None
-        self.ongoing = Ongoing(shelf, own, going(take.own), take, self._kept(places), share_db)
+        self.ongoing = Ongoing(shelf, own, going(take.own), take, self._kept(places), share_db, channels)
 
     @property
     def is_silent(self) -> bool:
@@ -94,7 +95,10 @@ class Player:
         return not (self._plays_hits or self.ongoing.is_playing)
 
     def sound(self, own: Iterable[Samples]) -> Iterator[Samples]:
-        """The take at 48 kHz in chunks (n,), from the model's chunks at that rate."""
+        """The take at 48 kHz in chunks, from the model's chunks (n,) at that rate.
+
+        Of two channels those are (2, n) in which a recording has an image; all else is in the middle.
+        """
         if self.is_silent:
             return iter(own)
         laid = merge(self._sounds(), self.ongoing.sounds(), key=lambda one: one.begin)
@@ -208,7 +212,9 @@ class Player:
             except ClipError as error:
                 self._gone[error.message] = error
                 continue
-            made = sounded(samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s)
+            made = sounded(
+                samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s, channels=self._channels
+            )
             self._note(choice.hit, event, made.gain_db, cents)
             return made
         self._unplayed += 1

@@ -45,6 +45,8 @@ class Shelf:
         """(N,): how many such takes there are."""
         self.hardness = _hardness(self.thing, index.events.facts["level_db"])
         """(N,) in 0..1: how loud each is among them; 0.5 where it is alone."""
+        self.is_stereo = _is_stereo(index)
+        """Whether left and right differ in any recording that has something to play, whether it is there or not."""
         self.missing = tuple(n for n in range(len(index.recordings)) if not index.path(n).exists())
         """The recordings that are not there."""
         self.digest = _digest(index.digest, self.thing, self.missing)
@@ -127,6 +129,11 @@ def _hardness(thing: Numbers, level_db: NDArray[np.floating]) -> NDArray[np.floa
     rank[order] = np.arange(len(thing)) - first[thing[order]]
     found: NDArray[np.float64] = (rank + 0.5) / sizes[thing]
     return found
+
+
+def _is_stereo(index: Index) -> bool:
+    events = np.bincount(index.events.recording, minlength=len(index.recordings))
+    return any(one.is_stereo and (count or one.steady) for one, count in zip(index.recordings, events, strict=True))
 
 
 def _digest(index: str, thing: Numbers, missing: tuple[int, ...]) -> str:
