@@ -412,6 +412,14 @@ def opened_without(root: Path) -> Shelf:
     return Shelf(Index.open(root))
 
 
+@pytest.mark.parametrize("seconds", [1e-6, 1e-5, 0.001, 0.04, 0.06, 0.3])
+def test_what_is_over_at_once_does_not_go_on(seconds: float, shelf: Shelf) -> None:
+    one = player(shelf, rain((1.0, 1.0 + seconds)))
+    found = heard(one, 0.25)
+    assert len(found) == round(SECONDS * SAMPLE_RATE)
+    assert [hit.rounds for hit in one.ongoing.played] == ([1] if seconds > 0.05 else [])
+
+
 def test_a_cue_without_an_end_is_told(shelf: Shelf) -> None:
     one = player(shelf, ClipSettings(sheet([Cue(1.0, sound="rain"), Cue(3.0, sound="engine")])))
     assert np.array_equal(heard(one, 0.25), np.full(round(SECONDS * SAMPLE_RATE), 0.25, np.float32))
