@@ -22,7 +22,7 @@ from foleygen.cues.cue import filled, moved, sheet
 from foleygen.cues.heard import recording_at
 from foleygen.cues.marker import resolved
 from foleygen.errors import UsageError
-from foleygen.facts import SAMPLE_RATE, Cue, CueSheet, Lasting, Stretch
+from foleygen.facts import SAMPLE_RATE, Cue, Lasting, Stretch
 from foleygen.features.cues import CueGrid, ToldCue, ToldStretch, Words, track_of
 from foleygen.library.cutting import cut
 from foleygen.library.index import Index
@@ -412,5 +412,19 @@ def opened_without(root: Path) -> Shelf:
     return Shelf(Index.open(root))
 
 
-def test_the_sheet_is_what_the_page_shows() -> None:
-    assert CueSheet().lasting == ()
+@pytest.mark.parametrize("seconds", [1e-6, 1e-5, 0.001, 0.04, 0.06, 0.3])
+def test_what_is_over_at_once_does_not_go_on(seconds: float, shelf: Shelf) -> None:
+    one = player(shelf, rain((1.0, 1.0 + seconds)))
+    found = heard(one, 0.25)
+    assert len(found) == round(SECONDS * SAMPLE_RATE)
+    assert [hit.rounds for hit in one.ongoing.played] == ([1] if seconds > 0.05 else [])
+
+
+def test_a_cue_without_an_end_is_told(shelf: Shelf) -> None:
+    one = player(shelf, ClipSettings(sheet([Cue(1.0, sound="rain"), Cue(3.0, sound="engine")])))
+    assert np.array_equal(heard(one, 0.25), np.full(round(SECONDS * SAMPLE_RATE), 0.25, np.float32))
+    assert list(one.remarks()) == [
+        "rain at 1.000 s and 1 more: goes on for nobody knows how long, and is the model's; say until when, as 2.0..5.5"
+    ]
+    seen = ClipSettings(sheet([Cue(1.0), Cue(3.0)]), "rain", spotted=True)
+    assert list(player(shelf, seen).remarks()) == []

@@ -35,6 +35,8 @@ USUAL_DB, FAINTEST_DB = -32.0, -44.0
 rain, fire, wind and waves; and the least that is played where somebody has asked for it."""
 ENOUGH_S = 4.0
 """A stretch that lasts half as long as that counts as 1 dB further away."""
+SHORTEST_S = 0.05
+"""What is over sooner does not go on."""
 FADE_IN_S, FADE_OUT_S = 0.1, 0.3
 _LOUDER_DB, _FAINTER_DB = 12.0, 30.0
 """How far the level follows the model's from its median on."""
@@ -119,13 +121,13 @@ class Ongoing:
             yield f"the library has nothing that goes on for {words}: it is the model's"
 
     def _planned(self, going: Going) -> _Plan | None:
-        """None where nothing of it is in the take, or nothing is heard in what the words of a clip alone speak of."""
+        """None where next to nothing of it is in the take, or the model has nothing that only words ask for."""
         offset, end_s = self._take.offset_s, self._own.end_s
         start = 0.0 if going.start_s < _AT_ONCE_S else going.start_s + offset
         end = end_s if going.end_s > self._take.duration_s - _AT_ONCE_S else going.end_s + offset
         fades = (FADE_IN_S if start > 0 else 0.0, FADE_OUT_S if end < end_s else 0.0)
         start, end = max(0.0, start), min(end, end_s)
-        if end <= start:
+        if min(end - start, going.end_s - going.start_s) < SHORTEST_S:
             return None
         levels = self._own.levels_db(start, end)
         heard = levels[levels > SILENT_DB]

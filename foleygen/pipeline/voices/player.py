@@ -121,6 +121,7 @@ class Player:
             sounds = "one of its sounds is" if count == 1 else f"{count} of its sounds are"
             yield f"the library has nothing for {words}: {sounds} the model's"
         yield from self.ongoing.remarks()
+        yield from self._endless()
         yield from self._lost()
         raised = max((*self.played, *self.ongoing.played), key=lambda one: one.gain_db, default=None)
         if raised is not None and raised.gain_db > RAISED_DB:
@@ -128,6 +129,14 @@ class Player:
             hits = "a sound was" if count == 1 else f"{count} sounds were"
             most = f"{printable(raised.file)} by {raised.gain_db:.0f} dB"
             yield f"{hits} raised by more than {RAISED_DB:g} dB, with the noise of the recording: {most}"
+
+    def _endless(self) -> Iterator[str]:
+        """What to tell of given cues at which something goes on, nobody knows how long."""
+        steady = [one.hit for one in self._choices if one.hit.is_told and one.hit.is_steady]
+        if steady and not self._take.own.spotted:
+            first, count = steady[0], len(steady)
+            where = f"{first.words} at {first.seconds:.3f} s" + (f" and {count - 1} more" if count > 1 else "")
+            yield f"{where}: goes on for nobody knows how long, and is the model's; say until when, as 2.0..5.5"
 
     def _lost(self) -> Iterator[str]:
         """What to tell of recordings that could not be played."""
