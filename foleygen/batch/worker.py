@@ -93,9 +93,9 @@ class Worker:
                     yield job
 
     def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
+        engine = self._loaded(tell)
         from foleygen.pipeline import render
 
-        engine = self._loaded(tell)
         render_settings = self._settings.render_settings(batch_size(self._settings, str(engine.device)))
 
         def progress(now: Progress) -> None:

@@ -78,8 +78,6 @@ def preview(
     from foleygen.media import wav
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
-    from foleygen.pipeline import render_window
-    from foleygen.pipeline.sight import look, spotted
 
     settings, meant = understood(load_settings(invocation, config_file, values))
     info = probe(clip, settings.max_pixels)
@@ -93,6 +91,10 @@ def preview(
         write_note(remark)
     length = seconds or bundle.window_samples / bundle.sample_rate
     engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)
+    # What needs torch comes with the engine.
+    from foleygen.pipeline import render_window
+    from foleygen.pipeline.sight import look, spotted
+
     if own.spotted:
         seen = look(info, engine, render_settings, feature_cache(settings))
         own = spotted(own, info.duration, seen, settings.audio_delay)
