@@ -6,7 +6,6 @@ of each unfinished track.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -25,6 +24,7 @@ from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.pipeline.pictures import View, features_of, overlap, views
 from foleygen.pipeline.sight import Glance, glance, sight_of, spotted
 from foleygen.pipeline.sound import Sampler, Sounding, keep
+from foleygen.pipeline.switching import often
 from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
 from foleygen.pipeline.tracks import Stopped, Track, failing
 from foleygen.settings import RenderSettings
@@ -37,8 +37,6 @@ READ_AHEAD = 4
 """Windows of pictures that wait for the models, or as many as are in a batch, besides the one at hand; some MB each."""
 MUX_BEHIND = 64
 """Windows of sound that wait to be muxed (2 MiB per minute), or those of one longer clip."""
-SWITCH_INTERVAL_S = 3e-5
-"""How long the other threads may keep the interpreter from the models, which ask for it between any two kernels."""
 
 
 def render(
@@ -111,8 +109,10 @@ class _Batch:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Runs the models on what the reading thread has seen; raises what went wrong with the batch as a whole."""
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        with often():
+            yield from self._outcomes()
+
+    def _outcomes(self) -> Iterator[Outcome]:
         for thread in self._threads:
             thread.start()
         reading = True
@@ -132,8 +132,6 @@ class _Batch:
         except Stopped:
             assert self._error is not None
             raise self._error from None
-        finally:
-            sys.setswitchinterval(interval)
 
     def stop(self) -> None:
         """End all threads, wherever they are, and wait for them."""
