@@ -12,8 +12,9 @@ import pytest
 
 from foleygen.batch import loading, run, worker
 from foleygen.batch.discover import discover
+from foleygen.cli.app import run as cli
 from foleygen.errors import ClipError
-from foleygen.media import ahead
+from foleygen.media import ahead, movie
 from foleygen.media.ahead import Ahead
 from foleygen.media.frames import FrameRequest, FrameRule, read, shots
 from foleygen.media.probe import probe
@@ -140,3 +141,38 @@ def test_what_cannot_be_decoded_is_told_to_who_asks(tmp_path: Path, make_clip: M
         next(early.shots(told.append))
     early.close()
     assert told == ["damaged pictures are passed over"]
+
+
+@pytest.mark.usefixtures("is_slow")
+def test_a_preview_films_and_decodes_while_models_are_loaded_and_looks_once(
+    tmp_path: Path,
+    told_bundle: Path,
+    make_clip: MakeClip,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from foleygen.engines.foley import Engine
+
+    clip = make_clip(tmp_path / "a.mp4", seconds=3)
+    found: list[bool] = []
+    encoded: list[int] = []
+    load, encode = loading.load_engine, Engine.encode
+
+    def loaded(settings, bundle):
+        found.extend((decoding(), "foleygen filming" in {thread.name for thread in threading.enumerate()}))
+        return load(settings, bundle)
+
+    def counted(self, frames):
+        encoded.append(len(frames))
+        return encode(self, frames)
+
+    monkeypatch.setattr(loading, "load_engine", loaded)
+    monkeypatch.setattr(Engine, "encode", counted)
+    monkeypatch.setattr(movie.Filming, "_encode", lambda self: self._stopped.wait(60))
+    monkeypatch.setattr(movie.Filming, "finish", lambda self, path, sound: path.write_bytes(sound))
+    assert cli(["preview", str(clip), "--model", str(told_bundle), "--cues", "spot"]) == 0
+    assert found == [True, True]
+    windows = len(encoded)
+    assert windows > 1
+    assert cli(["preview", str(clip), "--model", str(told_bundle), "--cues", "spot", "--at", "0.5"]) == 0
+    assert len(encoded) == windows + 1, "all but its own window are known by now"
+    assert not decoding()

@@ -8,11 +8,22 @@ from math import ceil
 from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
 from foleygen.settings import RenderSettings
+from foleygen.weights.bundle import Bundle
 
 
 def track_samples(info: ClipInfo, sample_rate: int) -> int:
     """Length of a clip's sound."""
     return max(1, round(info.duration * sample_rate))
+
+
+def start_of(at_s: float, bundle: Bundle) -> Fraction:
+    """The sample nearest to ``at_s``, in seconds."""
+    return Fraction(round(at_s * bundle.sample_rate), bundle.sample_rate)
+
+
+def window_seconds(info: ClipInfo, bundle: Bundle, start_s: Fraction, seconds: float) -> float:
+    """Of one window that begins ``start_s`` into the clip, ``seconds`` at most."""
+    return min(seconds, float(info.duration - start_s), bundle.window_samples / bundle.sample_rate)
 
 
 def handle_pictures(info: ClipInfo, settings: RenderSettings) -> int:
