@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, student_of, vocoder_of
+from foleygen.engines.crew import Crew
 from foleygen.engines.cues import behind, grid_of, words_of
 from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
 from foleygen.engines.turns import Turns
@@ -43,7 +44,7 @@ class Engine:
             "sampling": (self._transformer, self._classifier, *self._taught),
             "autoencoder": (self._autoencoder,),
         }
-        self._turns = Turns(groups, device)
+        self._turns, self._crew = Turns(groups, device), Crew(device)
         self.vocoder = vocoder_of(bundle, device)
         self.classifier_scale = bundle.classifier_scale()
         self.steps: int | None = None
@@ -204,7 +205,8 @@ class Engine:
         """
         model, config = self._sampling(steps, guidance, classifier_guidance, bool(tracks))
         condition = self._condition(features, tracks or [None] * len(keys))
-        return joint.sample(model, condition, self._noise(keys), shared, config, tie, rows, on_step)
+        noise = self._noise(keys)
+        return joint.sample(model, condition, noise, shared, config, tie, rows, on_step, self._crew.each)
 
     def joint_overlap(self, overlap: int) -> int:
         """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""
@@ -229,6 +231,10 @@ class Engine:
         mels: Tensor = self.autoencoder.decode(latents.to(self.dtype))
         return mels.float()
 
+    def joint_mels(self, latents: Tensor, rows: int = joint.GROUP) -> Tensor:
+        """As ``mels``, ``rows`` of them at a time."""
+        return torch.cat(self._crew.each(self.mels, latents.split(rows)))
+
     @torch.inference_mode()
     def sounds(self, mels: Tensor, keys: Sequence[WindowKey]) -> Tensor:
         """Samples (N, S) on the CPU, cut to the window's length."""
@@ -252,7 +258,7 @@ class Engine:
         """
         if not self.vocoder.goes_on or not overlap:
             firsts = range(0, len(mels), rows)
-            return torch.cat([self.sounds(mels[i : i + rows], keys[i : i + rows]) for i in firsts])
+            return torch.cat(self._crew.each(lambda i: self.sounds(mels[i : i + rows], keys[i : i + rows]), firsts))
         sounds: list[Tensor] = []
         for mel, key in zip(mels, keys, strict=True):
             begun = before[-overlap:].to(self.device) if before is not None else None

@@ -220,7 +220,7 @@ class Sampler:
                 spoken or None,
             )
         with clocked("decoding", tracks):
-            mels = torch.cat([engine.mels(part) for part in latents.split(self._size)])
+            mels = engine.joint_mels(latents, self._size)
         with clocked("vocoding", tracks):
             sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
         return _Attempt(self._soundings(rows, sounds, mels), tie, sounds[-1])
