@@ -96,11 +96,16 @@ class Engine:
         embedded = spec.features == "embedded"
         return ClassifierGuided(self.transformer, self._classifier, scale, self.defaults.schedule, embedded)
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """Features (1, F, C) of uint8 frames (1, T, S, S, 3)."""
+    def encode(self, frames: Tensor, **known: Tensor) -> Tensor:
+        """Features (1, F, C) of uint8 frames (1, T, S, S, 3), by what of them is ``known`` already."""
         self._turns.take("encoder")
-        features: Tensor = self._encoder(frames.to(self.device))
+        features: Tensor = self._encoder(frames.to(self.device), **known)
         return features
+
+    @property
+    def takes_flow(self) -> bool:
+        """Whether its encoder sees the ``motion`` of blocks, and the caller's would be the same to the bit."""
+        return self.device == "cpu" and isinstance(self._encoder, MotionEncoder)
 
     @torch.inference_mode()
     def onsets(self, features: Tensor) -> Tensor:

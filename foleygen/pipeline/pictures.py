@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -15,7 +16,7 @@ from foleygen.audio.stitch import Window, plan_windows
 from foleygen.engines.foley import Engine
 from foleygen.features import stops
 from foleygen.features.cache import FeatureCache, feature_key
-from foleygen.features.extract import extract
+from foleygen.features.extract import Encoder, extract
 from foleygen.media.cuts import Reel
 from foleygen.media.frames import FrameRequest, FrameRule, Shot, read
 from foleygen.media.probe import ClipInfo
@@ -26,15 +27,19 @@ from foleygen.pipeline.tracks import Track
 from foleygen.settings import RenderSettings
 
 
-@dataclass(frozen=True)
+@dataclass
 class View:
-    """One window as it was seen: its features (F, C) from the cache, else its ``frames`` (T, S, S, 3) uint8."""
+    """One window as it was seen: its features (F, C) from the cache, else its ``frames`` (T, S, S, 3) uint8.
+
+    ``moved`` is ``stops.motion_and_stops`` of the frames, where encoding them has it.
+    """
 
     track: Track
     window: Window
     key: str
     frames: NDArray[np.uint8] | None = None
     features: NDArray[np.float32] | None = None
+    moved: NDArray[np.float32] | None = None
 
 
 def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cuts: Sequence[int] = ()) -> list[Window]:
@@ -161,7 +166,11 @@ def features_of(view: View, engine: Engine, cache: FeatureCache | None) -> NDArr
         return view.features
     assert view.frames is not None
     with view.track.clocked("features"):
-        ((_, features),) = extract([(view.window.index, view.frames)], engine.encode, engine.device)
+        encode: Encoder = engine.encode
+        if view.track.job.own.spotted and engine.takes_flow:
+            flow = stops.flow_of(view.frames)
+            view.moved, encode = stops.of_flow(flow), partial(engine.encode, motion=flow)
+        ((_, features),) = extract([(view.window.index, view.frames)], encode, engine.device)
         if cache is not None:
             refuse_another(view.track.job.info.path, view.track.job.info.stamp)
             cache.put(view.key, features)

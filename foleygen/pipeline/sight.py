@@ -160,11 +160,12 @@ def _moved(view: View, engine: Engine, cache: FeatureCache | None) -> NDArray[np
     found = None if cache is None else cache.get(key)
     if found is not None:
         return found
-    frames = view.frames
-    if frames is None:  # another process has evicted them since they were looked up
-        request = FrameRequest(0, view.track.start_s(view.window), encoder.num_frames)
-        ((_, frames),) = read(info, [request], encoder.frame_rate, encoder.frame_size, frame_rule(engine))
-    found = stops.motion_and_stops(frames)
+    found, frames = view.moved, view.frames
+    if found is None:
+        if frames is None:  # another process has evicted them since they were looked up
+            request = FrameRequest(0, view.track.start_s(view.window), encoder.num_frames)
+            ((_, frames),) = read(info, [request], encoder.frame_rate, encoder.frame_size, frame_rule(engine))
+        found = stops.motion_and_stops(frames)
     if cache is not None:
         cache.put(key, found)
     return found
