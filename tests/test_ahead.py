@@ -122,7 +122,9 @@ def test_its_pictures_are_those_of_the_clip_and_few_of_them_wait(
 
 def test_it_is_given_to_one_caller_and_can_be_left_at_any_time(tmp_path: Path, make_clip: MakeClip) -> None:
     early = Ahead(probe(make_clip(tmp_path / "a.mp4", seconds=2)), 64)
+    assert early._ready.maxsize == ahead.MAX_BYTES // (3 * 64**2)
     assert [early.take(64), early.take(64)] == [True, False]
+    assert early._ready.maxsize == ahead.FEW_BYTES // (3 * 64**2), "the models are there, and take what is decoded"
     next(early.shots())
     early.close()
     assert not decoding()
@@ -161,9 +163,9 @@ def test_a_preview_films_and_decodes_while_models_are_loaded_and_looks_once(
         found.extend((decoding(), "foleygen filming" in {thread.name for thread in threading.enumerate()}))
         return load(settings, bundle)
 
-    def counted(self, frames):
+    def counted(self, frames, **known):
         encoded.append(len(frames))
-        return encode(self, frames)
+        return encode(self, frames, **known)
 
     monkeypatch.setattr(loading, "load_engine", loaded)
     monkeypatch.setattr(Engine, "encode", counted)

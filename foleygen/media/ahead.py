@@ -12,7 +12,9 @@ from foleygen.media.frames import Shot, Warn, shots
 from foleygen.media.probe import ClipInfo
 
 MAX_BYTES = 2**24
-"""Of small pictures that wait: 43 s of 64x64 pixels at 31.25 pictures a second."""
+"""Of small pictures that wait for somebody to take them: 43 s of 64x64 pixels at 31.25 pictures a second."""
+FEW_BYTES = 2**20
+"""The same from then on."""
 _POLL_S = 0.05
 
 
@@ -22,7 +24,7 @@ class Ahead:
     def __init__(self, info: ClipInfo, size: int) -> None:
         self.began = time.monotonic()
         self._info, self._size = info, size
-        self._ready: Queue[Shot | str | Exception | None] = Queue(max(1, MAX_BYTES // (3 * size**2)))
+        self._ready: Queue[Shot | str | Exception | None] = Queue(self._pictures(MAX_BYTES))
         self._stopped = Event()
         self._is_taken = False
         self._thread = Thread(target=self._decode, name="foleygen ahead", daemon=True)
@@ -31,6 +33,8 @@ class Ahead:
     def take(self, size: int) -> bool:
         """Whether the caller may have the pictures, at ``size`` pixels; once."""
         is_free, self._is_taken = not self._is_taken and size == self._size, True
+        with self._ready.mutex:
+            self._ready.maxsize = min(self._ready.maxsize, self._pictures(FEW_BYTES))
         return is_free
 
     def shots(self, on_warning: Warn | None = None) -> Generator[Shot, None, None]:
@@ -47,6 +51,9 @@ class Ahead:
         """Stop decoding, and wait until the clip is closed."""
         self._stopped.set()
         self._thread.join()
+
+    def _pictures(self, total: int) -> int:
+        return max(1, total // (3 * self._size**2))
 
     def _decode(self) -> None:
         try:

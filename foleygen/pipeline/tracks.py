@@ -22,8 +22,8 @@ from foleygen.regular import Seal
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
 
-IN_MEMORY_BYTES = 64 * 1024**2
-"""The takes of a clip up to this size (17 minutes at 16 kHz) wait for their mux in memory, longer ones on disk."""
+IN_MEMORY_BYTES = 8 * 1024**2
+"""The takes of a clip up to this size (two minutes at 16 kHz) wait for their mux in memory, longer ones on disk."""
 STAGE_SHARE = {"features": 0.45, "sampling": 0.45, "muxing": 0.1}
 
 
