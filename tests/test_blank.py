@@ -56,5 +56,29 @@ def test_a_clip_is_made_without_what_is_slow_to_import(make_clip: Callable[[Path
         "slow = {'torch._dynamo', 'sympy', 'scipy', 'diffusers', 'pandas', 'soxr'};"
         "sys.exit(str(slow & set(sys.modules)) if slow & set(sys.modules) else 0)"
     )
+    _run(code)
+
+
+def test_keeping_to_cues_is_judged_without_scipy() -> None:
+    _run(
+        "import sys; from foleygen.audio.obedience import judged;"
+        "found = judged([1.0, 2.0], [1.01, 1.5], lambda time: True);"
+        "assert (found.missed, found.extra) == ((2.0,), (1.5,)), found;"
+        "sys.exit('scipy' in sys.modules)"
+    )
+
+
+def test_nothing_is_collected_while_the_models_are_loaded_nor_looked_at_afterwards() -> None:
+    _run(
+        "import gc, sys; from foleygen.batch.loading import load_bundle, load_engine;"
+        "from foleygen.settings import Settings; bundle = load_bundle(Settings()); runs = [];"
+        "gc.callbacks.append(lambda phase, info: runs.append(phase));"
+        "engine = load_engine(Settings(), bundle);"
+        "assert not runs, len(runs); assert gc.isenabled();"
+        "assert 'torch' in sys.modules and gc.get_freeze_count() > 10**5, gc.get_freeze_count()"
+    )
+
+
+def _run(code: str) -> None:
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

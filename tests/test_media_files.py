@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -96,6 +98,42 @@ def test_movie_refuses_rates_that_aac_has_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sample_rate"):
         movie.write(tmp_path / "m.mp4", pictures(2), 25, (64, 48), np.zeros(10, np.float32), 12345)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_movie_that_is_encoded_beside_other_work_is_the_same_file(tmp_path: Path) -> None:
+    sound = np.linspace(-0.5, 0.5, 16000, dtype=np.float32)
+    movie.write(tmp_path / "m.mp4", pictures(25), 25, (64, 48), sound, 16000)
+    with movie.Filming(pictures(25), 25, (64, 48), 16000) as filming:
+        filming.finish(tmp_path / "beside.mp4", sound)
+    assert (tmp_path / "beside.mp4").read_bytes() == (tmp_path / "m.mp4").read_bytes()
+
+
+def test_filming_ends_with_what_it_is_for(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def endless() -> Iterator[np.ndarray]:
+        while True:
+            yield from pictures(1)
+            asked.set()
+
+    def fail() -> None:
+        with movie.Filming(endless(), 25, (64, 48), 16000):
+            asked.wait()
+            raise ValueError("the sound")
+
+    with pytest.raises(ValueError, match="the sound"):
+        fail()
+    assert [thread.name for thread in threading.enumerate() if thread.name == "foleygen filming"] == []
+
+
+def test_pictures_that_fail_are_told_when_the_sound_is_there(tmp_path: Path) -> None:
+    def broken() -> Iterator[np.ndarray]:
+        yield from pictures(1)
+        raise ClipError("a.mp4: damaged", "export it again")
+
+    with movie.Filming(broken(), 25, (64, 48), 16000) as filming, pytest.raises(ClipError, match="damaged"):
+        filming.finish(tmp_path / "m.mp4", np.zeros(16000, np.float32))
+    assert not (tmp_path / "m.mp4").exists()
 
 
 def test_movie_pictures_come_back(tmp_path: Path) -> None:

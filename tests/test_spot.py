@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -521,3 +522,44 @@ def test_sounds_lists_what_is_known(foleygen: Callable[..., Ran]) -> None:
     code, _, err = foleygen("sounds", "glas bottle")
     assert code == ExitCode.USAGE
     assert "did you mean 'glass'?" in err
+
+
+@pytest.mark.usefixtures("seen")
+def test_what_moves_is_computed_once_for_the_encoder_and_the_cues(
+    foleygen: Callable[..., Ran],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    told_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from foleygen.features import stops
+    from foleygen.models import motion
+
+    make_clip(tmp_path / "a.mp4", seconds=2.5)
+    asked: list[int] = []
+    block_flow = motion.block_flow
+
+    def counted(grey, blocks=16):
+        asked.append(len(grey))
+        return block_flow(grey, blocks)
+
+    monkeypatch.setattr(motion, "block_flow", counted)
+    monkeypatch.setattr(stops, "block_flow", counted)
+    assert foleygen("spot", "a.mp4", "--model", told_bundle, "--no-cache")[0] == 0
+    windows = len(asked)
+    monkeypatch.setattr("foleygen.engines.foley.Engine.takes_flow", False)
+    assert foleygen("spot", "a.mp4", "--model", told_bundle, "--no-cache", "--overwrite")[0] == 0
+    assert len(asked) == 3 * windows > 3
+
+
+def test_features_are_the_same_by_motion_that_is_known(told_bundle: Path) -> None:
+    from bundles import load_engine
+
+    from foleygen.features import stops
+
+    engine = load_engine(told_bundle)
+    frames = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3)).astype(np.uint8)
+    shown, flow = torch.from_numpy(frames)[None], stops.flow_of(frames)
+    with torch.inference_mode():
+        assert torch.equal(engine.encode(shown, motion=flow), engine.encode(shown))
+    np.testing.assert_array_equal(stops.of_flow(flow), stops.motion_and_stops(frames))

@@ -128,6 +128,24 @@ def test_a_pair_of_tokens_reads_the_published_row_of_its_bias_table(grid: Any) -
     assert index.sum().item() == known["rel_index_sum"]
 
 
+def test_a_bias_is_gathered_once_for_all_runs_with_the_same_table() -> None:
+    bias = RelativePositionBias((3, 4), num_heads=2)
+    table = bias.relative_position_bias_table
+    torch.nn.init.normal_(table)
+    assert bias().requires_grad
+    with torch.inference_mode():
+        first = bias()
+        assert bias() is first
+    with torch.no_grad():
+        table.add_(1)
+    with torch.inference_mode():
+        assert torch.equal(bias(), first + 1)
+    table.data = torch.zeros_like(table)
+    with torch.inference_mode():
+        assert not bias().any()
+    assert bias().requires_grad
+
+
 def test_bias_gradient_equals_that_of_a_gather_by_pairs() -> None:
     bias = RelativePositionBias((3, 4), num_heads=2)
     table = bias.relative_position_bias_table

@@ -74,19 +74,36 @@ def highest_near(values: NDArray[Real], before: int, after: int) -> NDArray[Real
 def match(found: ArrayLike, true: ArrayLike, tolerance_s: float) -> Matching:
     """Pair found with true onsets, each at most once and at most ``tolerance_s`` apart.
 
-    Among all such pairings this one has the most pairs, and among those the smallest sum of absolute errors.
+    Among all such pairings this one has the most pairs, and among those the smallest sum of absolute errors. No two of
+    its pairs cross, so that it is found as two texts are aligned; scipy's assignment takes any costs, and longer to
+    import than a short clip takes to sound.
     """
-    # Only sounds that have cues are matched; the others do without scipy.
-    from scipy.optimize import linear_sum_assignment
-
     found_s, true_s = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)
-    errors = found_s[:, None] - true_s[None, :]
-    allowed = np.abs(errors) <= tolerance_s
-    refusal = (tolerance_s + 1.0) * (min(errors.shape) + 1)  # dearer than any number of allowed pairs
-    rows, columns = linear_sum_assignment(np.where(allowed, np.abs(errors), refusal))
-    kept = allowed[rows, columns]
-    rows, columns = rows[kept], columns[kept]
-    return Matching(len(rows), rows, columns, errors[rows, columns])
+    by_found, by_true = np.argsort(found_s, kind="stable"), np.argsort(true_s, kind="stable")
+    errors = found_s[by_found, None] - true_s[None, by_true]
+    rows, columns = _aligned(np.abs(errors), tolerance_s)
+    return Matching(len(rows), by_found[rows], by_true[columns], errors[rows, columns])
+
+
+def _aligned(distances: NDArray[np.float64], most: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns (K,), both rising, of as many ``distances`` (P, Q) up to ``most`` as can be, and as short."""
+    worth = (most + 1.0) * (min(distances.shape) + 1)  # of a pair: more than all distances together
+    gains = np.where(distances <= most, worth - distances, -np.inf)
+    best = np.zeros((len(gains) + 1, gains.shape[1] + 1))  # of the first p rows and q columns
+    for row, gain in enumerate(gains):
+        best[row + 1, 1:] = np.maximum.accumulate(np.maximum(best[row, 1:], best[row, :-1] + gain))
+    pairs: list[tuple[int, int]] = []
+    row, column = gains.shape
+    while row and column:
+        if best[row, column] == best[row - 1, column]:
+            row -= 1
+        elif best[row, column] == best[row, column - 1]:
+            column -= 1
+        else:
+            row, column = row - 1, column - 1
+            pairs.append((row, column))
+    places = np.array(pairs[::-1], dtype=np.intp).reshape(-1, 2)
+    return places[:, 0], places[:, 1]
 
 
 def f1(found: ArrayLike, true: ArrayLike, tolerance_s: float) -> float:

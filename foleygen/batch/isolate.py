@@ -6,6 +6,7 @@ time, in a new child: the one that kills that too is at fault.
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -224,6 +225,7 @@ def _serve(settings: Settings, orders: Connection, reports: Connection, level: i
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         outbox.put(_Gone())
         sender.join()
+        gc.freeze()  # nobody needs the memory of cycles any more
 
 
 def _work(settings: Settings, orders: Connection, outbox: queue.SimpleQueue[Any]) -> None:

@@ -6,9 +6,11 @@ Everything heavy is imported here by the functions that need it.
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from foleygen.batch import cores
+from foleygen.batch.collector import resting
 from foleygen.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,15 +67,18 @@ def load_library(settings: Settings) -> Shelf | None:
 
 
 def load_engine(settings: Settings, bundle: Bundle) -> Engine:
-    """The bundle on its device."""
-    import torch
+    """The bundle on its device; all that makes sound is imported with it."""
+    with resting():
+        import torch
 
-    from foleygen.pipeline import Engine
+        from foleygen.pipeline import Engine
 
-    count = cores.threads(settings.threads)
-    if count is not None:
-        torch.set_num_threads(count)
-    return Engine.load(bundle, settings.device, settings.precision)
+        import_module("foleygen.pipeline.rendering")
+
+        count = cores.threads(settings.threads)
+        if count is not None:
+            torch.set_num_threads(count)
+        return Engine.load(bundle, settings.device, settings.precision)
 
 
 def feature_cache(settings: Settings) -> FeatureCache | None:

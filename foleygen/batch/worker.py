@@ -7,7 +7,7 @@ import os
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -74,7 +74,8 @@ class Worker:
         jobs = self._jobs(planned, tell)
         first = next(jobs, None)
         if first is not None:
-            self._render(chain([first], jobs), tell)
+            with self._begun(first) as begun:
+                self._render(chain([begun], jobs), tell)
 
     def _jobs(self, planned: Iterable[Planned], tell: Listener) -> Iterator[Job]:
         """The clips that need work, probed one by one as they are asked for; the others end here."""
@@ -92,10 +93,18 @@ class Worker:
                 if job is not None:
                     yield job
 
+    def _begun(self, first: Job) -> AbstractContextManager[Job]:
+        """The first clip, decoded while the models are loaded, unless they are."""
+        from foleygen.pipeline.ahead import begun
+
+        if self._engine is not None:
+            return nullcontext(first)
+        return begun(first, self._bundle, self._settings.render_settings(1), feature_cache(self._settings))
+
     def _render(self, jobs: Iterable[Job], tell: Listener) -> None:
+        engine = self._loaded(tell)
         from foleygen.pipeline import render
 
-        engine = self._loaded(tell)
         render_settings = self._settings.render_settings(batch_size(self._settings, str(engine.device)))
 
         def progress(now: Progress) -> None:

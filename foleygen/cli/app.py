@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -106,6 +107,7 @@ def main() -> NoReturn:
     os.environ.update({name: os.environ.get(name, value) for name, value in PASSIVE.items()})
     code = run(sys.argv[1:])
     sys.stdout.flush()
+    gc.freeze()  # nobody needs the memory of cycles any more
     sys.exit(code)
 
 

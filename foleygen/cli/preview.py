@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,19 @@ from foleygen.cli.app import Invocation
 from foleygen.cli.options import ENGINE, SPOTTING, TALK, load_settings, settings_options
 from foleygen.cli.parameters import Number
 from foleygen.errors import SetupError, UsageError, printable
+from foleygen.facts import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from foleygen.media.movie import Filming
     from foleygen.media.probe import ClipInfo
     from foleygen.pipeline import WindowResult
+    from foleygen.pipeline.sight import Seen
+    from foleygen.pipeline.voices.shelf import Shelf
+    from foleygen.settings import ClipSettings, Settings
+    from foleygen.weights.bundle import Bundle
 
 PICTURE_SIZE = 320
 """Pixels of the shorter side of the preview's picture."""
@@ -70,7 +77,7 @@ def preview(
       foleygen preview shot.mov --sound "glass bottle" --no-picture
       foleygen preview shot.mov --voice library --library recordings/
     """
-    from foleygen.batch.loading import feature_cache, load_bundle, load_engine, load_library
+    from foleygen.batch.loading import load_bundle, load_library
     from foleygen.batch.plan import check_voice, spotter_of
     from foleygen.batch.telling import as_told, understood
     from foleygen.cli.terminal.plots import preview_rows
@@ -80,8 +87,6 @@ def preview(
     from foleygen.media.channels import mean
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
-    from foleygen.pipeline import render_window
-    from foleygen.pipeline.sight import look, spotted
 
     settings, meant = understood(load_settings(invocation, config_file, values))
     info = probe(clip, settings.max_pixels)
@@ -93,20 +98,16 @@ def preview(
     own = as_told(own, bundle, settings, clip)
     for remark in () if settings.quiet else (*([meant] if meant else []), *notes):
         write_note(remark)
-    length = seconds or bundle.window_samples / bundle.sample_rate
-    engine, render_settings = load_engine(settings, bundle), settings.render_settings(1)
-    if own.spotted:
-        seen = look(info, engine, render_settings, feature_cache(settings))
-        own = spotted(own, info.duration, seen, settings.audio_delay)
-    result = render_window(info, engine, render_settings, at, length, own, shelf)
-    target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
-    sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
-    samples, lowered = under_ceiling(result.samples, result.sample_rate)
-    if lowered is not None and not settings.quiet:
-        write_note(f"{printable(clip)}: {lowered}")
-    result = replace(result, samples=samples)
-    wav.write(sound, [samples], result.sample_rate, channels=samples.ndim)
-    _write_movie(movie, info, at, result)
+    moment = _Moment(info, at, seconds or bundle.window_samples / bundle.sample_rate)
+    with _filming(moment, settings, bundle, shelf) as film:
+        own, result = _made(moment, settings, bundle, own, shelf)
+        target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
+        sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
+        samples, lowered = under_ceiling(result.samples, result.sample_rate)
+        if lowered is not None and not settings.quiet:
+            write_note(f"{printable(clip)}: {lowered}")
+        wav.write(sound, [samples], result.sample_rate, channels=samples.ndim)
+        film.finish(movie, samples)
     heard = samples.shape[-1] / result.sample_rate
     cues = [] if own.cues is None else [cue.seconds - at for cue in own.cues.between(at, at + heard)]
     draw(settings, lambda width: preview_rows(result.motion, mean(samples), result.mel, at, heard, width, cues))
@@ -116,16 +117,61 @@ def preview(
         _play(movie)
 
 
-def _write_movie(path: Path, info: ClipInfo, at: float, result: WindowResult) -> None:
-    """The window's pictures, small, with its sound."""
-    from foleygen.media import movie
+@dataclass(frozen=True)
+class _Moment:
+    """What is previewed: at most ``seconds`` from ``at_s`` on."""
 
-    seconds = result.samples.shape[-1] / result.sample_rate
+    info: ClipInfo
+    at_s: float
+    seconds: float
+
+
+def _made(
+    moment: _Moment, settings: Settings, bundle: Bundle, own: ClipSettings, shelf: Shelf | None
+) -> tuple[ClipSettings, WindowResult]:
+    """The sound of the moment, and what was said of it with the cues that were seen; the pictures of a clip that is to
+    be seen are decoded while the models are loaded."""
+    from foleygen.batch.loading import feature_cache, load_engine
+    from foleygen.pipeline.ahead import begun
+    from foleygen.pipeline.extent import start_of
+    from foleygen.pipeline.jobs import Job
+
+    info, cache, run = moment.info, feature_cache(settings), replace(settings.render_settings(1), handles=0.0)
+    start = start_of(moment.at_s, bundle)
+    looked: list[Seen] = []
+
+    def watch(start_s: Fraction, seen: Seen) -> None:
+        if start_s == start:
+            looked.append(seen)
+
+    with begun(Job(info, info.path, own), bundle, run, cache) if own.spotted else nullcontext() as job:
+        engine = load_engine(settings, bundle)
+        # What needs torch comes with the engine.
+        from foleygen.pipeline import render_window
+        from foleygen.pipeline.sight import look, spotted
+
+        if job is not None:
+            sight = look(info, engine, run, cache, job.ahead, watch)
+            own = spotted(own, info.duration, sight, settings.audio_delay)
+    return own, render_window(info, engine, run, moment.at_s, moment.seconds, own, shelf, *looked)
+
+
+def _filming(moment: _Moment, settings: Settings, bundle: Bundle, shelf: Shelf | None) -> Filming:
+    """The moment's pictures, small, on their way into a movie."""
+    from foleygen.media.movie import Filming
+    from foleygen.pipeline.channels import delivered
+    from foleygen.pipeline.extent import start_of, window_seconds
+
+    info = moment.info
+    seconds = window_seconds(info, bundle, start_of(moment.at_s, bundle), moment.seconds)
     rate = min(info.average_rate, Fraction(MOST_FRAMES_PER_S))
-    count = max(1, round(seconds * rate))
+    heard = max(1, round(seconds * bundle.sample_rate)) / bundle.sample_rate
+    count = max(1, round(heard * rate))
     scale = PICTURE_SIZE / min(info.width, info.height)
     size = (round(info.width * scale), round(info.height * scale))
-    movie.write(path, _pictures(info, Fraction(at), rate, count), rate, size, result.samples, result.sample_rate)
+    sample_rate = SAMPLE_RATE if shelf else bundle.sample_rate
+    pictures = _pictures(info, Fraction(moment.at_s), rate, count)
+    return Filming(pictures, rate, size, sample_rate, delivered(settings.channels, shelf))
 
 
 def _pictures(info: ClipInfo, at: Fraction, rate: Fraction, count: int) -> Iterator[NDArray[np.uint8]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_of, encoder_of, student_of, vocoder_of
+from foleygen.engines.crew import Crew
 from foleygen.engines.cues import behind, grid_of, words_of
 from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
 from foleygen.engines.finishing import Finish
@@ -45,7 +46,7 @@ class Engine:
             "sampling": (self._transformer, self._classifier, *self._taught),
             "autoencoder": (self._autoencoder,),
         }
-        self._turns = Turns(groups, device)
+        self._turns, self._crew = Turns(groups, device), Crew(device)
         self._finish = Finish(bundle, self._heard, device)
         self.vocoder = vocoder_of(bundle, device)
         self.classifier_scale = bundle.classifier_scale()
@@ -98,11 +99,16 @@ class Engine:
         embedded = spec.features == "embedded"
         return ClassifierGuided(self.transformer, self._classifier, scale, self.defaults.schedule, embedded)
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """Features (1, F, C) of uint8 frames (1, T, S, S, 3)."""
+    def encode(self, frames: Tensor, **known: Tensor) -> Tensor:
+        """Features (1, F, C) of uint8 frames (1, T, S, S, 3), by what of them is ``known`` already."""
         self._turns.take("encoder")
-        features: Tensor = self._encoder(frames.to(self.device))
+        features: Tensor = self._encoder(frames.to(self.device), **known)
         return features
+
+    @property
+    def takes_flow(self) -> bool:
+        """Whether its encoder sees the ``motion`` of blocks, and the caller's would be the same to the bit."""
+        return self.device == "cpu" and isinstance(self._encoder, MotionEncoder)
 
     @torch.inference_mode()
     def onsets(self, features: Tensor) -> Tensor:
@@ -211,7 +217,8 @@ class Engine:
         """
         model, config = self._sampling(steps, guidance, classifier_guidance, bool(tracks))
         condition = self._condition(features, tracks or [None] * len(keys))
-        return joint.sample(model, condition, self._noise(keys), shared, config, tie, rows, on_step)
+        noise = self._noise(keys)
+        return joint.sample(model, condition, noise, shared, config, tie, rows, on_step, self._crew.each)
 
     def joint_overlap(self, overlap: int) -> int:
         """``overlap`` in samples rounded to whole latent columns. Raises BundleError if windows are no multiple."""
@@ -250,6 +257,19 @@ class Engine:
         mels: Tensor = self.autoencoder.decode(latents.to(self.dtype))
         return mels.float()
 
+    def joint_mels(
+        self,
+        latents: Tensor,
+        features: Tensor,
+        tracks: Sequence[CueTrack | None] | None = None,
+        rows: int = joint.GROUP,
+    ) -> Tensor:
+        """As ``mels``, ``rows`` of them at a time."""
+        given = list(tracks or [None] * len(latents))
+        parts = [slice(first, first + rows) for first in range(0, len(latents), rows)]
+        made = self._crew.each(lambda part: self.mels(latents[part], features[part], given[part]), parts)
+        return torch.cat(made)
+
     @torch.inference_mode()
     def sounds(self, mels: Tensor, keys: Sequence[WindowKey]) -> Tensor:
         """Samples (N, S) on the CPU, cut to the window's length."""
@@ -273,7 +293,7 @@ class Engine:
         """
         if not self.vocoder.goes_on or not overlap:
             firsts = range(0, len(mels), rows)
-            return torch.cat([self.sounds(mels[i : i + rows], keys[i : i + rows]) for i in firsts])
+            return torch.cat(self._crew.each(lambda i: self.sounds(mels[i : i + rows], keys[i : i + rows]), firsts))
         sounds: list[Tensor] = []
         for mel, key in zip(mels, keys, strict=True):
             begun = before[-overlap:].to(self.device) if before is not None else None

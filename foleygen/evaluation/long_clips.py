@@ -18,9 +18,10 @@ from foleygen.evaluation.generated import audible
 from foleygen.evaluation.seams import LongClip
 from foleygen.media.frames import Picture
 from foleygen.media.probe import probe
+from foleygen.pipeline.extent import track_samples
 from foleygen.pipeline.jobs import Job
 from foleygen.pipeline.pictures import features_of, overlap, views
-from foleygen.pipeline.tracks import Track, track_samples
+from foleygen.pipeline.tracks import Track
 from foleygen.scenes import TEST_SEEDS, compose
 from foleygen.scenes.catalogue import CONTINUOUS, TRAINING_FAMILIES
 from foleygen.settings import RenderSettings

@@ -32,6 +32,8 @@ LOW_WATER = 0.9
 PUTS_PER_SCAN = 64
 """Other processes fill the cache too: after this many puts the real size is looked up."""
 STALE_PART_S = 3600.0
+PREPROCESSING_VERSION = 1
+"""Part of the key of features: raise it when the same frames would give others."""
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,6 @@ from torch import Tensor
 
 from foleygen.errors import SetupError
 
-PREPROCESSING_VERSION = 1
-"""Part of the feature cache's key: raise it when the same frames would give other features."""
-
 Encoder = Callable[[Tensor], Tensor]
 """(1, T, S, S, 3) uint8 RGB -> (1, F, C); it owns scaling, layout and normalisation."""
 

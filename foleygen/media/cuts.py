@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
+from collections.abc import Generator
 from fractions import Fraction
 from typing import Protocol
 
@@ -75,11 +76,18 @@ def detector() -> Detector:
 class Reel:
     """The pictures of a clip as they run by, kept as long as windows may want them, and the shot changes among them."""
 
-    def __init__(self, info: ClipInfo, size: int, on_warning: Warn | None = None) -> None:
+    def __init__(
+        self,
+        info: ClipInfo,
+        size: int,
+        on_warning: Warn | None = None,
+        among: Generator[Shot, None, None] | None = None,
+    ) -> None:
+        """``among`` are the clip's ``frames.shots``, where they are decoded elsewhere."""
         self.cuts: list[Fraction] = []
         """Times of the first pictures of new shots, ascending, s after the clip's first picture; so far."""
         self._size = size
-        self._source = shots(info, size, on_warning)
+        self._source = shots(info, size, on_warning) if among is None else among
         self._kept: deque[Shot] = deque()
         self._detector = detector()
         self._unsteady: Fraction | None = None

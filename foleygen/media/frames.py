@@ -62,18 +62,20 @@ def read(
     size: int,
     rule: FrameRule,
     on_warning: Warn | None = None,
+    among: Iterable[Shot] | None = None,
 ) -> Iterator[tuple[int, Picture]]:
     """Yield ``(index, frames)`` per request, in order; frames is uint8 RGB, (count, size, size, 3).
 
     Requests come sorted by ``start_s`` and may overlap; only windows under way are held in memory. Both sides are
     squashed to ``size`` pixels, upright, alpha over black. Past its end the clip holds its last picture. Damaged
-    packets are skipped and reported once to ``on_warning``. Raises ClipError when nothing decodes.
+    packets are skipped and reported once to ``on_warning``. ``among`` are the clip's ``shots`` from its first one on,
+    where they are decoded elsewhere. Raises ClipError when nothing decodes.
     """
     if any(later.start_s < earlier.start_s for earlier, later in pairwise(requests)):
         raise ValueError("requests must be sorted by start_s")
     windows = _Windows(requests, Fraction(rate), size, rule)
     before: Shot | None = None
-    for shot in _shots(info, windows.first_time, size, on_warning):
+    for shot in _shots(info, windows.first_time, size, on_warning) if among is None else among:
         windows.advance(before, shot)
         yield from windows.finished()
         if windows.done:

@@ -84,9 +84,19 @@ class RelativePositionBias(nn.Module):
         self.num_heads = num_heads
         distances = (2 * grid[0] - 1) * (2 * grid[1] - 1)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(distances + UNREAD_TABLE_ROWS, num_heads))
+        self._known: tuple[Tensor, tuple[int, int], Tensor] | None = None
 
     def forward(self) -> Tensor:
-        """(heads, L, L) in the table's type."""
+        """(heads, L, L) in the table's type; in inference, what was gathered once as long as the table stays."""
+        table = self.relative_position_bias_table
+        if not torch.is_inference_mode_enabled() or table.is_inference():
+            return self._gathered()
+        state = table.data_ptr(), table._version
+        if self._known is None or self._known[0] is not table or self._known[1] != state:
+            self._known = table, state, self._gathered()
+        return self._known[2]
+
+    def _gathered(self) -> Tensor:
         rows, columns = self.grid
         heads = self.num_heads
         table = self.relative_position_bias_table[:-UNREAD_TABLE_ROWS].t()

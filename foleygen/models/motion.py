@@ -157,11 +157,9 @@ class FlowBranch(nn.Module):
         self.conv = nn.Conv2d(4, config.flow_width, 4, stride=2, padding=1)
         self.places = PlaceConv(config.flow_width, config.flow_width)
 
-    def forward(self, grey: Tensor) -> Tensor:
-        """Luma (N, T, S, S) -> (N, 16 * flow_width, T / 2)."""
-        count, times = grey.shape[:2]
-        with torch.no_grad():
-            motion = block_flow(grey)
+    def forward(self, motion: Tensor) -> Tensor:
+        """What ``block_flow`` gives, (N, T, 4, 16, 16) -> (N, 16 * flow_width, T / 2)."""
+        count, times = motion.shape[:2]
         x = F.silu(self.conv(motion.flatten(0, 1).contiguous(memory_format=torch.channels_last)))
         pooled: Tensor = self.places(x.unflatten(0, (count, times)))
         return pooled
@@ -186,11 +184,14 @@ class MotionEncoder(nn.Module):
         self.apply(_keep_variance)
         nn.init.constant_(self.onset_head.bias, -4.0)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Features (N, T/2, C); frames may be uint8, or float in [0, 1]."""
+    def forward(self, frames: Tensor, motion: Tensor | None = None) -> Tensor:
+        """Features (N, T/2, C); frames may be uint8, or float in [0, 1]; ``motion`` is their ``block_flow``."""
         grey = grey_of(frames)
         colour = frames / 255 if frames.dtype == torch.uint8 else frames
-        x = torch.cat([self.pixels(colour, grey), self.flow(grey)], dim=1)  # (N, 16 (P + W), T/2)
+        if motion is None:
+            with torch.no_grad():
+                motion = block_flow(grey)
+        x = torch.cat([self.pixels(colour, grey), self.flow(motion)], dim=1)  # (N, 16 (P + W), T/2)
         x = self.blocks(self.join(x))  # (N, C, T/2)
         features: Tensor = self.norm(x.transpose(1, 2))  # (N, T/2, C)
         return features

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Take, WindowFact
+from foleygen.media.ahead import Ahead
 from foleygen.media.probe import ClipInfo
 from foleygen.regular import Seal
 from foleygen.settings import AS_THE_RUN, ClipSettings
@@ -21,6 +22,8 @@ class Job:
     output: Path
     own: ClipSettings = AS_THE_RUN
     """What is set for this clip alone."""
+    ahead: Ahead | None = field(default=None, compare=False, repr=False)
+    """Its pictures, where somebody has begun to decode them. Such a job stays in its process."""
 
 
 @dataclass(frozen=True)

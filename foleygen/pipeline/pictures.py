@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -15,27 +16,30 @@ from foleygen.audio.stitch import Window, plan_windows
 from foleygen.engines.foley import Engine
 from foleygen.features import stops
 from foleygen.features.cache import FeatureCache, feature_key
-from foleygen.features.extract import PREPROCESSING_VERSION, extract
-from foleygen.media.cuts import DETECTION_VERSION, Reel
-from foleygen.media.frames import FrameRequest, FrameRule, read
+from foleygen.features.extract import Encoder, extract
+from foleygen.media.cuts import Reel
+from foleygen.media.frames import FrameRequest, FrameRule, Shot, read
 from foleygen.media.probe import ClipInfo
 from foleygen.media.source import refuse_another
-from foleygen.media.timecode import nominal_rate
-from foleygen.pipeline.tracks import Track, handle_pictures, track_samples
+from foleygen.pipeline.extent import handle_samples, track_samples
+from foleygen.pipeline.keys import features_key, known_cuts, remember_cuts, window_length_s
+from foleygen.pipeline.tracks import Track
 from foleygen.settings import RenderSettings
 
-_DIGIT = 2**16
 
-
-@dataclass(frozen=True)
+@dataclass
 class View:
-    """One window as it was seen: its features (F, C) from the cache, else its ``frames`` (T, S, S, 3) uint8."""
+    """One window as it was seen: its features (F, C) from the cache, else its ``frames`` (T, S, S, 3) uint8.
+
+    ``moved`` is ``stops.motion_and_stops`` of the frames, where encoding them has it.
+    """
 
     track: Track
     window: Window
     key: str
     frames: NDArray[np.uint8] | None = None
     features: NDArray[np.float32] | None = None
+    moved: NDArray[np.float32] | None = None
 
 
 def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cuts: Sequence[int] = ()) -> list[Window]:
@@ -44,7 +48,7 @@ def choose_windows(info: ClipInfo, engine: Engine, settings: RenderSettings, cut
     Runs in the reading thread: no models here.
     """
     bundle = engine.bundle
-    handle = round(handle_pictures(info, settings) / nominal_rate(info.average_rate) * bundle.sample_rate)
+    handle = handle_samples(info, settings, bundle.sample_rate)
     total = track_samples(info, bundle.sample_rate) + 2 * handle
     moved = [cut + handle for cut in cuts]
     return plan_windows(total, bundle.window_samples, overlap(engine, settings), moved)
@@ -74,7 +78,7 @@ def views(
     if len(track.windows) == 1 or not settings.cuts:
         yield from _views(track, engine, cache)
         return
-    cuts = _recalled_cuts(info, engine, cache)
+    cuts = known_cuts(info, engine.bundle, cache)
     if cuts is None:
         yield from _views_and_cuts(track, engine, settings, cache)
         return
@@ -94,7 +98,9 @@ def _views(track: Track, engine: Engine, cache: FeatureCache | None) -> Generato
     keys = [_key(track, window, engine) for window in track.windows]
     # Looked up twice, so that the features of a long clip are never held all at once.
     known = {window.index for window in track.windows if _known(track, window, engine, cache) is not None}
-    decoded = _decoded(track, [window for window in track.windows if window.index not in known], engine)
+    missing = [window for window in track.windows if window.index not in known]
+    among = _ahead(track, engine) if missing and missing[0].index == 0 else None
+    decoded = _decoded(track, missing, engine, among)
     for window, key in zip(track.windows, keys, strict=True):
         features = cache.get(key) if cache is not None and window.index in known else None
         if features is not None:
@@ -112,7 +118,8 @@ def _views_and_cuts(
     """Every window of a track whose shot changes are not known yet: one decode finds them and gives the frames."""
     info, encoder, rate = track.job.info, engine.bundle.encoder, engine.bundle.sample_rate
     index = 0
-    with closing(Reel(info, encoder.frame_size, track.warnings.append)) as reel:
+    among = _ahead(track, engine)
+    with closing(Reel(info, encoder.frame_size, track.warnings.append, among)) as reel:
         while index < len(track.windows):
             with track.clocked("frames"):
                 found = -1
@@ -124,9 +131,7 @@ def _views_and_cuts(
             yield view
             index += 1
     if cache is not None:
-        cuts = np.array(_samples(reel.cuts, rate), np.int64)
-        # The cache holds float32, whose whole numbers end at 2^24: in two digits.
-        cache.put(_cuts_key(info, engine), np.stack(np.divmod(cuts, _DIGIT), axis=1).astype(np.float32))
+        remember_cuts(_samples(reel.cuts, rate), info, engine.bundle, cache)
 
 
 def _seen_on(reel: Reel, track: Track, window: Window, engine: Engine, cache: FeatureCache | None) -> View:
@@ -150,20 +155,6 @@ def _decided_by(windows: Sequence[Window], index: int) -> int:
     return max(windows[index].end, windows[max(index, last - 1)].end)
 
 
-def _recalled_cuts(info: ClipInfo, engine: Engine, cache: FeatureCache | None) -> list[int] | None:
-    """The first samples of a clip's new shots, if an earlier run has found them all."""
-    digits = cache.get(_cuts_key(info, engine)) if cache is not None else None
-    if digits is None:
-        return None
-    return [int(high) * _DIGIT + int(low) for high, low in digits]
-
-
-def _cuts_key(info: ClipInfo, engine: Engine) -> str:
-    encoder = engine.bundle.encoder
-    found_on = f"cuts on {encoder.frame_size} pixels in samples of 1/{engine.bundle.sample_rate} s"
-    return feature_key(info.content_id, Fraction(0), info.duration, found_on, DETECTION_VERSION)
-
-
 def _samples(cuts: Sequence[Fraction], sample_rate: int) -> list[int]:
     """The first sample of each new shot."""
     return [ceil(cut * sample_rate) for cut in cuts]
@@ -175,7 +166,11 @@ def features_of(view: View, engine: Engine, cache: FeatureCache | None) -> NDArr
         return view.features
     assert view.frames is not None
     with view.track.clocked("features"):
-        ((_, features),) = extract([(view.window.index, view.frames)], engine.encode, engine.device)
+        encode: Encoder = engine.encode
+        if view.track.job.own.spotted and engine.takes_flow:
+            flow = stops.flow_of(view.frames)
+            view.moved, encode = stops.of_flow(flow), partial(engine.encode, motion=flow)
+        ((_, features),) = extract([(view.window.index, view.frames)], encode, engine.device)
         if cache is not None:
             refuse_another(view.track.job.info.path, view.track.job.info.stamp)
             cache.put(view.key, features)
@@ -188,21 +183,12 @@ def frame_rule(engine: Engine) -> FrameRule:
 
 
 def _key(track: Track, window: Window, engine: Engine) -> str:
-    encoder = engine.bundle.encoder
-    return feature_key(
-        track.job.info.content_id,
-        track.start_s(window),
-        Fraction(encoder.num_frames) / encoder.frame_rate,
-        engine.bundle.encoder_hash,
-        PREPROCESSING_VERSION,
-    )
+    return features_key(track.job.info, track.start_s(window), engine.bundle)
 
 
 def stops_key(track: Track, window: Window, engine: Engine) -> str:
     """Of ``features.stops.motion_and_stops`` of a window, in the cache."""
-    encoder = engine.bundle.encoder
-    length = Fraction(encoder.num_frames) / encoder.frame_rate
-    seen_on = f"stops on {encoder.frame_size} pixels"
+    length, seen_on = window_length_s(engine.bundle), f"stops on {engine.bundle.encoder.frame_size} pixels"
     return feature_key(track.job.info.content_id, track.start_s(window), length, seen_on, stops.VERSION)
 
 
@@ -214,14 +200,25 @@ def _known(track: Track, window: Window, engine: Engine, cache: FeatureCache | N
     return features if is_whole else None
 
 
-def _decoded(track: Track, windows: list[Window], engine: Engine) -> Iterator[NDArray[np.uint8]]:
-    """The frames of each window, in order."""
+def _ahead(track: Track, engine: Engine) -> Generator[Shot, None, None] | None:
+    """The pictures of a clip that is being decoded already, for the first who asks."""
+    ahead = track.job.ahead
+    if ahead is None or not ahead.take(engine.bundle.encoder.frame_size):
+        return None
+    return ahead.shots(track.warnings.append)
+
+
+def _decoded(
+    track: Track, windows: list[Window], engine: Engine, among: Generator[Shot, None, None] | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames of each window, in order; ``among`` the clip's pictures, where they are decoded elsewhere."""
     encoder = engine.bundle.encoder
     requests = [FrameRequest(window.index, track.start_s(window), encoder.num_frames) for window in windows]
     if not requests:
         return
     rule = frame_rule(engine)
-    frames = read(track.job.info, requests, encoder.frame_rate, encoder.frame_size, rule, track.warnings.append)
+    size, warn = encoder.frame_size, track.warnings.append
+    frames = read(track.job.info, requests, encoder.frame_rate, size, rule, warn, among)
     while True:
         with track.clocked("frames"):
             _, pictures = next(frames, (None, None))

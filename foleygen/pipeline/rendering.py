@@ -1,18 +1,18 @@
 """Jobs to outcomes: clips are read ahead, windows of several clips share a batch, finished takes are muxed behind.
 
-In memory at a time are a few windows of pictures that wait for the models, the sound of one batch, and at most 64 MiB
+In memory at a time are a few windows of pictures that wait for the models, the sound of one batch, and at most 8 MiB
 of each unfinished track.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from math import prod
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,9 @@ from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.pipeline.pictures import View, features_of, overlap, views
 from foleygen.pipeline.sight import Glance, glance, sight_of, spotted
 from foleygen.pipeline.sound import Sampler, Sounding, keep
+from foleygen.pipeline.switching import often
 from foleygen.pipeline.threads import AllRead, Begun, Ended, Inbox, Room
-from foleygen.pipeline.tracks import Stopped, Track, failing
+from foleygen.pipeline.tracks import IN_MEMORY_BYTES, Stopped, Track, failing, spool
 from foleygen.settings import RenderSettings
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ READ_AHEAD = 4
 """Windows of pictures that wait for the models, or as many as are in a batch, besides the one at hand; some MB each."""
 MUX_BEHIND = 64
 """Windows of sound that wait to be muxed (2 MiB per minute), or those of one longer clip."""
-SWITCH_INTERVAL_S = 3e-5
-"""How long the other threads may keep the interpreter from the models, which ask for it between any two kernels."""
 
 
 def render(
@@ -70,15 +69,28 @@ def render(
 
 @dataclass
 class _Held:
-    """The windows of a clip whose cues are known when all of it was seen: 66 kB each with their features (F, C)."""
+    """The windows of a clip whose cues are known when all of it was seen; their features, 66 kB each, are on disk where
+    they are many."""
 
     seen: list[Glance] = field(default_factory=list)
-    features: list[NDArray[np.float32]] = field(default_factory=list)
+    _features: IO[bytes] = field(default_factory=lambda: spool(IN_MEMORY_BYTES))
+    _shape: tuple[int, ...] = ()
 
     def add(self, view: View, features: NDArray[np.float32], engine: Engine, cache: FeatureCache | None) -> None:
         with view.track.clocked("features"):
             self.seen.append(glance(view, features, engine, cache))
-        self.features.append(features)
+        self._shape = features.shape
+        self._features.write(features.astype(np.float32).tobytes())
+
+    def features(self) -> Iterator[NDArray[np.float32]]:
+        """(F, C) of each window, in order; it is done with afterwards."""
+        with self._features as file:
+            file.seek(0)
+            for _ in self.seen:
+                yield np.frombuffer(file.read(4 * prod(self._shape)), np.float32).reshape(self._shape)
+
+    def close(self) -> None:
+        self._features.close()
 
 
 class _Batch:
@@ -113,8 +125,10 @@ class _Batch:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Runs the models on what the reading thread has seen; raises what went wrong with the batch as a whole."""
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        with often():
+            yield from self._outcomes()
+
+    def _outcomes(self) -> Iterator[Outcome]:
         for thread in self._threads:
             thread.start()
         reading = True
@@ -134,8 +148,6 @@ class _Batch:
         except Stopped:
             assert self._error is not None
             raise self._error from None
-        finally:
-            sys.setswitchinterval(interval)
 
     def stop(self) -> None:
         """End all threads, wherever they are, and wait for them."""
@@ -144,6 +156,7 @@ class _Batch:
             if thread.ident is not None:
                 thread.join()
         for track in self._open.values():
+            self._let_go(track)
             track.close()
 
     def _halt(self) -> None:
@@ -182,9 +195,10 @@ class _Batch:
             seen = sight_of(track, held.seen, self._engine)
             own = spotted(track.job.own, track.job.info.duration, seen, self._settings.audio_delay)
             track.job = replace(track.job, own=own)
-        for (window, _), features in zip(held.seen, held.features, strict=True):
+        for (window, _), features in zip(held.seen, held.features(), strict=True):
             if track.failed is None:
                 self._keep(self._sampler.push(track, window, features))
+        held.close()
 
     def _keep(self, soundings: Iterator[Sounding]) -> None:
         for sounding in soundings:
@@ -205,8 +219,13 @@ class _Batch:
     def _ended(self) -> Iterator[Outcome]:
         for track in [track for track in self._open.values() if track.failed is not None or track.delivered]:
             del self._open[id(track)]
-            self._held.pop(id(track), None)
+            self._let_go(track)
             yield track.outcome()
+
+    def _let_go(self, track: Track) -> None:
+        held = self._held.pop(id(track), None)
+        if held is not None:
+            held.close()
 
     def _run(self, work: Callable[[], None]) -> None:
         """A thread's life; what is not the fault of a clip ends the batch."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from foleygen.engines.foley import Engine
 from foleygen.facts import Cue, CueSheet
 from foleygen.features import stops
 from foleygen.features.cache import FeatureCache
+from foleygen.media.ahead import Ahead
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.hits import THRESHOLD, hits
@@ -47,17 +49,38 @@ class Sight:
     rate: float
 
 
-def look(info: ClipInfo, engine: Engine, settings: RenderSettings, cache: FeatureCache | None) -> Sight:
+class Seen(NamedTuple):
+    """One window: its frames (T, S, S, 3) uint8 and their features (F, C)."""
+
+    frames: NDArray[np.uint8]
+    features: NDArray[np.float32]
+
+
+Watch = Callable[[Fraction, Seen], None]
+
+
+def look(
+    info: ClipInfo,
+    engine: Engine,
+    settings: RenderSettings,
+    cache: FeatureCache | None,
+    ahead: Ahead | None = None,
+    watch: Watch | None = None,
+) -> Sight:
     """Look at a clip once; what an earlier run has seen of it is not decoded again.
 
-    Raises FoleygenError: BundleError where the bundle's encoder has no onsets to tell.
+    ``ahead`` are its pictures where somebody has begun to decode them; ``watch`` is told of every window that is
+    decoded, and when it begins. Raises FoleygenError: BundleError where the bundle's encoder has no onsets to tell.
     """
     settings = replace(settings, handles=0.0)
-    track = Track(Job(info, info.path, ClipSettings(spotted=True)), engine.bundle.sample_rate)
+    track = Track(Job(info, info.path, ClipSettings(spotted=True), ahead), engine.bundle.sample_rate)
     seen: list[Glance] = []
     with failing(track), closing(views(track, engine, settings, cache)) as found:
         for view in found:
-            seen.append(glance(view, features_of(view, engine, cache), engine, cache))
+            features = features_of(view, engine, cache)
+            seen.append(glance(view, features, engine, cache))
+            if watch is not None and view.frames is not None:
+                watch(track.start_s(view.window), Seen(view.frames, features))
     track.close()
     if track.failed is not None:
         raise track.failed
@@ -137,11 +160,12 @@ def _moved(view: View, engine: Engine, cache: FeatureCache | None) -> NDArray[np
     found = None if cache is None else cache.get(key)
     if found is not None:
         return found
-    frames = view.frames
-    if frames is None:  # another process has evicted them since they were looked up
-        request = FrameRequest(0, view.track.start_s(view.window), encoder.num_frames)
-        ((_, frames),) = read(info, [request], encoder.frame_rate, encoder.frame_size, frame_rule(engine))
-    found = stops.motion_and_stops(frames)
+    found, frames = view.moved, view.frames
+    if found is None:
+        if frames is None:  # another process has evicted them since they were looked up
+            request = FrameRequest(0, view.track.start_s(view.window), encoder.num_frames)
+            ((_, frames),) = read(info, [request], encoder.frame_rate, encoder.frame_size, frame_rule(engine))
+        found = stops.motion_and_stops(frames)
     if cache is not None:
         cache.put(key, found)
     return found

@@ -221,8 +221,7 @@ class Sampler:
                 spoken or None,
             )
         with clocked("decoding", tracks):
-            parts = [slice(first, first + self._size) for first in range(0, len(rows), self._size)]
-            mels = torch.cat([engine.mels(latents[part], features[part], told[part]) for part in parts])
+            mels = engine.joint_mels(latents, features, told, self._size)
         with clocked("vocoding", tracks):
             sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
         return _Attempt(self._soundings(rows, sounds, mels), tie, sounds[-1])

@@ -1,7 +1,8 @@
 """What the threads of a running batch share: room for work in flight, what they have done, and when to stop.
 
 Three threads work on a batch. One reads and decodes clips ahead, the caller's runs the models, one measures and muxes.
-All torch stays in the caller's thread: its sums, and so the sound, do not know of the others.
+All torch stays in the caller's thread, and in those that it waits for: its sums, and so the sound, do not know of the
+others.
 """
 
 from __future__ import annotations

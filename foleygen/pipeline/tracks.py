@@ -7,24 +7,23 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil
 from typing import IO
 
 from foleygen.audio.stitch import Stitcher, Window
 from foleygen.engines.device import explained
 from foleygen.errors import FoleygenError
 from foleygen.facts import UNMEASURED, Bed, Loudness, Played, Take, WindowFact
-from foleygen.media.probe import ClipInfo
 from foleygen.media.timecode import nominal_rate
+from foleygen.pipeline.extent import handle_pictures, track_samples
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.regular import Seal
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import RenderSettings
 
-IN_MEMORY_BYTES = 64 * 1024**2
-"""The takes of a clip up to this size (17 minutes at 16 kHz) wait for their mux in memory, longer ones on disk."""
+IN_MEMORY_BYTES = 8 * 1024**2
+"""The takes of a clip up to this size (two minutes at 16 kHz) wait for their mux in memory, longer ones on disk."""
 STAGE_SHARE = {"features": 0.45, "sampling": 0.45, "muxing": 0.1}
 
 
@@ -98,6 +97,10 @@ class Track:
     failed: FoleygenError | None = None
     warnings: list[str] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def __post_init__(self) -> None:
+        if self.job.ahead is not None:
+            self.started = self.job.ahead.began
 
     def plan(self, windows: list[Window], settings: RenderSettings) -> None:
         """Begin every take, in these windows."""
@@ -173,7 +176,7 @@ class Track:
         seeds = ((window, self.redone.get(window.index, seed)) for window, seed in planned)
         facts = (WindowFact(float(self.start_s(window)), window.length / rate, seed) for window, seed in seeds)
         return Outcome(
-            job=self.job,
+            job=replace(self.job, ahead=None),
             seconds=time.monotonic() - self.started,
             duration=float(info.duration),
             windows=len(self.windows),
@@ -200,18 +203,6 @@ class Track:
 
 def spool(max_bytes: int) -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(max_size=max_bytes)
-
-
-def track_samples(info: ClipInfo, sample_rate: int) -> int:
-    """Length of a clip's sound."""
-    return max(1, round(info.duration * sample_rate))
-
-
-def handle_pictures(info: ClipInfo, settings: RenderSettings) -> int:
-    """Whole pictures for at least ``settings.handles`` seconds; none without wavs, which alone have them."""
-    if not settings.stems and settings.takes == 1:
-        return 0
-    return ceil(Fraction(settings.handles).limit_denominator(10**6) * nominal_rate(info.average_rate))
 
 
 def window_key(track: Track, window: Window, take: TakeTrack, settings: RenderSettings, attempt: int = 0) -> WindowKey:

@@ -23,8 +23,10 @@ from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.channels import delivered
 from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
+from foleygen.pipeline.extent import start_of, window_seconds
 from foleygen.pipeline.jobs import Job, Progress
 from foleygen.pipeline.pictures import features_of, frame_rule, views
+from foleygen.pipeline.sight import Seen
 from foleygen.pipeline.sound import Sampler, joined
 from foleygen.pipeline.tracks import Track, failing
 from foleygen.sampling.noise import WindowKey
@@ -54,20 +56,20 @@ def render_window(
     seconds: float,
     own: ClipSettings = AS_THE_RUN,
     shelf: Shelf | None = None,
+    seen: Seen | None = None,
 ) -> WindowResult:
     """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file.
 
     One that does not keep to its cues is made again, as in a finished clip. ``shelf`` is the library that plays if the
     voice is not the model's: then its samples are at 48 kHz. They are in as many channels as a finished clip's.
+    ``seen`` is the window, where it has been looked at.
     """
     bundle = engine.bundle
-    start = Fraction(round(at_s * bundle.sample_rate), bundle.sample_rate)
-    request = FrameRequest(0, start, bundle.encoder.num_frames)
-    ((_, frames),) = read(info, [request], bundle.encoder.frame_rate, bundle.encoder.frame_size, frame_rule(engine))
-    ((_, features),) = extract([(0, frames)], engine.encode, engine.device)
+    start = start_of(at_s, bundle)
+    frames, features = seen if seen is not None else _seen(info, start, engine)
     if not own.picture:
         features = np.zeros_like(features)
-    wanted = min(seconds, float(info.duration - start), bundle.window_samples / bundle.sample_rate)
+    wanted = window_seconds(info, bundle, start, seconds)
     first = WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)
     key, mels = _obeying(engine, settings, torch.from_numpy(features)[None], first, own, wanted)
     count = max(1, round(wanted * bundle.sample_rate))
@@ -90,6 +92,14 @@ def render_window(
         motion=motion.mean(axis=(1, 2))[:shown].astype(np.float32),
         motion_rate=float(bundle.encoder.frame_rate),
     )
+
+
+def _seen(info: ClipInfo, start_s: Fraction, engine: Engine) -> Seen:
+    encoder = engine.bundle.encoder
+    request = FrameRequest(0, start_s, encoder.num_frames)
+    ((_, frames),) = read(info, [request], encoder.frame_rate, encoder.frame_size, frame_rule(engine))
+    ((_, features),) = extract([(0, frames)], engine.encode, engine.device)
+    return Seen(frames, features)
 
 
 def _obeying(

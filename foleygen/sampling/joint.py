@@ -11,18 +11,37 @@ the next window, K columns of the canvas.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from foleygen.models.diffusion import Condition, DiffusionModel
+from foleygen.models.diffusion import Condition, Denoiser, DiffusionModel
 from foleygen.sampling.sampler import SamplerConfig, guided
 from foleygen.sampling.solver import Solver
 
 GROUP = 8
 """Windows denoised together: what a long clip holds in memory."""
+
+
+Part = TypeVar("Part")
+Made = TypeVar("Made")
+
+
+class Each(Protocol):
+    """How the parts of one work are done: one by one, or some at a time."""
+
+    def __call__(self, work: Callable[[Part], Made], parts: Sequence[Part]) -> list[Made]:
+        """``work`` of every part, in order."""
+        ...
+
+
+def one_by_one(work: Callable[[Part], Made], parts: Sequence[Part]) -> list[Made]:
+    """In the caller's thread."""
+    return [work(part) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -57,33 +76,37 @@ def sample(
     tie: Tie | None = None,
     rows: int = GROUP,
     on_step: Callable[[int, int], None] | None = None,
+    each: Each = one_by_one,
 ) -> tuple[Tensor, Tie]:
     """Denoise consecutive windows, each ``shared`` columns into the one before it, as one.
 
     ``condition`` (N rows) and ``noise`` (N, *latent_shape) as for one window at a time; ``tie`` comes from
     the group before and holds the first ``shared`` columns to what that group made of them. ``rows`` windows
-    at once go through the model. Returns float32 latents (N, *latent_shape), equal where windows overlap, and the tie
-    for the next group.
+    at once go through the model, and ``each`` says who does the next ones meanwhile. Returns float32 latents
+    (N, *latent_shape), equal where windows overlap, and the tie for the next group.
     """
     canvas = Canvas(model, len(noise), shared)
     solver = Solver(config.schedule, config.num_inference_steps, config.times)
     batches = torch.arange(len(noise)).split(rows)
     is_guided = config.guidance_scale != 1
-    denoisers = [model.prepared(condition[batch], solver.times, is_guided) for batch in batches]
+    denoisers = each(lambda batch: model.prepared(condition[batch], solver.times, is_guided), batches)
     state = canvas.noise(noise.to(model.device, torch.float32))  # C P K
     kept = [_tied(state, tie, 0)[..., canvas.tail :].clone()]
     for step, t in enumerate(solver.times.tolist()):
         windows = canvas.windows(state)  # N C H W
-        predicted = [
-            guided(denoiser, windows[batch.to(windows.device)], step, t, config)
-            for denoiser, batch in zip(denoisers, batches, strict=True)
-        ]
+        views = [windows[batch.to(windows.device)] for batch in batches]
+        predict = partial(_predicted, step=step, t=t, config=config)
+        predicted = each(predict, list(zip(denoisers, views, strict=True)))
         mean = canvas.mean(torch.cat(predicted))  # C P K
         state = solver.step(mean, step, state)
         kept.append(_tied(state, tie, step + 1)[..., canvas.tail :].clone())
         if on_step is not None:
             on_step(step + 1, len(solver.times))
     return canvas.windows(state), Tie(torch.stack(kept))
+
+
+def _predicted(part: tuple[Denoiser, Tensor], step: int, t: float, config: SamplerConfig) -> Tensor:
+    return guided(*part, step, t, config)
 
 
 class Canvas:
