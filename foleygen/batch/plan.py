@@ -161,7 +161,7 @@ def output_suffix(clip: Path, settings: Settings) -> str:
     """The suffix of the finished clip: that of ``--container``, else the clip's own where that holds it."""
     if settings.container != "auto":
         return f".{settings.container}"
-    from foleygen.media.fit import suffix_for
+    from foleygen.media.suffix import suffix_for
 
     return suffix_for(clip, settings.max_pixels)
 
