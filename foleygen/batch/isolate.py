@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
@@ -93,7 +93,7 @@ class _Desk:
         if self._is_alone and self._out:
             return _Pause()
         self._is_alone = bool(self._suspects)
-        item = self._suspects.popleft() if self._suspects else next(self._waiting, None)
+        item = replace(self._suspects.popleft(), alone=True) if self._suspects else next(self._waiting, None)
         if item is None:
             self._is_empty = True
             return None
@@ -111,7 +111,8 @@ class _Desk:
 
     def bury(self, code: int) -> None:
         """The child died with this exit code: find out whose fault it was, or what to try."""
-        if self._is_loading:
+        # While the models are loaded a clip may be decoded, but not one that is tried alone.
+        if self._is_loading and (self._is_alone or not self._out):
             raise _fault(code)(f"the worker process {_end(code)} while it loaded the model", _remedy(code))
         guilty = list(self._out.values())
         self._out.clear()

@@ -36,6 +36,8 @@ class Planned:
     problem: ClipError | None = None
     spotting: Spotting = NOTHING
     """What was said of it, before anybody has seen it."""
+    alone: bool = False
+    """Nothing else goes on in the process that works on it: what kills that is the clip."""
 
 
 def spotter_of(settings: Settings) -> Spotter:
