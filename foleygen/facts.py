@@ -81,6 +81,12 @@ class Played:
     licence: str | None = None
     source: str | None = None
     """Who made it, or where it comes from, as the recording says."""
+    until_s: float | None = None
+    """Where it goes on: until when, after the clip's first picture; None: it is a hit."""
+    file_until_s: float | None = None
+    """Until when its stretch of the recording lasts."""
+    rounds: int | None = None
+    """How often that stretch is begun."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,14 @@ class Stretch:
     end_s: float
 
 
+@dataclass(frozen=True, order=True)
+class Lasting(Stretch):
+    """A stretch in which a sound goes on: what it is, is known, and when it begins within, is left to the picture."""
+
+    sound: str
+    """Words for it."""
+
+
 @dataclass(frozen=True)
 class CueSheet:
     """All that was said of when a clip sounds. ``cues.cue.sheet`` makes it, in order and without doubles.
@@ -173,12 +187,25 @@ class CueSheet:
     """Name of the file, for people."""
     digest: str = ""
     """SHA-256 (hex) over what decides the sound: times, strengths, sounds and stretches."""
+    lasting: tuple[Lasting, ...] = ()
+    """What goes on, in order; there the picture decides, whatever is known around it."""
 
     def is_known(self, seconds: float) -> bool:
         """Whether the cues alone decide at ``seconds``."""
+        if self.lasting_at(seconds) is not None:
+            return False
         if self.known is None:
             return True
         return any(stretch.start_s <= seconds < stretch.end_s for stretch in self.known)
+
+    def lasting_at(self, seconds: float) -> str | None:
+        """Words for what goes on at ``seconds``, the last that began; None: nothing does."""
+        return next((one.sound for one in reversed(self.lasting) if one.start_s <= seconds < one.end_s), None)
+
+    @property
+    def sounds(self) -> tuple[str | None, ...]:
+        """The words of all its cues, and of what goes on."""
+        return (*(cue.sound for cue in self.cues), *(one.sound for one in self.lasting))
 
     def between(self, start_s: float, end_s: float) -> tuple[Cue, ...]:
         """The cues in [start_s, end_s), in order."""
@@ -200,9 +227,19 @@ def own_file(output: Path, channel: int) -> Path:
     return output.with_name(f"{output.stem}.own{channel}.wav")
 
 
+SIDES = ("L", "R")
+"""Left and right, as the names of files that are one side of a pair have them."""
+
+
+def side_file(wav: Path, side: str) -> Path:
+    """Where one of SIDES of a ``wav`` in stereo goes as a wav of its own."""
+    return wav.with_name(f"{wav.stem}.{side}.wav")
+
+
 def is_own_wav(name: str) -> bool:
     """Whether a file is, by its name, a wav beside a finished clip that kept its usual name."""
-    return re.fullmatch(rf".*{re.escape(MARK)}\.(t[0-9]{{2,}}|bed|own[0-9]+)\.wav", name, re.DOTALL) is not None
+    kinds = r"\.(t[0-9]{2,}|bed|own[0-9]+)(\.[LR])?\.wav"
+    return re.fullmatch(f".*{re.escape(MARK)}{kinds}", name, re.DOTALL) is not None
 
 
 def comment(model: str, seed: int, take: int) -> str:

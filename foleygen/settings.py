@@ -15,6 +15,7 @@ AudioPolicy = Literal["keep", "replace", "mix"]
 Seams = Literal["crossfade", "joint", "repair"]
 Bandwidth = Literal["native", "full"]
 Voice = Literal["model", "library", "both"]
+Channels = Literal["auto", "mono", "stereo"]
 StemsFormat = Literal["pcm24", "float32"]
 TimelinePaths = Literal["absolute", "relative", "url"]
 AafMedia = Literal["link", "embed"]
@@ -63,6 +64,8 @@ class RenderSettings:
     bandwidth: Bandwidth = "native"
     voice: Voice = "model"
     """Who plays the hits: the model that made the sound, an editor's own recordings, or both at once."""
+    channels: Channels = "auto"
+    """Of what is delivered; ``auto``: stereo where a library plays that has recordings in stereo."""
     ambience: str | None = None
     """Words for a bed under the Foley."""
     ambience_level: float = -12.0
@@ -164,6 +167,7 @@ _NAME = "Name of a finished clip; fields: stem, ext, seed, take, model, catid, c
 _OUTPUT = "Folder for the finished clips, which mirrors the input; else beside each clip."
 _OVERLAP = "Overlap of the windows of a long clip, in seconds."
 _VOICE = "Who plays the hits: the model, the recordings of --library, or both at once."
+_CHANNELS = "Channels of the new sound; auto is stereo where --library has recordings in stereo, else mono."
 _LIBRARY = "Folder of recordings that --voice library and both play; index it first with 'foleygen library index'."
 _LIBRARY_INDEX = "The index of --library, where it is not in its usual place."
 _VERBOSE = "Say why clips are skipped; twice: tracebacks too."
@@ -263,6 +267,9 @@ class Settings:
     )
     library: Path | None = field(default=None, metadata=_spec("path", _LIBRARY, auto=""))
     library_index: Path | None = field(default=None, metadata=_spec("path", _LIBRARY_INDEX, auto="", metavar="FILE"))
+    channels: Channels = field(
+        default=RenderSettings.channels, metadata=_spec("text", _CHANNELS, choices=("auto", "mono", "stereo"))
+    )
     ambience: str | None = field(
         default=RenderSettings.ambience, metadata=_spec("text", _AMBIENCE, auto="none", metavar="TEXT")
     )

@@ -86,7 +86,7 @@ class Reader:
             return None if value is None else self._value(value, inner, where)
         if origin is Literal:
             if value in arguments:
-                return value
+                return arguments[arguments.index(value)]  # 1 where a file says 1.0 or true
             raise self.error(f"{where} is {shown(value)}", f"use one of {', '.join(map(str, arguments))}")
         if is_dataclass(hint):
             return self.section(typing.cast(type[Any], hint), value, where)
@@ -242,8 +242,8 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | bool | int | float)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy naming the nearest of ``known``, or all of them."""
+def did_you_mean(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """A remedy naming the nearest of ``known``, or all of them; ``alike`` (0 to 1) is how near its spelling must be."""
     words = sorted(known)
-    near = difflib.get_close_matches(shortened(word), words, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(shortened(word), words, n=1, cutoff=alike)
     return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(words)}"

@@ -33,6 +33,7 @@ KEPT = {
         "known": None,
         "source": "a.cues.csv",
         "digest": CUES.digest,
+        "lasting": [],
     },
     "sound": "rain",
 }

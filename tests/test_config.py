@@ -32,6 +32,7 @@ OTHERS: dict[str, Any] = {
     "audio_delay": 0.1,
     "bandwidth": "full",
     "voice": "both",
+    "channels": "stereo",
     "ambience": "wind",
     "ambience_level": -3.0,
 }

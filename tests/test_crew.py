@@ -25,7 +25,7 @@ def made(engine: Engine, windows: int) -> list[torch.Tensor]:
     features = torch.randn(windows, spec.num_features, spec.feature_dim, generator=torch.Generator().manual_seed(0))
     keys = [WindowKey(0, "a", start, 1) for start in range(windows)]
     latents, tie = engine.joint_latents(features, keys, 1, rows=1)
-    mels = engine.joint_mels(latents, 1)
+    mels = engine.joint_mels(latents, features, rows=1)
     return [latents, tie.states, mels, engine.joint_sounds(mels, keys, engine.column_samples, rows=1)]
 
 

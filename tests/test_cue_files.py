@@ -22,7 +22,7 @@ from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import filled, sheet
 from foleygen.cues.formats import midi, table
 from foleygen.cues.marker import resolved
-from foleygen.errors import ExitCode, FoleygenError, UsageError
+from foleygen.errors import ClipError, ExitCode, FoleygenError, UsageError
 from foleygen.facts import Cue, CueSheet, Stretch
 from foleygen.media import wav_chunks
 from foleygen.media.wav_chunks import Mark
@@ -136,6 +136,16 @@ def test_a_spreadsheet_may_save_ours_again(tmp_path: Path) -> None:
 def test_the_markers_of_a_finished_clip_are_cues(tmp_path: Path) -> None:
     rows = "index,seconds,timecode,samples\r\n1,0.500000,01:00:00:12,24000\r\n2,1.040000,01:00:01:01,49920\r\n"
     assert times(cues_of(tmp_path, "a.foley.markers.csv", rows)) == [0.5, 1.04]
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [("1e9", "999999900.000"), ("1e60", "1e\\+60"), ("9" * 30, "1e\\+30")],
+)
+def test_a_time_that_is_far_off_is_a_number_outside_the_clip(time: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=rf"its time lies outside of a.mov \(.*, line 2 ({told}) s after its end"):
+        cues_of(tmp_path, "a.csv", f"seconds\n{time}\n")
+    assert times(cues_of(tmp_path, "a.csv", "seconds\n1.5e0\n25E-1\n")) == [1.5, 2.5]
 
 
 def test_stretches_in_a_table(tmp_path: Path) -> None:

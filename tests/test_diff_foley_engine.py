@@ -49,7 +49,7 @@ def test_latents_follow_their_own_row_and_nothing_else(engine: Engine) -> None:
     assert torch.equal(exchanged[0], latents[0])
     torch.testing.assert_close(exchanged[1], latents[2], rtol=0, atol=1e-4)
     assert not torch.equal(engine.latents(-features(3), keys(3)), latents)
-    samples = engine.sounds(engine.mels(latents), keys(3))
+    samples = engine.sounds(engine.decode(latents), keys(3))
     assert samples.shape == (3, 16384)
     assert samples.isfinite().all()
 
@@ -166,12 +166,12 @@ def test_one_stage_at_a_time_is_on_a_crowded_device(
     assert device.bytes == size(moving._encoder)
     latents = moving.latents(seen, keys(1))
     assert device.bytes == size(moving._transformer, moving._classifier)
-    mels = moving.mels(latents)
+    mels = moving.decode(latents)
     assert device.bytes == size(moving._autoencoder)
     assert device.most == size(moving._transformer, moving._classifier)  # the largest stage, and never two
-    usual = engine.mels(engine.latents(engine.encode(frames), keys(1)))
+    usual = engine.decode(engine.latents(engine.encode(frames), keys(1)))
     torch.testing.assert_close(mels, usual, rtol=0, atol=1e-3)
-    again = moving.mels(moving.latents(moving.encode(frames), keys(1)))
+    again = moving.decode(moving.latents(moving.encode(frames), keys(1)))
     assert torch.equal(again, mels)
 
 

@@ -62,7 +62,7 @@ def test_shapes_on_the_way(engine: Engine) -> None:
         assert engine.encode(frames).shape == (1, 16, 16)
     latents = engine.latents(features(2), keys(2))
     assert latents.shape == (2, *TRANSFORMER.latent_shape)
-    mels = engine.mels(latents)
+    mels = engine.decode(latents)
     assert mels.shape == (2, 128, 64)
     sounds = engine.sounds(mels, keys(2))
     assert sounds.shape == (2, WINDOW)
@@ -110,7 +110,7 @@ def test_latents_are_rescaled_by_the_statistics_of_the_training(engine: Engine) 
     mean, std = torch.tensor(spec.latent_mean)[:, None, None], torch.tensor(spec.latent_std)[:, None, None]
     with torch.inference_mode():
         expected = engine.autoencoder.decode(latents * std + mean)
-    assert torch.allclose(engine.mels(latents), expected, atol=1e-6)
+    assert torch.allclose(engine.decode(latents), expected, atol=1e-6)
 
 
 def test_half_precision_stays_close(folder: Path, engine: Engine) -> None:
@@ -119,8 +119,8 @@ def test_half_precision_stays_close(folder: Path, engine: Engine) -> None:
     found = half.latents(features(2), keys(2))
     assert found.dtype == torch.float32
     assert 0 < rms(found - exact) < 0.02 * float(exact.std())
-    assert half.mels(found).dtype == torch.float32
-    assert rms(half.mels(exact) - engine.mels(exact)) < 0.02
+    assert half.decode(found).dtype == torch.float32
+    assert rms(half.decode(exact) - engine.decode(exact)) < 0.02
 
 
 # Loading
@@ -225,7 +225,7 @@ def test_another_family_is_a_row(folder: Path, tmp_path: Path, monkeypatch: pyte
     assert not torch.equal(latents, engine.latents(1 + features(2), keys(2)))
     joint, _ = engine.joint_latents(features(2), keys(2), 2)
     assert torch.equal(joint[0, ..., -2:], joint[1, ..., :2])
-    assert engine.sounds(engine.mels(latents), keys(2)).shape == (2, WINDOW)
+    assert engine.sounds(engine.decode(latents), keys(2)).shape == (2, WINDOW)
     with pytest.raises(BundleError, match="its transformer is of the kind 'drift'; name a bundle with an MDSGen"):
         transformer_of(made)
 

@@ -254,7 +254,7 @@ def test_silence_and_short_files_are_recordings_without_events(tmp_path: Path, f
     ended = foleygen("search", "silence")
     assert ended.code == ExitCode.USAGE
     assert len(ended.errors) == 1
-    assert "library: its index has no event; put recordings of hits there" in ended.errors[0]
+    assert "library: its index has no event, and nothing steady; put recordings of hits there" in ended.errors[0]
 
 
 def test_folders_that_hold_nothing(foleygen: Foleygen, tmp_path: Path) -> None:
@@ -473,3 +473,23 @@ def test_the_environment_names_the_library(
     foleygen("index", "other")
     monkeypatch.setenv("FOLEYGEN_LIBRARY", str(library))
     assert json.loads(foleygen("show", "--json").out)["recordings"] == 4
+
+
+def test_a_file_is_not_taken_for_words(tmp_path: Path, foleygen: Foleygen) -> None:
+    record(tmp_path / "library" / "knock.wav", steps())
+    foleygen("index", "library")
+    (tmp_path / "notes.txt").write_text("glass")
+    for query in ("clip.mp4", "notes.txt", "folder/clip", "CLIP.MOV"):
+        for command in (["search", query], ["audition", query, "-o", "heard.wav"]):
+            ended = foleygen(*command)
+            assert ended.code == ExitCode.USAGE
+            assert ended.errors == [
+                f"error: {query}: is neither words nor a sound file that is read; name one that ends in .aif, .aifc, "
+                ".aiff, .au, .bwf, .caf, .flac, .mp3, .oga, .ogg, .rf64, .w64, .wav, .wave, or words"
+            ]
+    ended = foleygen("search", "knock.wav", "glass")
+    assert (ended.code, ended.errors) == (
+        ExitCode.USAGE,
+        ["error: knock.wav: a file beside others, or words; name one sound file alone, or words"],
+    )
+    assert foleygen("search", "knock").code == ExitCode.OK

@@ -86,7 +86,7 @@ def test_brightness_is_the_centroid() -> None:
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     first = entry(tmp_path, "a/glass \udcff\n'x.wav", "crockery", "glass", level=3, events=3)
     steady = Recording("rain.wav", "0" * 64, 44100, 1, 99, "rain", "RAINConc", "rain", None, None, None, -40.5,
-                       (Stretch(0, 90),))  # fmt: skip
+                       (Stretch(0, 90, -20.5, (0.5, -3.0, *6 * (0.0,))),))  # fmt: skip
     rain = Entry(steady, "s", np.zeros(0, EVENT), np.zeros((0, DIMENSIONS), np.int8), "l")
     index = kept(tmp_path, rain, first)
     assert index.recordings == (first.recording, steady)

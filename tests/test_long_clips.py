@@ -96,8 +96,8 @@ def test_neighbours_made_jointly_say_the_same(engine, long_clip):
     for before in range(10):
         assert torch.equal(latents[before, ..., -2:], latents[before + 1, ..., :2])
         assert (alone[before, ..., -2:] - alone[before + 1, ..., :2]).abs().mean() > 0.1
-    sounds = engine.joint_sounds(engine.mels(latents), keys, OVERLAP)
-    strangers = engine.sounds(engine.mels(latents), keys)
+    sounds = engine.joint_sounds(engine.decode(latents), keys, OVERLAP)
+    strangers = engine.sounds(engine.decode(latents), keys)
     settled = OVERLAP - engine.bundle.mel.n_fft // 2
     for before in range(10):
         assert likeness(sounds[before, -OVERLAP:][:settled], sounds[before + 1, :settled]) > 0.7
@@ -183,7 +183,7 @@ def test_the_shots_share_nothing(engine, two_shots, tmp_path):
     assert list(clip.windows) == windows
     keys = [WindowKey(0, info.content_id, window.start, 1) for window in windows]
     latents, _ = engine.joint_latents(clip.features[1:], keys[1:], OVERLAP // COLUMN, None, 1)
-    (first, *_) = engine.joint_sounds(torch.cat([engine.mels(row[None]) for row in latents]), keys[1:], OVERLAP)
+    (first, *_) = engine.joint_sounds(torch.cat([engine.decode(row[None]) for row in latents]), keys[1:], OVERLAP)
     alone = slice(14080 + 128, windows[2].start)
     np.testing.assert_array_equal(whole[alone], first[128 : windows[2].start - 14080].numpy())
 

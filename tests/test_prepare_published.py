@@ -159,7 +159,7 @@ def test_a_rising_tone_comes_back_rising(clips: Path, released: Bundle, tmp_path
     for index, path in enumerate(paths):
         latents, features = Shards(tmp_path).window(index)
         assert (latents.shape, features.shape) == ((8, 32, 16), (20, 16))
-        found = engine.mels(torch.from_numpy(latents.astype(np.float32))[None])[0].numpy()
+        found = engine.decode(torch.from_numpy(latents.astype(np.float32))[None])[0].numpy()
         own = own_sound.read(probe.probe(path), RATE)
         true = MelSpectrogram(MEL)(torch.from_numpy(np.pad(own, (0, WINDOW))[:WINDOW])[None])[0].numpy()
         assert found.shape == true.shape == (64, FRAMES)

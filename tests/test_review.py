@@ -389,6 +389,17 @@ def test_wrong_cues_are_not_saved(content: bytes, message: str, tmp_path: Path, 
     assert str(error.value).startswith(("shot.cues.csv", "the sound"))
 
 
+def test_what_goes_on_stays_when_cues_are_saved(tmp_path: Path, random_bundle: Path) -> None:
+    made = finish(tmp_path, random_bundle, name="shot.mp4", takes=1)
+    record = sidecar.load(made.output)
+    path = sheet.save(made.output, record, made.source, HEAD + b"0.5..1.5,,,,rain\r\n0.2,,,,door\r\n")
+    found = sheet.sheet_of(made.output, record, made.source)
+    assert (found.lasting, found.known, len(found.rows)) == (((0.5, 1.5, "rain"),), None, 1)
+    # As the page writes what it was given.
+    assert b'0.500000..1.500000,"01:00:00:12..01:00:01:12",,,"rain"' in path.read_bytes()
+    assert sheet.save(made.output, record, made.source, path.read_bytes()).read_bytes() == path.read_bytes()
+
+
 def test_cues_of_another_program_are_not_doubled(tmp_path: Path, random_bundle: Path) -> None:
     made = finish(tmp_path, random_bundle, name="shot.mp4", takes=1)
     (tmp_path / "shot.cues.txt").write_text("0.500000\t0.500000\tknock\n")

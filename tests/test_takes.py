@@ -305,6 +305,15 @@ def test_there_is_no_take_4(made: Made, foleygen: Foleygen) -> None:
     assert "has no take 4, only takes 1 to 3" in err
 
 
+@pytest.mark.parametrize("number", ["0", "00", "100", "9" * 5000])
+def test_a_number_that_no_take_has(number: str, foleygen: Foleygen) -> None:
+    code, _, err = foleygen("pick", "shot.mov", number)
+    assert code == ExitCode.USAGE
+    assert f"there is no take {number[:40]}" in err
+    assert "takes are numbered from 1, to 99 at most" in err
+    assert "the number of a take is missing" in foleygen("pick", "shot.mov", "other.mov")[2]
+
+
 def test_a_clip_without_wavs_has_nothing_to_pick(tmp_path: Path, random_bundle: Path, foleygen: Foleygen) -> None:
     made = finish(tmp_path, random_bundle, takes=1)
     code, _, err = foleygen("pick", made.output, 1)

@@ -51,7 +51,7 @@ def test_sound_falls_on_the_picture_of_unseen_scenes(engine: Engine) -> None:
             keys = [WindowKey(0, f"{family}/{number}", 0, 1)]
             with torch.inference_mode():
                 features = engine.encode(frames)
-            sound = engine.sounds(engine.mels(engine.latents(features, keys)), keys)
+            sound = engine.sounds(engine.mels(engine.latents(features, keys), features), keys)
             found.append(detect(MelSpectrogram()(sound)[0].numpy(), 62.5))
             true.append(np.array([event.time_s for event in scene.events]))
             families.append(family)

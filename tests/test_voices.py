@@ -318,7 +318,7 @@ def test_a_recording_that_is_raised_by_much_is_told(tmp_path: Path) -> None:
     one = player(opened(made), cues(), model())
     heard(one)
     (told,) = one.remarks()
-    assert re.fullmatch(r"5 hits were raised by more than 15 dB, .*: knock a.wav by \d+ dB", told)
+    assert re.fullmatch(r"5 sounds were raised by more than 15 dB, .*: knock a.wav by \d+ dB", told)
 
 
 def test_times_are_those_of_the_clip_whatever_comes_before_the_picture(shelf: Shelf) -> None:

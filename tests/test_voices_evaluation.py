@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from libraries import Made, library
+from libraries import Made, Noise, library
 
 from foleygen.evaluation import playing
+from foleygen.evaluation.voices import played_by
 from foleygen.facts import SAMPLE_RATE, Played
 from foleygen.pipeline.voices import recorded
 from foleygen.pipeline.voices.shelf import opened
@@ -78,3 +79,34 @@ def test_voices_are_measured_beside_the_model(
     assert played["clicks"] == 0
     assert (model["played"], model["on_cue_played"], model["speed"]) == (0, None, 1)
     assert 0 < played["speed"] < 1
+
+
+def test_the_library_is_a_column_of_the_picture(
+    tmp_path: Path, told_bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    from foleygen.cli import app
+    from foleygen.engines.foley import Engine
+    from foleygen.pipeline.voices.shelf import opened
+    from foleygen.scenes import TEST_SEEDS
+    from foleygen.training.data.dataset import DatasetConfig, SceneDataset, make
+    from foleygen.weights import store
+    from foleygen.weights.bundle import Bundle
+
+    scenes, picture = tmp_path / "scenes", tmp_path / "cues.png"
+    make(scenes, DatasetConfig(count=3, first_seed=TEST_SEEDS.start, families=("clock", "rain"), num_frames=32))
+    ticks = Made("tick.wav", "clock", None, 2000, (0.3, 0.4, 0.5), decay_s=0.01)
+    folder = library(tmp_path / "library", ticks, Noise("rain.wav", seconds=2.0))
+    arguments = ["evaluate", "cues", "--data", scenes, "--model", told_bundle, "--arm", "picture, cues, words"]
+    assert app.run([*map(str, arguments), "--library", str(folder)]) == 2
+    assert "--library is a column of the picture, and none is asked for; add --picture PNG" in capfd.readouterr().err
+    assert app.run([*map(str, arguments), "--library", str(folder), "--picture", str(picture)]) == 0
+    with Image.open(picture) as drawn:
+        assert drawn.size[0] == pytest.approx(3 * 3.2 * 80, abs=1)  # true sounds, the arm, the library
+
+    engine, dataset = Engine.load(store.load(told_bundle, Bundle), "cpu", "fp32"), SceneDataset(scenes)
+    sounds = played_by(engine, dataset, opened(folder), 2)
+    assert [one.record.family for one in sounds] == [clip.family for clip in dataset.clips[:2]]
+    assert {one.mel.shape for one in sounds} == {sounds[0].mel.shape}

@@ -12,7 +12,7 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 import soundfile
-from libraries import Made, library
+from libraries import Made, Noise, library
 
 from foleygen.batch import events, run
 from foleygen.batch.discover import Clip
@@ -218,6 +218,20 @@ def test_a_recording_that_is_gone_is_told(clip: Path, recordings: Path, add_soun
     assert document(clip)["takes"][0]["played"] == []
 
 
+def test_a_recording_that_is_back_is_noticed(clip: Path, recordings: Path, add_sound: Any) -> None:
+    played = (recordings / KNOCKS.file).read_bytes()
+    (recordings / KNOCKS.file).unlink()
+    (told,) = (text for text in warnings(add_sound(clip, voice="library", library=recordings)) if "is gone" in text)
+    assert told.endswith("my recordings', then run it again")
+    again = add_sound(clip, voice="library", library=recordings)
+    assert any(isinstance(event, events.ClipSkipped) for event in again)
+    (recordings / KNOCKS.file).write_bytes(played)
+    assert reason(add_sound(clip, voice="library", library=recordings)) == (
+        "the recordings in the library are other ones"
+    )
+    assert len(document(clip)["takes"][0]["played"]) == 3
+
+
 def test_a_preview_is_played_too(clip: Path, recordings: Path, foleygen: Any, told_bundle: Path) -> None:
     code, out, told = foleygen(
         "preview", clip, "--at", "0.5", "--voice", "library", "--library", recordings, "--model", told_bundle,
@@ -243,3 +257,44 @@ def test_a_library_that_is_not_played_is_told(caplog: pytest.LogCaptureFixture, 
 def test_an_empty_path_is_not_the_current_folder(capfd: pytest.CaptureFixture[str]) -> None:
     assert app.run(["add-sound", "clips", "--voice", "library", "--library", ""]) == ExitCode.USAGE
     assert "is empty: name a path" in capfd.readouterr().err
+
+
+def test_what_goes_on_is_played_and_everything_says_so(
+    clip: Path, tmp_path: Path, add_sound: Any, foleygen: Any, told_bundle: Path
+) -> None:
+    recordings = library(tmp_path / "my recordings", KNOCKS, Noise("Rain/roof; 1.wav", channels=2, rate=44100))
+    clip.with_name("a.cues.csv").write_text("seconds,sound\n0.2..1.9,rain\n1.3,knock wood\n")
+    reel = tmp_path / "reel.aaf"
+    add_sound(clip, voice="library", library=recordings, markers=("csv",), timeline=reel, handles=0.5, stems=True)
+    (take,) = document(clip)["takes"]
+    rain, knock = take["played"]
+    assert (rain["seconds"], rain["until_s"], rain["rounds"], rain["file"]) == (0.2, 1.9, 1, "Rain/roof; 1.wav")
+    assert rain["file_until_s"] - rain["file_s"] == pytest.approx(1.7, abs=0.001)
+    assert (knock["seconds"], knock["until_s"], knock["file_until_s"], knock["rounds"]) == (1.3, None, None, None)
+    assert document(clip)["own"]["cues"]["lasting"] == [{"start_s": 0.2, "end_s": 1.9, "sound": "rain"}]
+    assert (take["missed_s"], take["extra_s"]) == ([], [])
+    said = f"Rain/roof, 1.wav at {rain['file_s']:.3f} s to {rain['file_until_s']:.3f} s, once"
+    assert said in markers.path_for(clip.with_name("a.foley.mp4"), "csv").read_text()
+    with aaf2.open(str(reel)) as file:
+        (composition,) = file.content.toplevel()
+        (slot,) = [one for one in composition.slots if isinstance(one, aaf2.mobslots.EventMobSlot)]
+        assert said in [mark["Comment"].value.removesuffix(" (0.200 s)") for mark in slot.segment.components]
+    told = add_sound(clip, voice="library", library=recordings, markers=("csv",), handles=0.5, stems=True)
+    assert any(isinstance(event, events.ClipSkipped) for event in told)
+    clip.with_name("a.cues.csv").write_text("seconds,sound\n0.2..1.8,rain\n1.3,knock wood\n")
+    assert reason(add_sound(clip, voice="library", library=recordings, markers=("csv",), handles=0.5, stems=True))
+    code, _, told = foleygen(
+        "preview", clip, "--at", "0.5", "--voice", "library", "--library", recordings, "--model", told_bundle,
+        "--device", "cpu",
+    )  # fmt: skip
+    assert code == ExitCode.OK, told
+
+
+def test_words_that_go_on_are_played_all_through(clip: Path, tmp_path: Path, add_sound: Any) -> None:
+    recordings = library(tmp_path / "my recordings", Noise("rain.wav"))
+    clip.with_name("a.cues.csv").unlink()
+    add_sound(clip, voice="library", library=recordings, sound="rain", stems=True)
+    (take,) = document(clip)["takes"]
+    assert [(one["seconds"], one["until_s"]) for one in take["played"]] == [(0.0, 2.0)]
+    assert take["extra_s"] == []
+    assert len(wav(clip)) == 2 * SAMPLE_RATE

@@ -207,7 +207,7 @@ class Worker:
                 record = record_of(outcome, item.clip.path, self._settings, self._bundle, self._ambience, self._shelf)
                 with withdrawn_on_failure(outcome):
                     written = sidecar.write(job.output, record.document(), outcome.seal)
-                claims.clear(stale, record)
+                claims.clear(job.output, stale, record)
                 if not job.output.exists():
                     log.warning("%s: was moved away or removed as soon as it was written", job.output)
                 for form in self._settings.markers or ():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,7 @@ import click
 from foleygen.cli.app import Invocation
 from foleygen.cli.options import TALK, load_settings, settings_options
 from foleygen.errors import ExitCode, UsageError, printable
+from foleygen.settings import spec, specs
 
 if TYPE_CHECKING:
     from foleygen.record.finding import Finished
@@ -100,11 +103,14 @@ def _put(chosen: tuple[Finished, int]) -> None:
 def _split(inputs: tuple[Path, ...]) -> tuple[tuple[Path, ...], int]:
     """The clips, and the take behind them. Raises UsageError."""
     last = str(inputs[-1]) if inputs else ""
-    if not (last.isascii() and last.isdecimal() and len(last) < 4 and int(last)):
-        raise UsageError(
-            "the number of a take is missing" if inputs else "no input given", "name the take last, or --loudest"
-        )
-    return inputs[:-1], int(last)
+    number = int(last[:20]) if last.isascii() and last.isdecimal() else None
+    most = spec(specs()["takes"]).maximum or math.inf
+    if number is not None and 0 < number <= most:
+        return inputs[:-1], number
+    if number is not None and not os.path.lexists(last):
+        raise UsageError(f"there is no take {printable(last)}", f"takes are numbered from 1, to {most:g} at most")
+    fact = "the number of a take is missing" if inputs else "no input given"
+    raise UsageError(fact, "name the take last, or --loudest")
 
 
 def _finder(path: Path) -> Callable[[], Finished]:

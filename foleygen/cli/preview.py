@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PICTURE_SIZE = 320
 """Pixels of the shorter side of the preview's picture."""
 MOST_FRAMES_PER_S = 30
+VOICE = ("voice", "library", "library_index", "channels")
 PLAYERS = (
     ("ffplay", "-autoexit", "-loglevel", "error"),
     ("mpv", "--really-quiet"),
@@ -50,7 +51,7 @@ PLAYERS = (
 @click.option("--seconds", type=Number(min=0.1), metavar="S", help="How long; at most, and by default, one window.")
 @click.option("--play", is_flag=True, help="Play it with ffplay, mpv, vlc or the desktop's player.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
-@settings_options(*ENGINE, *SPOTTING, "audio_delay", "voice", "library", "library_index", "max_pixels", *TALK)
+@settings_options(*ENGINE, *SPOTTING, "audio_delay", *VOICE, "max_pixels", *TALK)
 @click.pass_obj
 def preview(
     invocation: Invocation,
@@ -83,6 +84,7 @@ def preview(
     from foleygen.cli.terminal.streams import draw, write_note, write_result
     from foleygen.cues.clock import ClipClock
     from foleygen.media import wav
+    from foleygen.media.channels import mean
     from foleygen.media.mixdown import under_ceiling
     from foleygen.media.probe import probe
 
@@ -97,18 +99,18 @@ def preview(
     for remark in () if settings.quiet else (*([meant] if meant else []), *notes):
         write_note(remark)
     moment = _Moment(info, at, seconds or bundle.window_samples / bundle.sample_rate)
-    with _filming(moment, bundle, SAMPLE_RATE if shelf else bundle.sample_rate) as film:
+    with _filming(moment, settings, bundle, shelf) as film:
         own, result = _made(moment, settings, bundle, own, shelf)
         target = (folder or clip.parent) / f"{clip.stem}.preview.foley"
         sound, movie = (target.with_name(f"{target.name}.{suffix}") for suffix in ("wav", "mp4"))
         samples, lowered = under_ceiling(result.samples, result.sample_rate)
         if lowered is not None and not settings.quiet:
             write_note(f"{printable(clip)}: {lowered}")
-        wav.write(sound, [samples], result.sample_rate)
+        wav.write(sound, [samples], result.sample_rate, channels=samples.ndim)
         film.finish(movie, samples)
-    heard = len(samples) / result.sample_rate
+    heard = samples.shape[-1] / result.sample_rate
     cues = [] if own.cues is None else [cue.seconds - at for cue in own.cues.between(at, at + heard)]
-    draw(settings, lambda width: preview_rows(result.motion, samples, result.mel, at, heard, width, cues))
+    draw(settings, lambda width: preview_rows(result.motion, mean(samples), result.mel, at, heard, width, cues))
     write_result(str(sound))
     write_result(str(movie))
     if play:
@@ -154,9 +156,10 @@ def _made(
     return own, render_window(info, engine, run, moment.at_s, moment.seconds, own, shelf, *looked)
 
 
-def _filming(moment: _Moment, bundle: Bundle, sample_rate: int) -> Filming:
+def _filming(moment: _Moment, settings: Settings, bundle: Bundle, shelf: Shelf | None) -> Filming:
     """The moment's pictures, small, on their way into a movie."""
     from foleygen.media.movie import Filming
+    from foleygen.pipeline.channels import delivered
     from foleygen.pipeline.extent import start_of, window_seconds
 
     info = moment.info
@@ -166,7 +169,9 @@ def _filming(moment: _Moment, bundle: Bundle, sample_rate: int) -> Filming:
     count = max(1, round(heard * rate))
     scale = PICTURE_SIZE / min(info.width, info.height)
     size = (round(info.width * scale), round(info.height * scale))
-    return Filming(_pictures(info, Fraction(moment.at_s), rate, count), rate, size, sample_rate)
+    sample_rate = SAMPLE_RATE if shelf else bundle.sample_rate
+    pictures = _pictures(info, Fraction(moment.at_s), rate, count)
+    return Filming(pictures, rate, size, sample_rate, delivered(settings.channels, shelf))
 
 
 def _pictures(info: ClipInfo, at: Fraction, rate: Fraction, count: int) -> Iterator[NDArray[np.uint8]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from foleygen.facts import Cue, CueSheet, Stretch
+from foleygen.facts import Cue, CueSheet, Lasting, Stretch
 
 SAME_S = 0.010
 """Cues of one sound nearer than this are one: nobody hits twice so fast, but pads and detectors report it."""
@@ -17,7 +17,12 @@ DIGITS = 6
 _UNITS: int = 10**6
 
 
-def sheet(cues: Iterable[Cue], known: Iterable[Stretch] | None = None, source: str = "") -> CueSheet:
+def sheet(
+    cues: Iterable[Cue],
+    known: Iterable[Stretch] | None = None,
+    source: str = "",
+    lasting: Iterable[Lasting] = (),
+) -> CueSheet:
     """The sheet of ``cues`` in any order: sorted, to the microsecond, doubles joined, stretches that touch joined."""
     ordered = sorted((replace(cue, seconds=round(cue.seconds, DIGITS) + 0.0) for cue in cues), key=_order)
     kept: list[Cue] = []
@@ -28,25 +33,30 @@ def sheet(cues: Iterable[Cue], known: Iterable[Stretch] | None = None, source: s
         else:
             kept[double] = _joined(kept[double], cue)
     stretches = None if known is None else _union(known)
-    return CueSheet(tuple(kept), stretches, source, _digest(kept, stretches))
+    going = _joined_by_sound(lasting)
+    return CueSheet(tuple(kept), stretches, source, _digest(kept, stretches, going), going)
 
 
 def filled(found: CueSheet) -> CueSheet:
     """The same cues, but the picture may add to them everywhere."""
-    return sheet(found.cues, (), found.source)
+    return sheet(found.cues, (), found.source, found.lasting)
 
 
 def moved(found: CueSheet, seconds: float) -> CueSheet:
     """Everything later by ``seconds``; times may be negative afterwards."""
     known = found.known and [Stretch(one.start_s + seconds, one.end_s + seconds) for one in found.known]
-    return sheet([replace(cue, seconds=cue.seconds + seconds) for cue in found.cues], known, found.source)
+    lasting = [Lasting(one.start_s + seconds, one.end_s + seconds, one.sound) for one in found.lasting]
+    return sheet([replace(cue, seconds=cue.seconds + seconds) for cue in found.cues], known, found.source, lasting)
 
 
-def _digest(cues: Iterable[Cue], known: Iterable[Stretch] | None) -> str:
+def _digest(cues: Iterable[Cue], known: Iterable[Stretch] | None, lasting: Iterable[Lasting]) -> str:
     """SHA-256 (hex) over what decides the sound."""
     told = [[_micro(cue.seconds), _rounded(cue.strength), cue.sound] for cue in cues]
     where = None if known is None else [[_micro(one.start_s), _micro(one.end_s)] for one in known]
-    return hashlib.sha256(json.dumps([told, where], ensure_ascii=False).encode()).hexdigest()
+    going = [[_micro(one.start_s), _micro(one.end_s), one.sound] for one in lasting]
+    # Sheets in which nothing goes on keep the digests that are in sidecars.
+    decides = [told, where, going] if going else [told, where]
+    return hashlib.sha256(json.dumps(decides, ensure_ascii=False).encode()).hexdigest()
 
 
 def _order(cue: Cue) -> tuple[float, str]:
@@ -85,6 +95,14 @@ def _union(known: Iterable[Stretch]) -> tuple[Stretch, ...]:
         else:
             joined.append(one)
     return tuple(joined)
+
+
+def _joined_by_sound(lasting: Iterable[Lasting]) -> tuple[Lasting, ...]:
+    by_sound: dict[str, list[Lasting]] = {}
+    for one in lasting:
+        by_sound.setdefault(one.sound, []).append(one)
+    found = [Lasting(one.start_s, one.end_s, sound) for sound, some in by_sound.items() for one in _union(some)]
+    return tuple(sorted(found))
 
 
 def _micro(seconds: float) -> int:

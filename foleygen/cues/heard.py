@@ -24,7 +24,7 @@ def named(onsets: Sequence[float], own: ClipSettings, played: Sequence[Played] =
     for onset in onsets:
         cue = min(told, key=lambda one: abs(one.seconds - onset), default=None)
         if cue is None or abs(cue.seconds - onset) > OBEYED_S:
-            cue = Cue(onset)
+            cue = Cue(onset, sound=None if own.cues is None else own.cues.lasting_at(onset))
         parts = [part for part in (cue.name, recording_at(onset, played)) if part]
         found.append(Cue(onset, cue.strength, None, cue.sound or own.sound, "; ".join(parts)))
     return found
@@ -36,7 +36,11 @@ def recording_at(seconds: float, played: Sequence[Played]) -> str:
     if index == len(played) or played[index].seconds > seconds + SAME_S:
         return ""
     one = played[index]
-    return f"{one.file.replace(';', ',')} at {one.file_s:.3f} s"
+    said = f"{one.file.replace(';', ',')} at {one.file_s:.3f} s"
+    if one.file_until_s is None:
+        return said
+    times = "once" if one.rounds == 1 else f"{one.rounds} times"
+    return f"{said} to {one.file_until_s:.3f} s, {times}"
 
 
 def missed(times: Sequence[float], own: ClipSettings) -> list[Cue]:

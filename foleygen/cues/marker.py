@@ -11,11 +11,13 @@ from pathlib import Path
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import sheet
 from foleygen.errors import ClipError, printable
-from foleygen.facts import Cue, CueSheet, Stretch
+from foleygen.facts import Cue, CueSheet, Lasting, Stretch
 
 Time = Fraction | str
 """Seconds after the first picture, or the timecode of a picture."""
 
+_LONG_S = 10**9
+"""Times of such a length have no digits that say anything."""
 _APART_PICTURES = 1
 """By how much the seconds and the timecode of one marker may differ: either is often rounded."""
 
@@ -28,7 +30,7 @@ class Marker:
     """Which one, for messages: ``line 4``."""
     at: Time
     until: Time | None = None
-    """With it, no cue but a stretch of which the file says everything."""
+    """With it, no cue but a stretch: one in which its sound goes on or, without a sound, of which the file says all."""
     length: int | None = None
     """In place of ``until``: how many pictures the stretch has."""
     also: str | None = None
@@ -40,7 +42,7 @@ class Marker:
 
     @property
     def is_stretch(self) -> bool:
-        """Whether it says where the file knows everything, and not that something is heard."""
+        """Whether it has a beginning and an end."""
         return self.until is not None or self.length is not None
 
 
@@ -60,13 +62,18 @@ def resolved(found: Markers, clock: ClipClock, start: str | None = None) -> CueS
     own = clock if start is None else clock.starting_at(start)
     placed = [(marker, _seconds(marker, own, found.path, start is not None)) for marker in found.markers]
     _inside([seconds for _, seconds in placed], [marker for marker, _ in placed], own, found.path)
-    stretches = [
-        _stretch(marker, seconds, own, found.path, start is not None) for marker, seconds in placed if marker.is_stretch
-    ]
+    stretches, lasting = list[Stretch](), list[Lasting]()
+    for marker, seconds in placed:
+        if marker.is_stretch:
+            one = _stretch(marker, seconds, own, found.path, start is not None)
+            if marker.sound is None:
+                stretches.append(one)
+            else:
+                lasting.append(Lasting(one.start_s, one.end_s, marker.sound))
     cues = [_cue(marker, seconds) for marker, seconds in placed if not marker.is_stretch]
-    made = sheet(cues, stretches or None, printable(found.path.name))
+    made = sheet(cues, stretches or None, printable(found.path.name), lasting)
     for cue in made.cues:
-        if not made.is_known(cue.seconds):
+        if not (made.is_known(cue.seconds) or made.lasting_at(cue.seconds)):
             fact = f"{printable(found.path)}: the cue at {cue.seconds:g} s lies outside of the stretches it speaks of"
             raise ClipError(fact, "make a stretch longer, or remove the cue")
     return made
@@ -137,5 +144,9 @@ def _start(hours: int, clock: ClipClock, marker: Marker) -> str:
 
 def _told(seconds: Fraction, clock: ClipClock) -> str:
     if seconds < 0:
-        return f"{-float(seconds):.3f} s before its beginning"
-    return f"{float(seconds - clock.duration_s):.3f} s after its end"
+        return f"{_plain(-seconds)} s before its beginning"
+    return f"{_plain(seconds - clock.duration_s)} s after its end"
+
+
+def _plain(seconds: Fraction) -> str:
+    return f"{float(seconds):.3f}" if seconds < _LONG_S else f"{float(seconds):.3g}"

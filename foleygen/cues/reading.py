@@ -20,7 +20,7 @@ HEAD_BYTES = 4096
 
 LABEL = re.compile(r"[0-9]{2}[:;][0-9]{2}[:;][0-9]{2}[:;.,][0-9]{2,3}")
 """A timecode, at whatever rate."""
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,12}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -95,7 +95,7 @@ def _encoding(content: bytes) -> str:
 
 
 def number(text: str) -> Fraction | None:
-    """The decimal number that ``text`` is, exactly; None for anything else, ``nan`` and exponents too."""
+    """The decimal number that ``text`` is, exactly; None for anything else, ``nan`` and ``inf`` too."""
     return Fraction(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 

@@ -186,8 +186,7 @@ class Spotter:
 
 def check_learnt(own: ClipSettings, known: Collection[str], clip: str) -> None:
     """Raises ClipError for words in ``own`` that a model does not know; ``known`` are its families and materials."""
-    cues = () if own.cues is None else own.cues.cues
-    for sound in dict.fromkeys([own.sound, *(cue.sound for cue in cues)]):
+    for sound in dict.fromkeys([own.sound, *(() if own.cues is None else own.cues.sounds)]):
         if sound is not None:
             try:
                 words.understand(sound, known)

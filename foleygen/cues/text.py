@@ -2,7 +2,7 @@
 
 ``glass bottle; strength 0.8; confidence 0.91; whatever else``: in any order, in the name or the comment. A text that
 names a known sound, all of it, is the marker's sound; so is what follows ``sound:``, which must be known. ``known`` on
-a marker with a length makes it a stretch.
+a marker with a length makes it a stretch, and so does a sound that goes on, such as rain.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from foleygen.cues import words
 from foleygen.cues.marker import Marker, Time
 from foleygen.cues.reading import CueFile
 from foleygen.errors import UsageError, printable
-from foleygen.facts import Cue, CueSheet
+from foleygen.facts import Cue, CueSheet, Stretch
 
 KNOWN = "known"
 """The name of a stretch."""
@@ -79,7 +79,22 @@ def line(cue: Cue, number: int) -> str:
 
 def is_stretch(name: str) -> bool:
     """Whether a marker with a length and that ``name`` stands for a stretch."""
-    return name.strip().casefold() == KNOWN
+    return name.strip().casefold() == KNOWN or going(name) is not None
+
+
+def going(name: str) -> str | None:
+    """The words in ``name`` for a sound that goes on, such as rain; None: it names none."""
+    for part in (one.strip() for one in tidy(name).split(";")):
+        named = _SOUND.fullmatch(part)
+        said = part if named is None else named[1]
+        if words.is_known(said):
+            return said if words.understand(said).goes_on else None
+    return None
+
+
+def stretches(sheet: CueSheet) -> list[tuple[Stretch, str]]:
+    """The stretches of ``sheet``, each with the name of the marker that stands for it."""
+    return [*((one, KNOWN) for one in sheet.known or ()), *((one, tidy(one.sound)) for one in sheet.lasting)]
 
 
 def tidy(text: str) -> str:
@@ -90,7 +105,7 @@ def tidy(text: str) -> str:
 
 def without_stretches(sheet: CueSheet, program: str) -> CueSheet:
     """``sheet``, for a file whose markers have no length. Raises UsageError."""
-    if sheet.known is not None:
+    if sheet.known is not None or sheet.lasting:
         raise UsageError(f"{program} markers have no length that could hold a stretch", "write csv instead")
     return sheet
 

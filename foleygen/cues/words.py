@@ -15,6 +15,8 @@ from foleygen.strict import Reader, did_you_mean
 TABLE = Path(__file__).with_name("words.yaml")
 CATID = "FOLYMisc"
 """Of what has no words, or several that differ."""
+_ALIKE = 0.75
+"""Of a misspelt word to a known one; a zither and leather have 0.62."""
 _PLACES = ("on", "of", "in", "with", "at", "by", "against", "onto", "into", "to", "floor", "ground", "surface")
 _SMALL = frozenset(("a", "an", "the", "and", *_PLACES))
 """Words that change nothing."""
@@ -27,6 +29,8 @@ class Family:
     materials: tuple[str, ...]
     catid: str
     words: tuple[str, ...] = ()
+    goes_on: bool = False
+    """It has no hits, as rain has none."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class Sound(NamedTuple):
             return known.families[self.family].catid
         own = None if self.material is None else known.materials[self.material].catid
         return own or CATID
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on, as rain does, and has no hits."""
+        return self.family is not None and table().families[self.family].goes_on
 
 
 @dataclass(frozen=True)
@@ -222,7 +231,7 @@ def _learnt(sound: Sound, said: str, known: Collection[str] | None) -> None:
 
 
 def _near(word: str) -> str:
-    remedy = did_you_mean(word, phrases())
+    remedy = did_you_mean(word, phrases(), _ALIKE)
     return remedy if remedy.startswith("did") else _all(None)
 
 

@@ -25,9 +25,11 @@ from foleygen.errors import BundleError
 from foleygen.models.alignment import AlignmentClassifier, AlignmentConfig
 from foleygen.models.autoencoder import KLAutoencoder, load_kl
 from foleygen.models.blank import Blank
+from foleygen.models.cue_layout import CueLayout
 from foleygen.models.cues import CueAdapter, CueAdapterConfig
 from foleygen.models.diff_foley import DiffFoley, DiffFoleyConfig
 from foleygen.models.diffusion import DiffusionModel
+from foleygen.models.level import LevelHead
 from foleygen.models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from foleygen.models.student import Student, StudentAdapter, StudentConfig
 from foleygen.models.transformer import MDSGen, TransformerConfig
@@ -110,6 +112,16 @@ def student_of(spec: Bundle, base: DiffusionModel, dtype: torch.dtype = torch.fl
     model = copy.deepcopy(base, {id(base.cues): base.cues})
     adapter.merge(model)
     return Student(model.to(dtype), adapter.lead.to(dtype))
+
+
+def level_head_of(spec: Bundle) -> LevelHead | None:
+    """The head of levels with its weights; None if the bundle has none."""
+    if spec.level is None or spec.cues is None:
+        return None
+    config = _config(TransformerConfig, spec.path, "transformer", spec.transformer_options)
+    weights = tensors(spec, "level")
+    layout = CueLayout(spec.cues.sub_steps)
+    return _filled(_sized(LevelHead, spec.path, weights, config.hidden_size, layout), weights, spec.path)
 
 
 def transformer_of(spec: Bundle) -> MDSGen:

@@ -12,6 +12,7 @@ from foleygen.engines.building import autoencoder_of, classifier_of, diffusion_o
 from foleygen.engines.crew import Crew
 from foleygen.engines.cues import behind, grid_of, words_of
 from foleygen.engines.device import TYPES, choose_device, choose_precision, loading
+from foleygen.engines.finishing import Finish
 from foleygen.engines.turns import Turns
 from foleygen.errors import BundleError
 from foleygen.features.cues import CueGrid, CueTrack, Words
@@ -19,6 +20,7 @@ from foleygen.models.autoencoder import KLAutoencoder
 from foleygen.models.diffusion import Condition, DiffusionModel
 from foleygen.models.motion import MotionEncoder
 from foleygen.models.patch_autoencoder import PatchAutoencoder
+from foleygen.models.transformer import MDSGen
 from foleygen.sampling import joint
 from foleygen.sampling.classifier import ClassifierGuided
 from foleygen.sampling.joint import Tie
@@ -45,6 +47,7 @@ class Engine:
             "autoencoder": (self._autoencoder,),
         }
         self._turns, self._crew = Turns(groups, device), Crew(device)
+        self._finish = Finish(bundle, self._heard, device)
         self.vocoder = vocoder_of(bundle, device)
         self.classifier_scale = bundle.classifier_scale()
         self.steps: int | None = None
@@ -133,11 +136,9 @@ class Engine:
         for rows that are told something, or for those that are not.
         """
         given = list(tracks or [None] * len(keys))
-        told = [row for row, track in enumerate(given) if track is not None]
-        silent = [row for row, track in enumerate(given) if track is None]
         made = dict[int, Tensor]()
-        for rows in filter(None, (told, silent)):
-            model, config = self._sampling(steps, guidance, classifier_guidance, rows is told)
+        for rows in filter(None, _parted(given)):
+            model, config = self._sampling(steps, guidance, classifier_guidance, given[rows[0]] is not None)
             condition = self._condition(features[rows], [given[row] for row in rows])
             noise = self._noise([keys[row] for row in rows])
             made.update(zip(rows, sample(model, condition, noise, config, on_step), strict=True))
@@ -185,6 +186,12 @@ class Engine:
         student = replace(self._student, guidance=scale, rescale=config.guidance_rescale)
         return student, replace(config, guidance_scale=1.0, guidance_rescale=0.0, times=times)
 
+    def _heard(self, condition: Condition) -> Tensor:
+        """What the transformer hears of windows, (N, M, D); only bundles with a head of levels ask."""
+        model = self.transformer
+        assert isinstance(model, MDSGen)
+        return model.heard(condition)
+
     def _noise(self, keys: Sequence[WindowKey]) -> Tensor:
         """The noise (N, Z, H, W) of windows, on the device."""
         return torch.stack([key.noise(self._transformer.latent_shape) for key in keys]).to(self.device)
@@ -227,8 +234,22 @@ class Engine:
         return self.bundle.window_samples // self._transformer.latent_shape[self._transformer.time_axis]
 
     @torch.inference_mode()
-    def mels(self, latents: Tensor) -> Tensor:
-        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling."""
+    def mels(self, latents: Tensor, features: Tensor, tracks: Sequence[CueTrack | None] | None = None) -> Tensor:
+        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling, as the vocoder gets them.
+
+        ``features`` (N, F, C) and ``tracks`` are those that the latents were sampled for: where the bundle has a head
+        of levels they say how loud each window is to be.
+        """
+        mels = self.decode(latents)
+        given = list(tracks or [None] * len(mels))
+        for row in range(len(mels)):  # one by one: sums must not depend on the batch
+            one = slice(row, row + 1)
+            mels[one] = self._finish(mels[one], self._condition(features[one], given[one]))
+        return mels
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling, as the model made them."""
         spec = self.bundle.autoencoder
         if spec.latent_mean is not None and spec.latent_std is not None:
             mean, std = (latents.new_tensor(values)[:, None, None] for values in (spec.latent_mean, spec.latent_std))
@@ -236,9 +257,18 @@ class Engine:
         mels: Tensor = self.autoencoder.decode(latents.to(self.dtype))
         return mels.float()
 
-    def joint_mels(self, latents: Tensor, rows: int = joint.GROUP) -> Tensor:
+    def joint_mels(
+        self,
+        latents: Tensor,
+        features: Tensor,
+        tracks: Sequence[CueTrack | None] | None = None,
+        rows: int = joint.GROUP,
+    ) -> Tensor:
         """As ``mels``, ``rows`` of them at a time."""
-        return torch.cat(self._crew.each(self.mels, latents.split(rows)))
+        given = list(tracks or [None] * len(latents))
+        parts = [slice(first, first + rows) for first in range(0, len(latents), rows)]
+        made = self._crew.each(lambda part: self.mels(latents[part], features[part], given[part]), parts)
+        return torch.cat(made)
 
     @torch.inference_mode()
     def sounds(self, mels: Tensor, keys: Sequence[WindowKey]) -> Tensor:
@@ -271,3 +301,9 @@ class Engine:
             before = made.float().cpu()
             sounds.append(before)
         return torch.stack(sounds)
+
+
+def _parted(tracks: Sequence[CueTrack | None]) -> tuple[list[int], list[int]]:
+    """The rows that are told something, and those that are not."""
+    told = [row for row, track in enumerate(tracks) if track is not None]
+    return told, [row for row, track in enumerate(tracks) if track is None]

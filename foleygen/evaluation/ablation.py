@@ -149,7 +149,7 @@ class Judge:
         found: list[NDArray[np.float32]] = []
         for start in range(0, len(features), BATCH):
             part = slice(start, start + BATCH)
-            found.extend(self.engine.mels(sample(model, Condition(features[part]), noise[part], config)).numpy())
+            found.extend(self.engine.decode(sample(model, Condition(features[part]), noise[part], config)).numpy())
         return found
 
 

@@ -170,7 +170,7 @@ def _heard(
 ) -> list[Generated]:
     mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     keys = [WindowKey(seed, f"scene/{clip.seed}", 0, 1) for clip in clips]
-    sounds = engine.sounds(engine.mels(engine.latents(features, keys, steps, guidance)), keys)
+    sounds = engine.sounds(engine.mels(engine.latents(features, keys, steps, guidance), features), keys)
     with torch.inference_mode():
         mels = mel(sounds).numpy()
     return [

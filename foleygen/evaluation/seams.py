@@ -134,7 +134,7 @@ def evaluate(
 def soundtracks(clip: LongClip, engine: Engine, seed: int) -> dict[Seam, NDArray[np.float32]]:
     """The sound of a clip (total,) joined in each way that needs no second engine, from the same noise."""
     keys = [WindowKey(seed, clip.content_id, window.start, 1) for window in clip.windows]
-    alone = [engine.sounds(engine.mels(latents[None]), [key])[0] for latents, key in _alone(clip, engine, keys)]
+    alone = list(_alone(clip, engine, keys))
     joint_sounds: list[torch.Tensor] = []
     for run in _runs(clip.windows):
         joint_sounds.extend(_jointly(clip, run, engine, keys))
@@ -224,9 +224,10 @@ def plot(report: SeamReport, destination: Path) -> None:
             drawing.savefig(temporary, dpi=120)
 
 
-def _alone(clip: LongClip, engine: Engine, keys: Sequence[WindowKey]) -> Iterable[tuple[torch.Tensor, WindowKey]]:
+def _alone(clip: LongClip, engine: Engine, keys: Sequence[WindowKey]) -> Iterable[torch.Tensor]:
+    """The sounds of windows that know nothing of each other."""
     for vectors, key in zip(clip.features, keys, strict=True):
-        yield engine.latents(vectors[None], [key])[0], key
+        yield engine.sounds(engine.mels(engine.latents(vectors[None], [key]), vectors[None]), [key])[0]
 
 
 def _jointly(clip: LongClip, run: Sequence[Window], engine: Engine, keys: Sequence[WindowKey]) -> list[torch.Tensor]:
@@ -238,7 +239,9 @@ def _jointly(clip: LongClip, run: Sequence[Window], engine: Engine, keys: Sequen
         rows = [window.index for window in run[first : first + GROUP]]
         chosen = [keys[row] for row in rows]
         latents, tie = engine.joint_latents(clip.features[rows], chosen, shared // engine.column_samples, tie, rows=1)
-        mels = torch.cat([engine.mels(row[None]) for row in latents])
+        mels = torch.cat(
+            [engine.mels(row[None], clip.features[at][None]) for row, at in zip(latents, rows, strict=True)]
+        )
         sounds.extend(engine.joint_sounds(mels, chosen, shared, sounds[-1] if sounds else None))
     return sounds
 

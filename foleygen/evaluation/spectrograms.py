@@ -14,7 +14,9 @@ from foleygen.evaluation.report import figure
 COLOURS = 48
 """Noise does not compress: a small palette does half of what can be done."""
 CELL = (3.2, 1.4)
-"""Inches of one spectrogram."""
+"""Inches of one spectrogram, less wide where WIDEST would not hold all of them."""
+WIDEST = 16.0
+"""Inches of a picture."""
 DPI = 80
 
 
@@ -28,7 +30,7 @@ def draw(
     ``marks`` of a row are places in its width, 0 to 1, that get a dotted line. Raises SetupError without matplotlib.
     """
     columns = list(next(iter(rows.values())))
-    width, height = CELL
+    width, height = min(CELL[0], WIDEST / len(columns)), CELL[1]
     with figure(width * len(columns), height * len(rows)) as (drawing, spare):
         spare.remove()
         axes = drawing.subplots(len(rows), len(columns), squeeze=False)

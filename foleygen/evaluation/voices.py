@@ -136,6 +136,21 @@ def evaluate(
     return VoicesReport(tuple(_report(voice, found[voice], seconds, judges) for voice in VOICES), *truth)
 
 
+def played_by(engine: Engine, dataset: SceneDataset, shelf: Shelf, count: int, seed: int = 0) -> list[Generated]:
+    """The first ``count`` clips of ``dataset``, told all cues and words, with what the library has played in them.
+
+    Raises UsageError for a bundle that cannot be told anything.
+    """
+    if engine.words is None:
+        raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
+    found = []
+    for clip in dataset.clips[:count]:
+        own, onsets = _model(engine, dataset, clip, seed)
+        made = voiced(own, engine.bundle.sample_rate, _asked(clip, onsets, seed), shelf, "library")
+        found.append(_generated(engine, dataset, clip, made.samples)[0])
+    return found
+
+
 def _model(engine: Engine, dataset: SceneDataset, clip: ClipRecord, seed: int) -> tuple[Samples, NDArray[np.float64]]:
     """The model's own sound (S,) of a clip, told all, and when it begins."""
     assert dataset.frames is not None, "the dataset has no pictures"
@@ -146,7 +161,7 @@ def _model(engine: Engine, dataset: SceneDataset, clip: ClipRecord, seed: int) -
     arm = Arm("picture, cues, words", cues=True, words="right")
     track = track_for(arm, clip, (clip.family, clip.material), engine.cue_grid, engine.words)
     keys = [WindowKey(seed, f"scene/{clip.seed}", 0, 1)]
-    mels = engine.mels(engine.latents(features, keys, tracks=[track]))
+    mels = engine.mels(engine.latents(features, keys, tracks=[track]), features, [track])
     samples = engine.sounds(mels, keys)[0].numpy()
     found, rate = _mel(engine, samples)
     return samples, detect(found, rate)
@@ -164,18 +179,14 @@ def _sounding(
     model_s: float,
 ) -> Sounding:
     rate = engine.bundle.sample_rate
-    cues = cues_of(clip)
-    told = sheet([Cue(cue.time_s, cue.strength) for cue in cues])
-    asked = Take(ClipSettings(told, _words(clip)), tuple(onsets.tolist()), 0.0, (seed, f"scene/{clip.seed}", 1))
+    cues, asked = cues_of(clip), _asked(clip, onsets, seed)
     began = time.perf_counter()
     if voice == "model":
         made = Voiced(_changed(own, rate, SAMPLE_RATE), (), (), tuple(onsets))
     else:
         made = voiced(own, rate, asked, shelf, voice)
     seconds = time.perf_counter() - began
-    heard, mel_rate = _mel(engine, _changed(made.samples, SAMPLE_RATE, rate))
-    true_mel = dataset.mels[clip.row].astype(np.float32)
-    generated = Generated(clip, heard, true_mel, detect(heard, mel_rate), audible_events(clip))
+    generated, mel_rate = _generated(engine, dataset, clip, made.samples)
     return Sounding(
         generated=generated,
         samples=made.samples,
@@ -183,9 +194,23 @@ def _sounding(
         clicks=sum(has_click(shelf, event, one) for event, one in zip(made.events, made.played, strict=True)),
         seconds=seconds,
         model_s=model_s,
-        levels=hit_levels(heard, [cue.time_s for cue in cues], mel_rate),
+        levels=hit_levels(generated.mel, [cue.time_s for cue in cues], mel_rate),
         strengths=20 * np.log10([cue.strength or 1.0 for cue in cues]),
     )
+
+
+def _asked(clip: ClipRecord, onsets: NDArray[np.float64], seed: int) -> Take:
+    """All cues of a clip, and its words; what has no events goes on all through."""
+    cues = [Cue(cue.time_s, cue.strength) for cue in cues_of(clip)]
+    own = ClipSettings(sheet(cues) if cues else None, _words(clip))
+    return Take(own, tuple(onsets.tolist()), 0.0, (seed, f"scene/{clip.seed}", 1))
+
+
+def _generated(engine: Engine, dataset: SceneDataset, clip: ClipRecord, samples: Samples) -> tuple[Generated, float]:
+    """Samples (S,) at 48 kHz as the model would hear them, and the rate of the mel."""
+    heard, mel_rate = _mel(engine, _changed(samples, SAMPLE_RATE, engine.bundle.sample_rate))
+    true_mel = dataset.mels[clip.row].astype(np.float32)
+    return Generated(clip, heard, true_mel, detect(heard, mel_rate), audible_events(clip)), mel_rate
 
 
 def _words(clip: ClipRecord) -> str:

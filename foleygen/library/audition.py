@@ -16,15 +16,9 @@ from foleygen.atomic import publish
 from foleygen.errors import ClipError
 from foleygen.facts import SAMPLE_RATE
 from foleygen.library.index import Index
+from foleygen.media.channels import in_stereo
 
 FADE_S = 0.005
-_SIDES = {
-    3: ((1, 0, 0.7071), (0, 1, 0.7071)),
-    4: ((1, 0, 0.7071, 0), (0, 1, 0, 0.7071)),
-    5: ((1, 0, 0.7071, 0.7071, 0), (0, 1, 0.7071, 0, 0.7071)),
-    6: ((1, 0, 0.7071, 0, 0.7071, 0), (0, 1, 0.7071, 0, 0, 0.7071)),
-}
-"""How much of each channel goes left and right, by their number; 5.1 as ITU-R BS.775 mixes it down."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ def audition(index: Index, events: Sequence[int], output: Path, gap_s: float) ->
         except ClipError as error:
             failed.append(error)
             continue
-        sound = _faded(_at_48k(_stereo(samples), rate))
+        sound = _faded(_at_48k(in_stereo(samples), rate))
         heard.append(Heard(event, place / SAMPLE_RATE))
         parts += [sound, gap]
         place += sound.shape[1] + gap.shape[1]
@@ -58,14 +52,6 @@ def audition(index: Index, events: Sequence[int], output: Path, gap_s: float) ->
         raise failed[0] if failed else ClipError(f"{output}: there is nothing to write", "search for something else")
     _write(np.concatenate(parts, axis=1), output)
     return heard, failed
-
-
-def _stereo(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    channels = len(samples)
-    if channels <= 2:
-        return np.repeat(samples, 2, axis=0)[:2] if channels == 1 else samples
-    sides = np.array(_SIDES.get(channels, np.full((2, channels), 1 / channels)), np.float32)
-    return np.asarray(sides @ samples, np.float32)
 
 
 def _at_48k(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from foleygen.library import attacks, levels
+from foleygen.library import attacks, levels, steady
 from foleygen.library.attacks import Place
 from foleygen.library.event import Stretch
 from foleygen.library.levels import HOP_S, SILENCE_DB, Levels
@@ -23,9 +23,6 @@ FAINT_DB = 60.0
 """Below its peak: where a tail ends in any case."""
 LONGEST_S = 10.0
 SHORTEST_S = 0.02
-STEADY_S = 1.0
-STEADY_DB = -60.0
-"""What lasts as long as that between events, and is louder, is steady."""
 _SMOOTH = 10
 """Frames that the level of a tail is averaged over, 50 ms."""
 _LOUDEST_S = 0.05
@@ -35,12 +32,13 @@ _SPARE_S = 0.011
 
 @dataclass(frozen=True)
 class Cut:
-    """What a recording holds; ``noise_db`` as in ``Recording``."""
+    """What a recording holds; ``noise_db`` and ``is_stereo`` as in ``Recording``."""
 
     events: Events
     likenesses: Likenesses
     noise_db: float | None
     steady: tuple[Stretch, ...]
+    is_stereo: bool = False
 
 
 def cut(recording: Mono) -> Cut:
@@ -53,7 +51,7 @@ def cut(recording: Mono) -> Cut:
     steps = np.clip(np.round(vectors / STEP_DB), -127, 127).astype(np.int8)
     noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB
     heard = noise if noise > SILENCE_DB + 1 else None
-    return Cut(events, steps, heard, _steady(level, events, recording))
+    return Cut(events, steps, heard, steady.stretches(recording, level, events), recording.is_stereo)
 
 
 def _ordered(places: Sequence[Place], recording: Mono) -> list[Place]:
@@ -104,20 +102,3 @@ def _loudness(sound: NDArray[np.float32], rate: int) -> float:
     width = max(1, round(_LOUDEST_S * rate))
     power = np.cumsum(np.pad(sound.astype(np.float64), (1, max(0, width - len(sound)))) ** 2)
     return float(10 * np.log10(max((power[width:] - power[:-width]).max() / width, 1e-12)))
-
-
-def _steady(level: Levels, events: Events, recording: Mono) -> tuple[Stretch, ...]:
-    """Stretches of at least STEADY_S that are loud, and of no event."""
-    hop = levels.hop(recording.sample_rate)
-    is_steady = np.zeros(len(level) + 2, bool)
-    is_steady[1:-1] = level > STEADY_DB
-    for event in events:
-        is_steady[1 + int(event["start"]) // hop : 2 + int(event["end"]) // hop] = False
-    edges = np.flatnonzero(np.diff(is_steady))
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    longest = round(STEADY_S / HOP_S)
-    return tuple(
-        Stretch(int(first) * hop, min(int(last) * hop, recording.samples))
-        for first, last in pairs
-        if last - first >= longest
-    )

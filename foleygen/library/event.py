@@ -11,6 +11,10 @@ class Stretch:
 
     start: int
     end: int
+    level_db: float
+    """RMS, dBFS, of the mean of all channels."""
+    spectrum: tuple[float, ...]
+    """As ``likeness.spectrum`` has it, in steps of ``store.STEP_DB``."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Recording:
     noise_db: float | None = None
     """The level (RMS, dBFS) that it does not fall below but for a tenth of its length; None: silence."""
     steady: tuple[Stretch, ...] = ()
-    """Where it goes on without events."""
+    """Where it goes on, for a second and more, without events and at one level."""
+    is_stereo: bool = False
+    """Its channels differ, by more than noise: see ``mono.SIDE_DB``."""
 
     @property
     def seconds(self) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foleygen.errors import ClipError, UsageError, printable
 from foleygen.facts import stamp
 from foleygen.library import reading
-from foleygen.library.event import Event, Recording
+from foleygen.library.event import Event, Recording, Stretch
 from foleygen.library.likeness import DIMENSIONS
 from foleygen.library.store import EVENT, STEP_DB, VERSION, Entry, Events, Store, file_of
 from foleygen.regular import seal
@@ -26,6 +26,10 @@ from foleygen.regular import seal
 Numbers = NDArray[np.intp]
 _ROWS = 1 << 15
 """Distances are computed so many at a time."""
+
+
+class GoneError(ClipError):
+    """A recording that is in the index is not there any more."""
 
 
 class EventTable(Sequence[Event]):
@@ -80,9 +84,10 @@ class Index:
             raise UsageError(f"{printable(root)}: {fact}", "name the folder of your recordings")
         with Store.to_read(file or file_of(root), root) as store:
             index = cls(root, list(store.entries()))
-        if not len(index.events):
-            remedy = f"put recordings of hits there and run 'foleygen library index {printable(root)}'"
-            raise UsageError(f"{printable(root)}: its index has no event", remedy)
+        if not len(index.events) and not any(one.steady for one in index.recordings):
+            again = f"run 'foleygen library index {printable(root)}'"
+            remedy = f"put recordings of hits there, or of what goes on, and {again}"
+            raise UsageError(f"{printable(root)}: its index has no event, and nothing steady", remedy)
         return index
 
     def fitting(self, family: str | None, material: str | None) -> Numbers:
@@ -133,6 +138,15 @@ class Index:
             raise ClipError(f"{printable(path)}: ends before the sound that was found in it", self._again())
         return samples, one.sample_rate, fact.attack - first
 
+    def steady(self, recording: int, part: Stretch) -> tuple[NDArray[np.float32], int]:
+        """Samples (C, S) of a steady stretch of a recording, and their rate in Hz. Raises ClipError as ``sound``."""
+        path = self.path(recording)
+        self._check(recording, path)
+        samples = reading.part(path, part.start, part.end)
+        if samples.shape[1] < part.end - part.start:
+            raise ClipError(f"{printable(path)}: ends before the sound that was found in it", self._again())
+        return samples, self.recordings[recording].sample_rate
+
     def path(self, recording: int) -> Path:
         """Where a recording is."""
         return self.root / self.recordings[recording].file
@@ -143,7 +157,7 @@ class Index:
             return
         found = stamp(path)
         if found is None:
-            raise ClipError(f"{printable(path)}: is gone since the library was indexed", self._again())
+            raise GoneError(f"{printable(path)}: is gone since the library was indexed", self._again())
         if found != self._stamps[recording] and _content(path) != self.recordings[recording].digest:
             raise ClipError(f"{printable(path)}: has changed since the library was indexed", self._again())
         self._unchanged.add(recording)

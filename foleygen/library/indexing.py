@@ -154,9 +154,11 @@ def _entry(one: Found, store: Store) -> tuple[Entry, bool]:
     fact = Recording(
         one.file, seal.sha256, recording.sample_rate, recording.channels, samples,
         said.words, said.catid, said.family, said.material, said.licence, said.source, found.noise_db, found.steady,
+        found.is_stereo,
     )  # fmt: skip
     return Entry(fact, before, found.events, found.likenesses), known is None
 
 
 def _known(entry: Entry) -> Cut:
-    return Cut(entry.events, entry.likenesses, entry.recording.noise_db, entry.recording.steady)
+    one = entry.recording
+    return Cut(entry.events, entry.likenesses, one.noise_db, one.steady, one.is_stereo)

@@ -18,9 +18,11 @@ SECONDS = 0.2
 DIMENSIONS = 32
 _BOUNDS_S = (0.0, 0.02, 0.06, 0.12, SECONDS)
 """Of the stretches: short where a hit changes fast."""
-_BANDS = DIMENSIONS // (len(_BOUNDS_S) - 1)
+BANDS = DIMENSIONS // (len(_BOUNDS_S) - 1)
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 7600.0
 _WINDOW_S, _HOP_S = 0.02, 0.005
+_MOST_WINDOWS = 500
+"""Of a sound that goes on, spread over all of it."""
 _FLOOR = 1e-5
 """-50 dB under the loudest cell: what is weaker is not heard beside it, and differs between any two recordings."""
 
@@ -41,6 +43,23 @@ def likeness(samples: Samples, sample_rate: int, attack: int) -> NDArray[np.floa
     return np.asarray((decibels - decibels.mean()).ravel(), np.float32)
 
 
+def spectrum(samples: Samples, sample_rate: int) -> NDArray[np.float32]:
+    """(BANDS,) in dB around 0: what a sound that goes on is like, by the mean of its power; zeros for silence.
+
+    ``samples`` (S,) are mono.
+    """
+    window = _window(sample_rate)
+    padded = np.pad(samples, (0, max(0, window - len(samples))))
+    starts = np.linspace(0, len(padded) - window, max(1, min(_MOST_WINDOWS, 2 * len(padded) // window))).astype(np.intp)
+    windows = sliding_window_view(padded, window)[starts] * np.hanning(window)
+    power = _banded((np.abs(np.fft.rfft(windows)) ** 2).mean(axis=0, keepdims=True), sample_rate)[0]
+    loudest = float(power.max())
+    if not loudest > 0:
+        return np.zeros(BANDS, np.float32)
+    decibels = 10 * np.log10(power / loudest + _FLOOR)
+    return np.asarray(decibels - decibels.mean(), np.float32)
+
+
 def brightness(samples: Samples, sample_rate: int, attack: int) -> float:
     """Hz: the centroid of the power spectrum of the same stretch, up to half the sample rate; 0 for silence."""
     power = _spectra(samples, sample_rate, attack).sum(axis=0)  # (F,)
@@ -51,21 +70,26 @@ def brightness(samples: Samples, sample_rate: int, attack: int) -> float:
 def _cells(samples: Samples, sample_rate: int, attack: int) -> NDArray[np.float64]:
     """Power per stretch and band (T, B)."""
     spectra = _spectra(samples, sample_rate, attack)  # (W, F)
+    bands = _banded(spectra, sample_rate)  # (W, B)
+    centres = np.arange(len(bands)) * _HOP_S
+    stretch = np.clip(np.searchsorted(_BOUNDS_S, centres, side="right") - 1, 0, len(_BOUNDS_S) - 2)
+    return np.array([bands[stretch == number].mean(axis=0) for number in range(len(_BOUNDS_S) - 1)])
+
+
+def _banded(spectra: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
+    """Power per band (W, B) of power spectra (W, F)."""
     cumulated = np.pad(np.cumsum(spectra, axis=1), ((0, 0), (1, 0)))
     bins = np.fft.rfftfreq(_window(sample_rate), 1 / sample_rate)
     places = np.append(bins - bins[1] / 2, bins[-1] + bins[1] / 2)
     at_edges = np.array([np.interp(_edges(), places, row) for row in cumulated])
-    bands = np.diff(at_edges, axis=1)  # (W, B)
-    centres = np.arange(len(bands)) * _HOP_S
-    stretch = np.clip(np.searchsorted(_BOUNDS_S, centres, side="right") - 1, 0, len(_BOUNDS_S) - 2)
-    return np.array([bands[stretch == number].mean(axis=0) for number in range(len(_BOUNDS_S) - 1)])
+    return np.diff(at_edges, axis=1)
 
 
 @cache
 def _edges() -> NDArray[np.float64]:
     """Hz of the edges of bands that are equally wide on the mel scale, (B + 1,)."""
     lowest, highest = (2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST_HZ, _HIGHEST_HZ))
-    edges: NDArray[np.float64] = 700 * (10 ** (np.linspace(lowest, highest, _BANDS + 1) / 2595) - 1)
+    edges: NDArray[np.float64] = 700 * (10 ** (np.linspace(lowest, highest, BANDS + 1) / 2595) - 1)
     return edges
 
 

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from foleygen.errors import ClipError, printable
 from foleygen.library import reading
+from foleygen.media.channels import in_stereo
 
 BLOCK_S = 4.0
 LOWEST_RATE, HIGHEST_RATE = 4000, 1_536_000
 """Hz; DSD that was made PCM is the highest that there is."""
 MAX_CHANNELS = 128
+SIDE_DB = -50.0
+"""Left and right of a recording differ if half their difference is no fainter than that beside half their sum: what is
+fainter comes of converters and coders, and is no image."""
 _LOUDEST = 1e3
 _KEPT = 1 << 23
 """Samples that stay in memory, 32 MiB: three minutes at 48 kHz. Of longer recordings parts are read again."""
@@ -32,18 +36,27 @@ class Mono:
             self.format: str = file.format
             self.tags: dict[str, str] = file.copy_metadata()
         self._kept: Samples | None = None
+        self._middle = self._side = 0.0
         if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE or self.channels > MAX_CHANNELS:
             fact = f"{printable(path)}: says that it has {self.channels} channels at {self.sample_rate} Hz"
             raise ClipError(fact, f"convert it to at most {MAX_CHANNELS} channels and at least {LOWEST_RATE} Hz")
+
+    @property
+    def is_stereo(self) -> bool:
+        """Whether left and right differ, once ``blocks`` was through."""
+        return self._side > self._middle * 10 ** (SIDE_DB / 10)
 
     def blocks(self) -> Iterator[Samples]:
         """All of it, in order, BLOCK_S at a time; ``samples`` is as many as there were, when this is through."""
         short = 0 < self.samples <= _KEPT
         parts: list[Samples] = []
         count, block = 0, max(1, round(BLOCK_S * self.sample_rate))
+        self._middle = self._side = 0.0
         with reading.opened(self.path) as file:
             while len(frames := file.read(block, dtype="float32", always_2d=True)):
-                mono = _mean(frames)
+                frames = _numbers(frames)
+                mono = np.asarray(frames.mean(axis=1), np.float32)
+                self._compare(frames)
                 count += len(mono)
                 if short:
                     parts.append(mono)
@@ -62,11 +75,17 @@ class Mono:
     def _read(self, low: int, high: int) -> Samples:
         if self._kept is not None:
             return self._kept[low:high]
-        mono = _mean(reading.part(self.path, low, high).T)
+        mono = np.asarray(_numbers(reading.part(self.path, low, high).T).mean(axis=1), np.float32)
         return np.pad(mono, (0, high - low - len(mono)))
 
+    def _compare(self, frames: Samples) -> None:
+        """Add the power of what is alike in left and right of ``frames`` (S, C), and of what is not."""
+        if self.channels > 1:
+            left, right = in_stereo(frames.T)
+            self._middle += float(np.square((left + right) / 2).sum(dtype=np.float64))
+            self._side += float(np.square((left - right) / 2).sum(dtype=np.float64))
 
-def _mean(frames: Samples) -> Samples:
-    """Of the channels (S, C); what is no number is silence, and what is far above full scale comes of a broken file."""
-    numbers = np.nan_to_num(frames, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.asarray(np.clip(numbers, -_LOUDEST, _LOUDEST).mean(axis=1), np.float32)
+
+def _numbers(frames: Samples) -> Samples:
+    """What is no number is silence, and what is far above full scale comes of a broken file."""
+    return np.clip(np.nan_to_num(frames, nan=0.0, posinf=0.0, neginf=0.0), -_LOUDEST, _LOUDEST)

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from foleygen.errors import FoleygenError, RetryableError, SetupError, UsageError, printable
 from foleygen.library.event import Recording, Stretch
-from foleygen.library.likeness import DIMENSIONS
+from foleygen.library.likeness import BANDS, DIMENSIONS
 
-VERSION = 1
+VERSION = 2
 """Of what is measured and how it is kept; an index of another one is made anew."""
 APPLICATION = 0x466F6C79
 """By which SQLite's own header tells our files from those of others."""
@@ -36,6 +36,8 @@ _WRITE_S = 1.0
 
 EVENT = np.dtype([("start", "<i8"), ("attack", "<i8"), ("end", "<i8"), ("level_db", "<f4"), ("brightness_hz", "<f4")])
 """How the events of a recording are kept, one after the other."""
+STEADY = np.dtype([("start", "<i8"), ("end", "<i8"), ("level_db", "<f4"), ("spectrum", "i1", (BANDS,))])
+"""The same for its steady stretches."""
 Events = NDArray[np.void]
 Likenesses = NDArray[np.int8]
 
@@ -44,14 +46,14 @@ CREATE TABLE IF NOT EXISTS recordings (
     file BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL, listed TEXT NOT NULL, digest TEXT NOT NULL,
     sample_rate INTEGER NOT NULL, channels INTEGER NOT NULL, samples INTEGER NOT NULL,
     words TEXT NOT NULL, catid TEXT, family TEXT, material TEXT, licence TEXT, source TEXT,
-    noise_db REAL, steady BLOB NOT NULL, events BLOB NOT NULL, likenesses BLOB NOT NULL
+    noise_db REAL, is_stereo INTEGER NOT NULL, steady BLOB NOT NULL, events BLOB NOT NULL, likenesses BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS library (root BLOB NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS by_digest ON recordings (digest);
 """
 _COLUMNS = (
     "file, stamp, listed, digest, sample_rate, channels, samples, words, catid, family, material, licence, source, "
-    "noise_db, steady, events, likenesses"
+    "noise_db, is_stereo, steady, events, likenesses"
 )
 
 
@@ -284,12 +286,22 @@ def _again(name: Path) -> str:
 
 def _row(entry: Entry) -> tuple[object, ...]:
     one = entry.recording
-    steady = np.array([(part.start, part.end) for part in one.steady], "<i8").tobytes()
+    steady = np.array([_steady_row(part) for part in one.steady], STEADY).tobytes()
     return (
         os.fsencode(one.file), entry.stamp, entry.listed, one.digest, one.sample_rate, one.channels, one.samples,
         _text(one.words), one.catid, one.family, one.material, _text(one.licence), _text(one.source), one.noise_db,
-        steady, entry.events.tobytes(), entry.likenesses.tobytes(),
+        int(one.is_stereo), steady, entry.events.tobytes(), entry.likenesses.tobytes(),
     )  # fmt: skip
+
+
+def _steady_row(part: Stretch) -> tuple[object, ...]:
+    steps = np.clip(np.round(np.array(part.spectrum) / STEP_DB), -127, 127).astype(np.int8)
+    return part.start, part.end, part.level_db, steps
+
+
+def _stretch(row: np.void) -> Stretch:
+    spectrum = tuple(float(step) * STEP_DB for step in row["spectrum"])
+    return Stretch(int(row["start"]), int(row["end"]), float(row["level_db"]), spectrum)
 
 
 def _text(words: str | None) -> str | None:
@@ -299,13 +311,16 @@ def _text(words: str | None) -> str | None:
 
 def _entry(row: Sequence[Any]) -> Entry:
     cells: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    file, steady = os.fsdecode(cells.pop("file")), np.frombuffer(cells.pop("steady"), "<i8").reshape(-1, 2)
+    file, steady = os.fsdecode(cells.pop("file")), np.frombuffer(cells.pop("steady"), STEADY)
     events = np.frombuffer(cells.pop("events"), EVENT)
     likenesses = np.frombuffer(cells.pop("likenesses"), np.int8).reshape(-1, DIMENSIONS)
-    stamp, listed = cells.pop("stamp"), cells.pop("listed")
-    if not _is_sane(file, events, len(likenesses)):
+    stamp, listed, is_stereo = cells.pop("stamp"), cells.pop("listed"), bool(cells.pop("is_stereo"))
+    if (
+        not _is_sane(file, events, len(likenesses))
+        or ((steady["start"] < 0) | (steady["end"] <= steady["start"])).any()
+    ):
         raise ValueError("an event that no recording can have, or a file outside the library")
-    recording = Recording(file, steady=tuple(Stretch(int(start), int(end)) for start, end in steady), **cells)
+    recording = Recording(file, steady=tuple(map(_stretch, steady)), is_stereo=is_stereo, **cells)
     return Entry(recording, stamp, events, likenesses, listed)
 
 

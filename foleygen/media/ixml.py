@@ -31,7 +31,7 @@ class Slate:
     circled: bool
     """It is the take in the finished clip."""
     track: str
-    """Name of its one channel."""
+    """Name of its one channel, or of the two together."""
     note: str
     uid: str
     """The same for the same file, and for no other."""
@@ -45,7 +45,14 @@ class Slate:
 
 
 def document(
-    slate: Slate, *, sample_rate: int, bits: int, time_reference: int, loudness: Loudness, marks: Sequence[Mark]
+    slate: Slate,
+    *,
+    sample_rate: int,
+    bits: int,
+    time_reference: int,
+    loudness: Loudness,
+    marks: Sequence[Mark],
+    channels: int = 1,
 ) -> bytes:
     """The chunk's content, UTF-8. ``time_reference`` in samples since midnight, ``marks`` in samples of the file."""
     root = ET.Element("BWFXML")
@@ -54,7 +61,7 @@ def document(
     _speed(root, slate, sample_rate, bits, time_reference)
     _loudness(root, loudness)
     _sync_points(root, marks)
-    _tracks(root, slate.track)
+    _tracks(root, slate.track, channels)
     _aswg(root, slate, loudness)
     ET.indent(root, " ")
     text = ET.tostring(root, encoding="unicode").encode("utf-8")
@@ -124,10 +131,12 @@ def _sync_points(root: ET.Element, marks: Sequence[Mark]) -> None:
         )
 
 
-def _tracks(root: ET.Element, name: str) -> None:
+def _tracks(root: ET.Element, name: str, channels: int) -> None:
     tracks = ET.SubElement(root, "TRACK_LIST")
-    _add(tracks, TRACK_COUNT="1")
-    _add(ET.SubElement(tracks, "TRACK"), CHANNEL_INDEX="1", INTERLEAVE_INDEX="1", NAME=name)
+    _add(tracks, TRACK_COUNT=str(channels))
+    for number, side in enumerate(("",) if channels == 1 else (" L", " R"), start=1):
+        place = str(number)
+        _add(ET.SubElement(tracks, "TRACK"), CHANNEL_INDEX=place, INTERLEAVE_INDEX=place, NAME=f"{name}{side}")
 
 
 def _aswg(root: ET.Element, slate: Slate, loudness: Loudness) -> None:

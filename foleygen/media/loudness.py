@@ -19,6 +19,7 @@ from av.filter.graph import Graph
 from numpy.typing import NDArray
 
 from foleygen.facts import Loudness
+from foleygen.media.channels import LAYOUTS
 
 Samples = NDArray[np.float32]
 
@@ -31,7 +32,6 @@ _RATE = 48000
 """Hz at which BS.1770 gives its filters, whatever is delivered."""
 _PEAK_RATE = 192000
 _BLOCK = 1 << 15
-_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 class Meter:
@@ -47,7 +47,7 @@ class Meter:
         self._graph = Graph()
         time_base = Fraction(1, sample_rate)
         self._source = self._graph.add_abuffer(
-            sample_rate=sample_rate, format="fltp", layout=_LAYOUTS[channels], time_base=time_base
+            sample_rate=sample_rate, format="fltp", layout=LAYOUTS[channels], time_base=time_base
         )
         both = self._graph.add("asplit", "2")
         self._source.link_to(both)
@@ -60,7 +60,7 @@ class Meter:
         samples = np.atleast_2d(np.asarray(samples, np.float32))
         for first in range(0, samples.shape[1], _BLOCK):
             block = np.ascontiguousarray(samples[:, first : first + _BLOCK])
-            frame = AudioFrame.from_ndarray(block, "fltp", _LAYOUTS[self._channels])
+            frame = AudioFrame.from_ndarray(block, "fltp", LAYOUTS[self._channels])
             frame.sample_rate, frame.pts, frame.time_base = self._rate, self._pushed, Fraction(1, self._rate)
             self._pushed += block.shape[1]
             self._hear_peak(block)

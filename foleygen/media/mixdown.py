@@ -71,18 +71,23 @@ class Mixdown:
 
 
 def alone(
-    info: ClipInfo, sound: Iterable[Samples], sample_rate: int, loudness: Loudness | None, level: Level | None
+    info: ClipInfo,
+    sound: Iterable[Samples],
+    sample_rate: int,
+    loudness: Loudness | None,
+    level: Level | None,
+    channels: int = 1,
 ) -> Mixdown:
-    """The Foley as the whole track, under ``level``'s gain; ``loudness`` is its level, if it is known.
+    """The Foley, of so many ``channels``, as the whole track under ``level``'s gain; ``loudness``: if it is known.
 
     ``sound`` must be iterable again where ``loudness`` is not known.
     """
     level = level or safe("the new sound")
-    loudness = loudness or measure(sound, sample_rate)
+    loudness = loudness or measure(sound, sample_rate, channels)
     gain, note = level.gain(loudness)
     total = round(info.duration * SAMPLE_RATE)
     return Mixdown(
-        channels=1,
+        channels=channels,
         chunks=Scaled(_Resampled(sound, sample_rate, total), gain),
         loudness=loudness.after(gain),
         foley_gain_db=gain,
@@ -98,8 +103,10 @@ def mixed(
     duck_db: float,
     loudness: Loudness | None,
     level: Level | None,
+    foley_channels: int = 1,
 ) -> Mixdown:
-    """The clip's own sound, mono or stereo, with the Foley in its middle ``duck_db`` under it.
+    """The clip's own sound with the Foley ``duck_db`` under it: in stereo where either is, and what is mono in the
+    middle.
 
     Both levels are integrated loudness over the clip, so one gain holds from end to end. Where one of them cannot be
     measured the Foley goes in as it is. A clip without own sound, or with a silent one, gets the Foley alone.
@@ -107,14 +114,14 @@ def mixed(
     """
     track = own_sound.own_track(info)
     if track is None:
-        return alone(info, sound, sample_rate, loudness, level)
-    channels = max(1, min(track.channels, 2))
+        return alone(info, sound, sample_rate, loudness, level, foley_channels)
+    channels = max(foley_channels, min(track.channels, 2))
     own = measure(own_sound.blocks(info, SAMPLE_RATE, channels), SAMPLE_RATE, channels)
     if own.true_peak_dbtp is None:
-        only = alone(info, sound, sample_rate, loudness, level)
+        only = alone(info, sound, sample_rate, loudness, level, foley_channels)
         return replace(only, own_index=track.index)
-    foley = loudness or measure(sound, sample_rate)
-    foley_gain, notes = _ducked(own, foley, channels, duck_db)
+    foley = loudness or measure(sound, sample_rate, foley_channels)
+    foley_gain, notes = _ducked(own, foley, channels // foley_channels, duck_db)
     notes += _left_out(info, track)
     plain = _Sum(info, sound, sample_rate, channels, foley_gain)
     together = measure(plain, SAMPLE_RATE, channels)
@@ -149,12 +156,12 @@ class _Sum:
             yield below + above
 
 
-def _ducked(own: Loudness, foley: Loudness, channels: int, duck_db: float) -> tuple[float, tuple[str, ...]]:
-    """Gain of the Foley in the mix, and what to warn of."""
+def _ducked(own: Loudness, foley: Loudness, times: int, duck_db: float) -> tuple[float, tuple[str, ...]]:
+    """Gain of the Foley in the mix, where each of its channels is heard so many ``times``; and what to warn of."""
     if own.integrated_lufs is None or foley.integrated_lufs is None:
         return 0.0, ()
     # The same signal in two channels is 3 LU louder than in one (BS.1770).
-    wanted = own.integrated_lufs - duck_db - (foley.integrated_lufs + 10 * math.log10(channels))
+    wanted = own.integrated_lufs - duck_db - (foley.integrated_lufs + 10 * math.log10(times))
     if wanted > MAX_RAISE_DB:
         below = duck_db + wanted - MAX_RAISE_DB
         return MAX_RAISE_DB, (f"the new sound is so quiet that it lies {below:.0f} dB under the clip's own",)
@@ -185,8 +192,8 @@ def safe(what: str) -> Level:
 
 
 def under_ceiling(samples: Samples, sample_rate: int) -> tuple[Samples, str | None]:
-    """A whole sound (n,), lowered where it would be cut; and what to tell of that."""
-    gain, note = safe("it").gain(measure([samples], sample_rate))
+    """A whole sound, (n,) or (2, n), lowered where it would be cut; and what to tell of that."""
+    gain, note = safe("it").gain(measure([samples], sample_rate, samples.ndim))
     return (samples * np.float32(10 ** (gain / 20)) if gain else samples), note
 
 

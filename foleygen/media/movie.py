@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from foleygen.atomic import publish
+from foleygen.media.channels import LAYOUTS
 from foleygen.media.containers import container_for, disk_errors
 
 CRF = 20
@@ -36,8 +37,8 @@ def write(
 ) -> int:
     """Write uint8 RGB frames, (height, width, 3), at ``rate`` frames per second; return how many there were.
 
-    ``size`` is (width, height) of the movie, made even; frames of another size are scaled. ``sound`` is mono,
-    (n,) float32 at ``sample_rate`` Hz. H.264 at the rate factor ``crf`` where the encoder exists, else MPEG-4 part 2.
+    ``size`` is (width, height) of the movie, made even; frames of another size are scaled. ``sound`` is (n,) or (2, n),
+    float32 at ``sample_rate`` Hz. H.264 at the rate factor ``crf`` where the encoder exists, else MPEG-4 part 2.
     """
     with (
         publish(path) as temporary,
@@ -45,7 +46,7 @@ def write(
         av.open(str(temporary), "w", format=container_for(path).muxer) as container,
     ):
         video = _video_stream(container, Fraction(rate), size, crf)
-        audio = None if sound is None else _audio_stream(container, sample_rate)
+        audio = None if sound is None else _audio_stream(container, sample_rate, sound.ndim)
         count = _add_pictures(container, video, frames, Fraction(rate))
         if audio is not None and sound is not None:
             _add_sound(container, audio, sound)
@@ -59,12 +60,18 @@ class Filming:
     """
 
     def __init__(
-        self, frames: Iterable[NDArray[np.uint8]], rate: Fraction | int, size: tuple[int, int], sample_rate: int
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        rate: Fraction | int,
+        size: tuple[int, int],
+        sample_rate: int,
+        channels: int = 1,
     ) -> None:
+        """As for ``write``; the sound will have ``channels``."""
         self._file = BytesIO()
         self._container = av.open(self._file, "w", format="mp4")
         self._video = _video_stream(self._container, Fraction(rate), size, CRF)
-        self._audio = _audio_stream(self._container, sample_rate)
+        self._audio = _audio_stream(self._container, sample_rate, channels)
         self._frames, self._rate = frames, Fraction(rate)
         self._stopped = Event()
         self._error: Exception | None = None
@@ -80,7 +87,7 @@ class Filming:
         self._container.close()
 
     def finish(self, path: Path, sound: NDArray[np.float32]) -> None:
-        """Write it to ``path``, an MP4, with ``sound`` (n,). Raises what went wrong with its pictures."""
+        """Write it to ``path``, an MP4, with ``sound``, (n,) or (2, n). Raises what went wrong with its pictures."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -117,16 +124,17 @@ def _add_pictures(
 
 
 def _add_sound(container: OutputContainer, audio: AudioStream, sound: NDArray[np.float32]) -> None:
-    samples = AudioFrame.from_ndarray(sound[np.newaxis].astype(np.float32), format="fltp", layout="mono")
+    planes = np.ascontiguousarray(np.atleast_2d(sound), np.float32)
+    samples = AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[sound.ndim])
     samples.sample_rate, samples.pts, samples.time_base = audio.rate, 0, Fraction(1, audio.rate)
     container.mux(audio.encode(samples))
     container.mux(audio.encode(None))
 
 
-def _audio_stream(container: OutputContainer, sample_rate: int | None) -> AudioStream:
+def _audio_stream(container: OutputContainer, sample_rate: int | None, channels: int) -> AudioStream:
     if sample_rate not in _SOUND_RATES:
         raise ValueError(f"sample_rate must be one of {_SOUND_RATES}, not {sample_rate}")
-    stream = container.add_stream("aac", rate=sample_rate, layout="mono")
+    stream = container.add_stream("aac", rate=sample_rate, layout=LAYOUTS[channels])
     assert isinstance(stream, AudioStream)
     return stream
 

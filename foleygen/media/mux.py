@@ -52,7 +52,7 @@ _SPOKEN = re.compile("(.+)-[a-z]{3}")
 
 @dataclass(frozen=True)
 class SideTrack:
-    """One more sound, mono chunks (n,) float32 at ``sample_rate`` Hz, on a track that players do not start with.
+    """One more sound, chunks (n,) or (2, n) float32 at ``sample_rate`` Hz, on a track that players do not start with.
 
     Its chunks come anew at each iteration.
     """
@@ -60,6 +60,7 @@ class SideTrack:
     title: str
     chunks: Iterable[NDArray[np.float32]]
     sample_rate: int
+    channels: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def mux(
     sample_rate: int,
     output: Path,
     *,
+    channels: int = 1,
     audio: AudioPolicy = "keep",
     duck_db: float = RenderSettings.duck,
     loudness: Loudness | None = None,
@@ -92,23 +94,24 @@ def mux(
     side: SideTrack | None = None,
     metadata: Mapping[str, str] = _NO_METADATA,
 ) -> MuxReport:
-    """Write the clip with ``sound``, mono chunks (n,) float32 at ``sample_rate`` Hz, to ``output``.
+    """Write the clip with ``sound``, float32 at ``sample_rate`` Hz, to ``output``.
 
-    The kind of file follows the suffix of ``output``. The new track lasts exactly round(duration * 48000) samples and
-    begins with the picture; the clip's own sound follows it (``keep``), is left out (``replace``) or is part of it
-    with ``sound`` at ``duck_db`` under it (``mix``). ``side`` follows the new track and is as long. ``level`` gives the
-    new track's gain from its loudness; without it the track is lowered where its true peak would be above -1 dBTP.
-    ``loudness`` is that of ``sound``, where the caller has it. The picture is never decoded; ``sound`` is iterated
-    several times, since what a lossy encoder makes of it is measured first. Raises ClipError when the output is the
-    clip itself or cannot hold its streams, RetryableError when the disk is full.
+    Its chunks are (n,), or (2, n) of two ``channels``. The kind of file follows the suffix of ``output``. The new track
+    lasts exactly round(duration * 48000) samples and begins with the picture; the clip's own sound follows it
+    (``keep``), is left out (``replace``) or is part of it with ``sound`` at ``duck_db`` under it (``mix``). ``side``
+    follows the new track and is as long. ``level`` gives the new track's gain from its loudness; without it the track
+    is lowered where its true peak would be above -1 dBTP. ``loudness`` is that of ``sound``, where the caller has it.
+    The picture is never decoded; ``sound`` is iterated several times, since what a lossy encoder makes of it is
+    measured first. Raises ClipError when the output is the clip itself or cannot hold its streams, RetryableError when
+    the disk is full.
     """
     kind = container_for(output, info.path)
     _refuse_overwriting(info.path, output)
     sound = again(sound)
     if audio == "mix":
-        made = mixed(info, sound, sample_rate, duck_db, loudness, level)
+        made = mixed(info, sound, sample_rate, duck_db, loudness, level, channels)
     else:
-        made = alone(info, sound, sample_rate, loudness, level)
+        made = alone(info, sound, sample_rate, loudness, level, channels)
     main = encoded.settled(made, kind)
     beside = None if side is None else encoded.settled(_beside(info, side), kind)
     made = main.made
@@ -127,7 +130,7 @@ def mux(
             track = Soundtrack(target, kind, first_sample, made.channels, made.title, notes=metadata)
             sounds = [(track, encoded.packets(track, main))]
             if beside is not None:
-                other = Soundtrack(target, kind, first_sample, title=beside.made.title, default=False)
+                other = Soundtrack(target, kind, first_sample, beside.made.channels, beside.made.title, default=False)
                 sounds.append((other, encoded.packets(other, beside)))
             copies.add_others(sounds=_kept_sounds(source, audio, made))
             copies.add_chapters()
@@ -144,7 +147,8 @@ def mux(
 
 
 def _beside(info: ClipInfo, side: SideTrack) -> Mixdown:
-    return replace(alone(info, again(side.chunks), side.sample_rate, None, None), title=side.title)
+    made = alone(info, again(side.chunks), side.sample_rate, None, None, side.channels)
+    return replace(made, title=side.title)
 
 
 def _kept_sounds(source: InputContainer, audio: AudioPolicy, made: Mixdown) -> frozenset[int]:

@@ -18,6 +18,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from foleygen.errors import ClipError, printable
+from foleygen.media.channels import LAYOUTS
 from foleygen.media.probe import ClipInfo
 from foleygen.media.source import opened, packets
 
@@ -25,7 +26,6 @@ GAP_S = 0.1
 """Time stamps that jump by more than this are a gap (or an overlap), not the resampler's delay."""
 
 Samples = NDArray[np.float32]
-_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _placed(
                 position += block.shape[1]
             if place is not None and (resampler is None or has_jumped):
                 position = place
-            resampler, known = AudioResampler(format="fltp", layout=_LAYOUTS[channels], rate=sample_rate), form
+            resampler, known = AudioResampler(format="fltp", layout=LAYOUTS[channels], rate=sample_rate), form
         for block in _resampled(resampler, frame):
             yield position, block
             position += block.shape[1]

@@ -15,11 +15,11 @@ from av.stream import Disposition, Stream
 from numpy.typing import NDArray
 
 from foleygen.facts import SAMPLE_RATE
+from foleygen.media.channels import LAYOUTS
 from foleygen.media.containers import Container
 
 TITLE = "Foley"
 AMBIENCE_TITLE = "Ambience"
-_LAYOUTS = {1: "mono", 2: "stereo"}
 
 # Sample formats of the encoders, with the bits they keep of it.
 _INTEGER_FORMATS = {"pcm_s24le": ("s32", 24), "pcm_s16le": ("s16", 16)}
@@ -45,7 +45,7 @@ class Soundtrack:
         """``first_sample``: 48 kHz samples on the file's clock at which the picture begins; ``default``: players
         start with it; ``notes``: tags of the track."""
         self.samples = 0
-        self._layout = _LAYOUTS[channels]
+        self._layout = LAYOUTS[channels]
         self._first_sample = first_sample
         self._codec = kind.audio_codec
         self._format, self._bits = _INTEGER_FORMATS.get(kind.audio_codec, ("fltp", 0))

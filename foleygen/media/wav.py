@@ -1,4 +1,4 @@
-"""Sound files: mono WAV out, whatever libsndfile reads in."""
+"""Sound files: WAV of one channel or two out, whatever libsndfile reads in."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from foleygen.atomic import publish
 from foleygen.errors import ClipError, printable
+from foleygen.media.channels import in_stereo
 
 _BLOCK = 1 << 16
 FLOATS = ("FLOAT", "DOUBLE")
 
 
-def write(path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, subtype: str = "PCM_24") -> int:
-    """Write mono chunks, (n,) float32, as one WAV file; return the number of samples.
+def write(
+    path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, subtype: str = "PCM_24", channels: int = 1
+) -> int:
+    """Write chunks, (n,) or of two ``channels`` (2, n) float32, as one WAV file; return the number of samples.
 
     A ``subtype`` of integers holds no more than [-1, 1]: what is louder is lowered before.
 
@@ -29,13 +32,13 @@ def write(path: Path, chunks: Iterable[NDArray[np.float32]], sample_rate: int, s
     samples = 0
     with publish(path) as temporary:
         with _disk_errors(temporary):
-            file = soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype, format="WAV")
+            file = soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype, format="WAV")
         with file:
             for chunk in chunks:
                 assert subtype in FLOATS or np.abs(chunk).max(initial=0) <= 1, "above full scale"
                 with _disk_errors(temporary):
-                    file.write(chunk)
-                samples += len(chunk)
+                    file.write(np.ascontiguousarray(chunk.T))
+                samples += chunk.shape[-1]
     return samples
 
 
@@ -60,22 +63,33 @@ def read(path: Path) -> tuple[NDArray[np.float32], int]:
 
 @dataclass(frozen=True)
 class Recording:
-    """A sound file, read from its beginning by each iteration: mono chunks (n,) float32."""
+    """A sound file, read from its beginning by each iteration: chunks (n,) or (2, n) float32."""
 
     path: Path
     sample_rate: int
     """Hz."""
+    channels: int = 1
+    """As it is read, whatever it has: 1, the mean of its channels; 2, what is left and right of them."""
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         with _explained(self.path):
             for block in soundfile.blocks(self.path, _BLOCK, dtype="float32", always_2d=True):
-                yield np.ascontiguousarray(block.mean(axis=1, dtype=np.float32))
+                if self.channels == 1:
+                    yield np.ascontiguousarray(block.mean(axis=1, dtype=np.float32))
+                else:
+                    yield np.ascontiguousarray(in_stereo(block.T))
 
 
-def recording(path: Path) -> Recording:
-    """The sound file ``path``, of any length. Raises ClipError, now or while it is read."""
+def recording(path: Path, channels: int = 1) -> Recording:
+    """The sound file ``path``, of any length, in 1 or 2 ``channels``. Raises ClipError, now or while it is read."""
     with _explained(path):
-        return Recording(path, int(soundfile.info(path).samplerate))
+        return Recording(path, int(soundfile.info(path).samplerate), channels)
+
+
+def channels(path: Path) -> int:
+    """How many the sound file ``path`` has; its header is read. Raises ClipError."""
+    with _explained(path):
+        return int(soundfile.info(path).channels)
 
 
 @contextmanager

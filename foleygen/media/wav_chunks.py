@@ -24,16 +24,22 @@ _MOST_CHUNKS = 10_000
 
 @dataclass(frozen=True)
 class WaveFormat:
-    """How the samples of one channel are kept."""
+    """How samples are kept."""
 
     tag: int
     bits: int
     sample_rate: int
+    channels: int = 1
+
+    @property
+    def block(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * self.bits // 8
 
     def chunk(self) -> bytes:
         """``fmt ``: sixteen bytes for PCM, as the oldest readers want them; other tags say that nothing follows."""
-        block = self.bits // 8
-        fields = struct.pack("<HHIIHH", self.tag, 1, self.sample_rate, self.sample_rate * block, block, self.bits)
+        rate, block = self.sample_rate, self.block
+        fields = struct.pack("<HHIIHH", self.tag, self.channels, rate, rate * block, block, self.bits)
         return chunk(b"fmt ", fields if self.tag == PCM else fields + struct.pack("<H", 0))
 
 
@@ -52,7 +58,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 def head(form: WaveFormat, samples: int, chunks: Sequence[bytes]) -> bytes:
     """Everything before the samples of a file whose other ``chunks`` come before them."""
-    size = samples * form.bits // 8
+    size = samples * form.block
     fact = [chunk(b"fact", struct.pack("<I", min(samples, _UNKNOWN)))] if form.tag != PCM else []
     body = b"".join([form.chunk(), *fact, *chunks])
     whole = 4 + len(body) + _CHUNK + size + size % 2

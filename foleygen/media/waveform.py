@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 def peaks(chunks: Iterable[NDArray[np.float32]], total: int, count: int = 64) -> tuple[float, ...]:
     """The largest absolute value, at most 1, in each of ``count`` equal parts of a sound of ``total`` samples.
 
-    ``chunks`` are mono, (n,) float32; samples that lack are silence, samples beyond ``total`` do not count.
+    ``chunks`` are (n,) or (2, n) float32, of which the larger of two channels counts; samples that lack are silence,
+    samples beyond ``total`` do not count.
     """
     edges = np.arange(count + 1, dtype=np.int64) * total // count
     found = np.zeros(count, np.float32)
     position = 0
     for chunk in chunks:
-        sound = np.abs(chunk[: max(0, total - position)])
+        sound = np.abs(np.atleast_2d(chunk)[:, : max(0, total - position)]).max(axis=0)
         for part in range(*_parts(edges, position, position + len(sound))):
             first, last = edges[part : part + 2] - position
             found[part] = max(found[part], sound[max(0, first) : max(0, last)].max(initial=0))

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SUB_STEPS = 4
+FELT = 0.05
+"""Presence from which on a frame belongs to a cue."""
+MIDDLE_DB, SPAN_DB = -8.0, 8.0
+"""A strength of 0.4 is told as 0, one of 1 as 1."""
 
 
 @dataclass(frozen=True)

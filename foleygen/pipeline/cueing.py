@@ -12,7 +12,7 @@ from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
 from foleygen.facts import CueSheet, Obedience
 from foleygen.features import cues as features
-from foleygen.features.cues import CueTrack, Words
+from foleygen.features.cues import CueTrack, ToldStretch, Words
 from foleygen.settings import AS_THE_RUN, ClipSettings
 
 ATTEMPTS = 3
@@ -44,6 +44,7 @@ def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0
         family=family,
         material=material,
         picture=own.picture,
+        lasting=[ToldStretch(one.start_s, one.end_s, *_meant(one.sound, vocabulary)) for one in sheet.lasting],
     )
 
 

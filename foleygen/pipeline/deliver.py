@@ -20,6 +20,7 @@ from foleygen.audio.level import LoudnessTarget
 from foleygen.engines.foley import Engine
 from foleygen.facts import SAMPLE_RATE, Bed, Take, bed_file, comment, take_file
 from foleygen.media import bwf, timecode, waveform
+from foleygen.media.channels import Centred, chunk_of
 from foleygen.media.loudness import measure
 from foleygen.media.mixdown import Level, Scaled
 from foleygen.media.mux import SideTrack, mux
@@ -35,23 +36,27 @@ CHUNK = 1 << 16
 
 
 class Spooled:
-    """The samples of a spool in chunks (n,), from the beginning at each iteration; ends with Stopped if the batch does.
+    """The samples of a spool in chunks, (n,) or of two ``channels`` (2, n), from the beginning at each iteration; ends
+    with Stopped if the batch does.
 
     They come ``late`` samples later, within as many samples. One iteration at a time.
     """
 
-    def __init__(self, spool: IO[bytes], stopped: Event, late: int = 0) -> None:
-        self._spool, self._stopped, self._late = spool, stopped, late
+    def __init__(self, spool: IO[bytes], stopped: Event, late: int = 0, channels: int = 1) -> None:
+        self._spool, self._stopped, self._late, self._channels = spool, stopped, late, channels
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        return delayed(self._read(), self._late, self._spool.seek(0, SEEK_END) // 4) if self._late else self._read()
+        if not self._late:
+            return self._read()
+        total = self._spool.seek(0, SEEK_END) // (4 * self._channels)
+        return delayed(self._read(), self._late, total, self._channels)
 
     def _read(self) -> Iterator[NDArray[np.float32]]:
         self._spool.seek(0)
-        while block := self._spool.read(CHUNK * 4):
+        while block := self._spool.read(CHUNK * 4 * self._channels):
             if self._stopped.is_set():
                 raise Stopped
-            yield np.frombuffer(block, dtype=np.float32)
+            yield chunk_of(block, self._channels)
 
 
 def loudness_target(settings: RenderSettings) -> LoudnessTarget | None:
@@ -59,9 +64,10 @@ def loudness_target(settings: RenderSettings) -> LoudnessTarget | None:
     return level.target(settings.loudness, settings.true_peak)
 
 
-def _spooled(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> Spooled:
+def _spooled(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> Centred:
     """A take as it is delivered."""
-    return Spooled(take.spool, stopped, round(settings.audio_delay * track.spool_rate))
+    late = round(settings.audio_delay * track.spool_rate)
+    return Centred(Spooled(take.spool, stopped, late, take.channels), track.channels)
 
 
 def deliver(track: Track, engine: Engine, settings: RenderSettings, stopped: Event, tell: Report) -> None:
@@ -94,10 +100,10 @@ def _sha256(track: Track, stem: Path | None) -> str | None:
 def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: Event) -> TakeSound:
     info, rate = track.job.info, track.spool_rate
     samples = _spooled(track, take, settings, stopped)
-    sound, loudness = bwf.filed(samples, rate, _length(track), settings.stems_format)
+    sound, loudness = bwf.filed(samples, rate, _length(track), settings.stems_format, track.channels)
     heard, target = _heard(track, sound), loudness_target(settings)
     # With sound before and after the picture, the clip's level is not the wav's.
-    own = measure(heard, SAMPLE_RATE) if track.handle_pictures and target is not None else loudness
+    own = measure(heard, SAMPLE_RATE, track.channels) if track.handle_pictures and target is not None else loudness
     if sound.gain_db and target is None:
         track.warnings.append(
             f"take {take.number} was lowered by {-sound.gain_db:.1f} dB to keep its true peak at -1 dBTP"
@@ -135,8 +141,9 @@ def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: 
     """The bed with the gain that puts it ``ambience_level`` dB above the Foley's loudness, as that is in the clip."""
     if track.bed is None:
         return None
-    spooled = Spooled(track.bed.spool, stopped)
-    sound, loudness = bwf.filed(spooled, track.bed.sample_rate, _length(track), settings.stems_format)
+    spooled = Centred(Spooled(track.bed.spool, stopped), track.channels)
+    form, rate = settings.stems_format, track.bed.sample_rate
+    sound, loudness = bwf.filed(spooled, rate, _length(track), form, track.channels)
     gain = level.bed_gain_db(loudness, foley.loudness.after(foley.gain_db), settings.ambience_level)
     stem = bed_file(track.job.output) if foley.stem is not None else None
     made = Bed(track.bed.prompt, track.bed.tags, loudness, sound.gain_db, gain, stem)
@@ -144,16 +151,20 @@ def _measured_bed(track: Track, foley: Take, settings: RenderSettings, stopped: 
 
 
 def _mux(track: Track, first: TakeSound, bed: BedSound | None, engine: Engine, settings: RenderSettings) -> None:
+    beside = None
+    if bed is not None:
+        beside = SideTrack(AMBIENCE_TITLE, Scaled(bed.heard, bed.bed.gain_db), SAMPLE_RATE, track.channels)
     report = mux(
         track.job.info,
         first.heard,
         SAMPLE_RATE,
         track.job.output,
+        channels=track.channels,
         audio=settings.audio,
         duck_db=settings.duck,
         loudness=None if track.handle_pictures else first.take.loudness,
         level=delivered_level(loudness_target(settings)),
-        side=None if bed is None else SideTrack(AMBIENCE_TITLE, Scaled(bed.heard, bed.bed.gain_db), SAMPLE_RATE),
+        side=beside,
         metadata={"comment": comment(engine.bundle.name, settings.seed, first.take.number)},
     )
     track.audio_codec, track.gain_db, track.seal = report.audio_codec, report.gain_db, report.seal

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from foleygen.audio.obedience import judged
+from foleygen.cues.words import understand
 from foleygen.facts import Obedience, Take
 from foleygen.settings import ClipSettings
 
@@ -18,8 +19,10 @@ def obedience(own: ClipSettings, onsets: Sequence[float]) -> Obedience | None:
     """How the ``onsets`` of a whole clip, in seconds after its first picture, keep to its cues; None without any."""
     if own.cues is None:
         return None
-    found = judged([cue.seconds for cue in own.cues.cues], onsets, own.cues.is_known)
-    return replace(found, spotted=own.spotted)
+    # What goes on all through is heard beside the cues that are seen.
+    goes_on = own.spotted and own.sound is not None and understand(own.sound).goes_on
+    is_known = (lambda _: False) if goes_on else own.cues.is_known
+    return replace(judged([cue.seconds for cue in own.cues.cues], onsets, is_known), spotted=own.spotted)
 
 
 def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
@@ -41,7 +44,7 @@ def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
 
 def _silence(own: ClipSettings, level: float | None) -> str:
     how = "is silent" if level is None else f"is all but silent ({level:.0f} LUFS)"
-    if own.cues is not None and not own.cues.cues and own.cues.known is None:
+    if own.cues is not None and not (own.cues.cues or own.cues.lasting) and own.cues.known is None:
         return f"{how}, as its cues ask for nothing"
     return f"{how}: nothing is seen in it that would sound; say when and what with --cues and --sound"
 

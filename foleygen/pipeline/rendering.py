@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from foleygen.audio.stitch import plan_windows
 from foleygen.engines.foley import Engine
 from foleygen.features.cache import FeatureCache
+from foleygen.pipeline.channels import delivered
 from foleygen.pipeline.deliver import deliver, loudness_target
 from foleygen.pipeline.jobs import Job, Outcome, Progress, Report
 from foleygen.pipeline.pictures import View, features_of, overlap, views
@@ -107,6 +108,7 @@ class _Batch:
     ) -> None:
         self._jobs, self._engine, self._settings, self._cache = jobs, engine, settings, cache
         self._composer, self._shelf = composer, shelf
+        self._channels = delivered(settings.channels, shelf)
         self._progress, self._progress_lock = progress, threading.Lock()
         self._sampler = Sampler(engine, settings, self._tell)
         self._inbox = Inbox()
@@ -237,7 +239,7 @@ class _Batch:
 
     def _read(self) -> None:
         for job in self._jobs:
-            track = Track(job, self._engine.bundle.sample_rate)
+            track = Track(job, self._engine.bundle.sample_rate, self._channels)
             self._inbox.put(Begun(track))
             with failing(track):
                 self._look_at(track)

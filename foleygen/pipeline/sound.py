@@ -157,7 +157,7 @@ class Sampler:
                 [row.told for row in rows],
             )
         with clocked("decoding", tracks):
-            mels = engine.mels(latents)
+            mels = engine.mels(latents, features, [row.told for row in rows])
         with clocked("vocoding", tracks):
             sounds = engine.sounds(mels, keys)
         return self._soundings(rows, sounds, mels)[: len(batch)]
@@ -205,7 +205,8 @@ class Sampler:
         shared = overlap(engine, settings)
         features, keys = self._inputs(rows)
         tracks = [row.track for row in rows]
-        spoken = [row.told for row in rows if row.told is not None]
+        told = [row.told for row in rows]
+        spoken = [track for track in told if track is not None]
         with clocked("sampling", tracks):
             latents, tie = engine.joint_latents(
                 features,
@@ -220,7 +221,7 @@ class Sampler:
                 spoken or None,
             )
         with clocked("decoding", tracks):
-            mels = engine.joint_mels(latents, self._size)
+            mels = engine.joint_mels(latents, features, told, self._size)
         with clocked("vocoding", tracks):
             sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
         return _Attempt(self._soundings(rows, sounds, mels), tie, sounds[-1])

@@ -97,7 +97,7 @@ def _write(
         time_reference=reference,
         originator="foleygen",
         description=note,
-        coding_history=bwf.history(*facts, *bwf.told(sound, loudness), form=sound.form),
+        coding_history=bwf.history(*facts, *bwf.told(sound, loudness), form=sound.form, channels=sound.channels),
         loudness=loudness,
         slate=slate,
         marks=marks,
@@ -113,7 +113,7 @@ def _marks(take: Take, own: ClipSettings, handle: int) -> tuple[Mark, ...]:
 
 def _category(own: ClipSettings) -> str:
     """Of the Universal Category System, by the words for the clip."""
-    return words.catid_of([own.sound, *(cue.sound for cue in (() if own.cues is None else own.cues.cues))])
+    return words.catid_of([own.sound, *(() if own.cues is None else own.cues.sounds)])
 
 
 def _slate(

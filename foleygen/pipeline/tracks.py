@@ -41,6 +41,8 @@ class TakeTrack:
     onsets: list[float] = field(default_factory=list)
     played: list[Played] = field(default_factory=list)
     """What of it comes from a library."""
+    channels: int = 1
+    """In its spool, where they take turns."""
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Track:
 
     job: Job
     sample_rate: int
+    channels: int = 1
+    """Of what is delivered; a sound of one channel is in the middle of two."""
     windows: list[Window] = field(default_factory=list)
     takes: list[TakeTrack] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)

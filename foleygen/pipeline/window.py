@@ -18,8 +18,10 @@ from foleygen.engines.foley import Engine
 from foleygen.facts import SAMPLE_RATE
 from foleygen.features.cache import FeatureCache
 from foleygen.features.extract import extract
+from foleygen.media.channels import centred
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
+from foleygen.pipeline.channels import delivered
 from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
 from foleygen.pipeline.extent import start_of, window_seconds
 from foleygen.pipeline.jobs import Job, Progress
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WindowResult:
-    """One window for a preview: samples, its mel (mels, frames) in [0, 1], and motion per frame at ``motion_rate``."""
+    """One window for a preview: samples, (S,) or (2, S), its mel (mels, frames) in [0, 1], and motion per frame at
+    ``motion_rate``."""
 
     samples: NDArray[np.float32]
     sample_rate: int
@@ -58,7 +61,8 @@ def render_window(
     """One window that begins ``at_s`` seconds into the clip, cut to ``seconds``; no cache, no file.
 
     One that does not keep to its cues is made again, as in a finished clip. ``shelf`` is the library that plays if the
-    voice is not the model's: then its samples are at 48 kHz. ``seen`` is the window, where it has been looked at.
+    voice is not the model's: then its samples are at 48 kHz. They are in as many channels as a finished clip's.
+    ``seen`` is the window, where it has been looked at.
     """
     bundle = engine.bundle
     start = start_of(at_s, bundle)
@@ -82,7 +86,7 @@ def render_window(
         samples = _played(samples, rate, shelf, settings, own, (float(start), wanted), heard_s.tolist(), drawn)
         rate = SAMPLE_RATE
     return WindowResult(
-        samples=samples,
+        samples=centred(samples, delivered(settings.channels, shelf)),
         sample_rate=rate,
         mel=_later(mel, round(late / bundle.mel.hop_length))[:, :columns],
         motion=motion.mean(axis=(1, 2))[:shown].astype(np.float32),
@@ -120,7 +124,7 @@ def _obeying(
             classifier_guidance=settings.classifier_guidance,
             tracks=[spoken],
         )
-        mels = engine.mels(latents)
+        mels = engine.mels(latents, features, [spoken])
         tried.append((_faults(mels, engine, settings, own, start_s, seconds), key, mels))
     _, key, mels = min(tried, key=lambda one: one[0])
     return key, mels
@@ -172,7 +176,10 @@ def _played(
     onsets_s: Sequence[float],
     drawn: tuple[object, ...],
 ) -> NDArray[np.float32]:
-    """A window's samples (S,) with its hits played by the library, at 48 kHz; ``span`` is its start and length in s."""
+    """A window's samples (S,) with its hits played by the library, at 48 kHz, (S,) or (2, S).
+
+    ``span`` is its start and length in s.
+    """
     from foleygen.pipeline.voices.play import voiced
     from foleygen.pipeline.voices.player import Take
     from foleygen.pipeline.voices.recorded import LONGEST_S
@@ -180,7 +187,9 @@ def _played(
     start_s, seconds = span
     if own.cues is not None:  # those in it, and those whose tails are
         own = replace(own, cues=replace(own.cues, cues=own.cues.between(start_s - LONGEST_S, start_s + seconds)))
-    return voiced(samples, rate, Take(own, tuple(onsets_s), -start_s, drawn), shelf, settings.voice).samples
+    channels = delivered(settings.channels, shelf)
+    take = Take(own, tuple(onsets_s), -start_s, drawn)
+    return voiced(samples, rate, take, shelf, settings.voice, channels).samples
 
 
 def _later(mel: NDArray[np.float32], columns: int) -> NDArray[np.float32]:

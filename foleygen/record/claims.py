@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foleygen.errors import ClipError
-from foleygen.facts import bed_file, take_file
+from foleygen.facts import SIDES, bed_file, side_file, take_file
 from foleygen.record import fit, markers, sidecar
 from foleygen.record.schema import SCHEMA
 from foleygen.settings import MARKERS
@@ -67,13 +67,18 @@ def untouched(output: Path, document: Mapping[str, Any] | None) -> list[Path]:
     return [path for path in _named(output, document) if path not in edited]
 
 
-def clear(stale: Iterable[Path], record: Sidecar) -> None:
-    """Remove those of the wavs that the new ``record`` does not name."""
+def clear(output: Path, stale: Collection[Path], record: Sidecar) -> None:
+    """Remove those of the wavs that the new ``record`` does not name, and the sides of all of them."""
     new = {take.file for take in record.takes} | ({record.bed.file} if record.bed is not None else set())
     for path in stale:
         if path.name not in new:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+    for path in {*stale, *(output.with_name(name) for name in new if name is not None)}:
+        for side in (side_file(path, side) for side in SIDES):
+            with suppress(OSError):
+                if _is_ours(side, None, output):
+                    side.unlink()
 
 
 def _named(output: Path, document: Mapping[str, Any] | None) -> Iterator[Path]:

@@ -147,6 +147,7 @@ def sound_settings(
 ) -> SoundSettings:
     """The part of ``settings`` that decides the sound: fields of one name as they are, the others resolved."""
     from foleygen.audio.level import target
+    from foleygen.pipeline.channels import delivered
 
     level = target(settings.loudness, settings.true_peak)
     named = {item.name: getattr(settings, item.name) for item in fields(SoundSettings) if hasattr(settings, item.name)}
@@ -160,6 +161,7 @@ def sound_settings(
         "ambience_level_db": settings.ambience_level if settings.ambience is not None else None,
         "handles": settings.handles if settings.has_wavs else 0.0,
         "composer": None if ambience is None else ambience.hash,
+        "channels": delivered(settings.channels, shelf),
         "library": None if shelf is None else shelf.digest,
     }
     return SoundSettings(**{**named, **resolved})

@@ -88,8 +88,12 @@ def take_record(take: Take) -> TakeRecord:
 
 
 def _played(one: Played) -> Played:
+    def tidy(seconds: float | None) -> float | None:
+        return None if seconds is None else round(seconds, 5)
+
     seconds, file_s = round(one.seconds, 5), round(one.file_s, 5)
-    return replace(one, seconds=seconds, file_s=file_s, gain_db=round(one.gain_db, 2), cents=round(one.cents, 1))
+    rounded = replace(one, seconds=seconds, file_s=file_s, gain_db=round(one.gain_db, 2), cents=round(one.cents, 1))
+    return replace(rounded, until_s=tidy(one.until_s), file_until_s=tidy(one.file_until_s))
 
 
 def _bed_record(bed: Bed, ambience: AmbienceBundle) -> BedRecord:

@@ -62,7 +62,7 @@ def remake(
         )
     info = _source(clip)
     _refuse_another(clip, info)
-    recording = wav.recording(path)
+    recording = wav.recording(path, settings.channels)
     take = record.takes[number - 1]
     bed_gain = _bed_gain(record, take, settings)
     report = mux(
@@ -70,6 +70,7 @@ def remake(
         _heard(clip, recording),
         recording.sample_rate,
         place,
+        channels=settings.channels,
         audio=settings.audio,
         duck_db=settings.duck_db or 0.0,
         level=_level(settings),
@@ -169,8 +170,10 @@ def _ambience(clip: Finished, gain_db: float) -> SideTrack | None:
     path = bed_file(clip.output)
     if not _bed_is_there(clip):
         raise ClipError(f"{printable(path)}: the wav of its ambience is not there", f"{AGAIN}, with --stems or --takes")
-    recording = wav.recording(path)
-    return SideTrack(AMBIENCE_TITLE, Scaled(_heard(clip, recording), gain_db), recording.sample_rate)
+    channels = clip.sidecar.settings.channels
+    recording = wav.recording(path, channels)
+    chunks = Scaled(_heard(clip, recording), gain_db)
+    return SideTrack(AMBIENCE_TITLE, chunks, recording.sample_rate, channels)
 
 
 def _heard(clip: Finished, recording: Recording) -> Iterable[NDArray[np.float32]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from foleygen.facts import Played, WindowFact
 from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams, StemsFormat, Voice
@@ -45,6 +45,8 @@ class SoundSettings:
     voice: Voice = "model"
     library: str | None = None
     """Hash of the library that plays; None where none does."""
+    channels: Literal[1, 2] = 1
+    """Of the new sound and of its wavs: 1 or 2. A mix has two where the clip's own sound has, too."""
 
 
 @dataclass(frozen=True)

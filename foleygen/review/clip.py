@@ -68,6 +68,8 @@ class Facts:
     commercial: bool = True
     lufs: float | None = None
     peak: float | None = None
+    channels: int = 1
+    """Of the new sound."""
     warnings: tuple[str, ...] = ()
     own: str = ""
     """The clip that it was made from, quoted for a URL from the folder, if that has sound."""
@@ -156,6 +158,7 @@ def _of_record(found: Finished, folder: Path) -> Facts:
         commercial=record.commercial,
         lufs=heard.lufs,
         peak=heard.peak,
+        channels=record.settings.channels,
         warnings=tuple(map(printable, record.warnings)),
         own=url(source, folder) if _sounds(source) else "",
         sheet=sheet,

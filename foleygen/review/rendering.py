@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,6 +101,7 @@ def settings_for(base: Settings, output: Path, record: Sidecar, cues: Path | Non
     values: dict[str, Any] = {name: getattr(kept, name) for name in _DECIDED}
     if kept.loudness_lufs is not None:
         values["loudness"] = str(kept.loudness_lufs)
+    values["channels"] = "stereo" if kept.channels == 2 else "mono"
     if kept.duck_db is not None:
         values["duck"] = kept.duck_db
     if kept.ambience_level_db is not None:
@@ -107,6 +109,7 @@ def settings_for(base: Settings, output: Path, record: Sidecar, cues: Path | Non
     return replace(
         base,
         **values,
+        **_voice(base, output, record),
         true_peak=kept.true_peak_dbtp,
         classifier_guidance=kept.classifier_guidance or 0.0,
         output=output.parent,
@@ -128,6 +131,14 @@ def settings_for(base: Settings, output: Path, record: Sidecar, cues: Path | Non
         timeline=None,
         ray=None,
     )
+
+
+def _voice(base: Settings, output: Path, record: Sidecar) -> dict[str, Any]:
+    """Who played the hits: the library of ``base``, or the one that the clip names."""
+    if record.settings.voice == "model" or record.library is None:
+        return {"voice": "model", "library": None, "library_index": None}
+    named = Path(os.path.normpath(os.path.realpath(output.parent) / Path(record.library)))
+    return {"voice": record.settings.voice, "library": base.library or named}
 
 
 def _model(base: Settings, record: Sidecar) -> str:

@@ -39,6 +39,8 @@ class Sheet:
     rows: tuple[Row, ...] = ()
     known: tuple[tuple[float, float], ...] | None = None
     """Stretches of which the cues say everything, from and to in seconds; None: all of the clip."""
+    lasting: tuple[tuple[float, float, str], ...] = ()
+    """Stretches in which a sound goes on, from and to, and its words."""
     file: str = ""
     """What the file with the cues is or would be called."""
     tag: str = NONE
@@ -107,4 +109,5 @@ def understood(record: Sidecar, source: Path, content: bytes) -> CueSheet:
 def _told(sheet: CueSheet, file: str, tag: str, is_newer: bool = False) -> Sheet:
     rows = tuple(Row(cue.seconds, cue.strength, cue.confidence, cue.sound or "", cue.name) for cue in sheet.cues)
     known = None if sheet.known is None else tuple((one.start_s, one.end_s) for one in sheet.known)
-    return Sheet(rows, known, file, tag, is_newer=is_newer)
+    lasting = tuple((one.start_s, one.end_s, one.sound) for one in sheet.lasting)
+    return Sheet(rows, known, lasting, file, tag, is_newer=is_newer)

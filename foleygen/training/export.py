@@ -26,6 +26,7 @@ from foleygen.weights.spec import (
     BundleSpec,
     CueSpec,
     EncoderSpec,
+    LevelSpec,
     MelSpec,
     SamplingSpec,
     StudentSpec,
@@ -122,7 +123,7 @@ def export_transformer(
 ) -> Bundle:
     """Write a bundle with a new transformer and everything else of ``base``, its licence included.
 
-    An adapter of cues and a student are left out: they were trained beside the old transformer.
+    An adapter of cues, a student and a head of levels are left out: they were trained beside the old transformer.
 
     Raises BundleError when the transformer does not fit the features and latents of ``base``.
     """
@@ -135,9 +136,10 @@ def export_transformer(
         )
     transformer = asdict(config)
     transformer["latent_shape"] = list(config.latent_shape)
-    spec = replace(_spec(base), name=name, transformer=transformer, sampling=sampling, cues=None, student=None)
+    spec = replace(_spec(base), name=name, transformer=transformer, sampling=sampling)
+    spec = replace(spec, cues=None, student=None, level=None)
     part = {"transformer": halved(_without_side_block(weights))}
-    return _with_part(folder, base, spec, part, model_card, left_out=("cues", "student"))
+    return _with_part(folder, base, spec, part, model_card, left_out=("cues", "student", "level"))
 
 
 def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: str, model_card: str) -> Bundle:
@@ -162,8 +164,12 @@ def export_vocoder(folder: Path, base: Bundle, vocoder: VocosVocoder, *, name: s
 def export_cues(
     folder: Path, base: Bundle, cues: CueSpec, weights: dict[str, Tensor], *, name: str, model_card: str
 ) -> Bundle:
-    """Write a bundle with an adapter of cues and everything else of ``base``, its licence included."""
-    return _with_part(folder, base, replace(_spec(base), name=name, cues=cues), {"cues": halved(weights)}, model_card)
+    """Write a bundle with an adapter of cues and everything else of ``base``, its licence included.
+
+    A head of levels is left out: it listened to the old adapter.
+    """
+    spec = replace(_spec(base), name=name, cues=cues, level=None)
+    return _with_part(folder, base, spec, {"cues": halved(weights)}, model_card, left_out=("level",))
 
 
 def export_student(
@@ -173,6 +179,13 @@ def export_student(
     return _with_part(
         folder, base, replace(_spec(base), name=name, student=student), {"student": rounded(weights)}, model_card
     )
+
+
+def export_level(
+    folder: Path, base: Bundle, level: LevelSpec, weights: dict[str, Tensor], *, name: str, model_card: str
+) -> Bundle:
+    """Write a bundle with a head of levels and everything else of ``base``, its licence included."""
+    return _with_part(folder, base, replace(_spec(base), name=name, level=level), {"level": weights}, model_card)
 
 
 def _spec(base: Bundle) -> BundleSpec:

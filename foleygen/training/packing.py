@@ -21,15 +21,17 @@ from foleygen.training.export import (
     Trained,
     export,
     export_cues,
+    export_level,
     export_student,
     export_transformer,
     export_vocoder,
 )
+from foleygen.training.level import LOUDEST_FRAME_LUFS, LevelFit
 from foleygen.training.mdsgen import Pairs, open_pairs
 from foleygen.training.recipe import EncoderRecipe, MdsgenRecipe, Recipe, VaeRecipe, VocoderRecipe, recorded
 from foleygen.training.vocoder import trained_vocoder
 from foleygen.weights.bundle import Bundle
-from foleygen.weights.spec import CueSpec, SamplingSpec, StudentSpec, VocoderSpec
+from foleygen.weights.spec import CueSpec, LevelSpec, SamplingSpec, StudentSpec, VocoderSpec
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def pack_cues(folder: Path, base: Bundle, run: Path, name: str, card: str | None
         blend_size=recipe.blend_size,
         guidance_scale=recipe.guidance_scale,
         guidance_rescale=recipe.guidance_rescale,
+        contrast=recipe.contrast,
     )
     return export_cues(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
 
@@ -136,6 +139,17 @@ def pack_student(
         emphasis=recipe.emphasis,
     )
     return export_student(folder, base, spec, runs.weights(run, recipe), name=name, model_card=text)
+
+
+def pack_level(folder: Path, base: Bundle, fit: LevelFit, name: str, card: str | None = None) -> Bundle:
+    """A bundle of ``base`` with a head of levels that was fitted beside its adapter of cues."""
+    text = card or (
+        f"# {name}\n\nEverything but the head of levels is that of {base.name}. It was fitted to {fit.rows} rows; the "
+        f"loudness of {fit.kept_rows} others is {fit.error:.1f} LU off (median), one level for all "
+        f"{fit.constant_error:.1f}.\n"
+    )
+    spec = LevelSpec(loudest_frame=LOUDEST_FRAME_LUFS)
+    return export_level(folder, base, spec, dict(fit.head.state_dict()), name=name, model_card=text)
 
 
 def _sampling(recipe: MdsgenRecipe) -> SamplingSpec:

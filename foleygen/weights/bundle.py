@@ -20,7 +20,8 @@ from foleygen.weights.spec import BundleSpec, Part
 if TYPE_CHECKING:
     from torch import Tensor
 
-PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier", "cues", "student")
+MOST_CONTRAST = 4.0
+PARTS = ("encoder", "transformer", "autoencoder", "vocoder", "classifier", "cues", "student", "level")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,7 @@ def load(path: Path, verify: bool = True) -> Bundle:
     limits.check(spec, str(manifest))
     _check_classifier(spec, parts, str(manifest))
     _check_student(spec, parts, str(manifest))
+    _check_level(spec, parts, str(manifest))
     values = {item.name: getattr(spec, item.name) for item in fields(spec)}
     return Bundle(**values, path=path, parts=parts, hash=digest(_manifest(spec, parts)))
 
@@ -125,12 +127,26 @@ def _check_student(spec: BundleSpec, parts: Mapping[str, Part], where: str) -> N
         raise BundleError(f"{where}: {fact}", "export it again")
 
 
+def _check_level(spec: BundleSpec, parts: Mapping[str, Part], where: str) -> None:
+    if (spec.level is None) != ("level" not in parts):
+        fact = "has a head of levels among its parts and no section level, or the other way round"
+        raise BundleError(f"{where}: {fact}", "export it again")
+    if spec.level is not None and (spec.cues is None or spec.mel.scaling != "decibel"):
+        fact = "its head of levels needs an adapter of cues and a mel in decibels, and one of them is missing"
+        raise BundleError(f"{where}: {fact}", "leave the head of levels out")
+    if spec.cues is not None and not 0 < spec.cues.contrast <= MOST_CONTRAST:
+        fact = f"cues.contrast is {spec.cues.contrast:g}"
+        raise BundleError(f"{where}: {fact}", f"give a factor above 0, up to {MOST_CONTRAST:g}")
+
+
 def _manifest(spec: BundleSpec, parts: Mapping[str, Part]) -> dict[str, Any]:
     """What goes without saying is not said, so that bundles from before it could be said keep their hash."""
     content = {item.name: plain(getattr(spec, item.name)) for item in fields(BundleSpec)}
-    for optional in ("classifier", "cues", "student"):
+    for optional in ("classifier", "cues", "student", "level"):
         if content[optional] is None:
             del content[optional]
+    if spec.cues is not None and spec.cues.contrast == 1:
+        del content["cues"]["contrast"]
     if spec.sampling.schedule == "linear":
         del content["sampling"]["schedule"]
     return {"format": FORMAT, **content, "parts": plain(parts)}

@@ -41,6 +41,7 @@ def check(spec: BundleSpec, where: str) -> None:
         "autoencoder": spec.autoencoder.config,
         "vocoder": spec.vocoder.options,
         "cues": {} if spec.cues is None else vars(spec.cues),
+        "level": {} if spec.level is None else vars(spec.level),
         "student": {} if spec.student is None else vars(spec.student),
         "classifier": {} if spec.classifier is None else vars(spec.classifier),
     }

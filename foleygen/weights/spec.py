@@ -103,6 +103,19 @@ class CueSpec:
     blend_size: int
     guidance_scale: float
     guidance_rescale: float = 0.0
+    contrast: float = 1.0
+    """By which detail along frequency is multiplied in windows that are told something; 1: not at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelSpec:
+    """The head that says how loud a window should be; a louder one is lowered to that before it is vocoded.
+
+    It is lowered further where its loudest mel frame is above ``loudest_frame`` LUFS. None is raised: what came out
+    quieter may be meant to.
+    """
+
+    loudest_frame: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +186,8 @@ class BundleSpec:
     """None: what sounds and when is the picture's alone."""
     student: StudentSpec | None = None
     """None: all runs are the transformer's."""
+    level: LevelSpec | None = None
+    """None: windows are as loud as they come out."""
     sources: tuple[Source, ...] = ()
 
     @property

@@ -33,7 +33,17 @@ PATH = click.Path(path_type=Path)
     "--at", "guidances", type=Number(0), multiple=True, metavar="X", help="Each arm at this guidance; repeat."
 )
 @click.option("--arm", "names", multiple=True, metavar="NAME", help="Only these arms, such as 'picture, cues'; repeat.")
+@click.option(
+    "--attempts",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Make windows that miss cues again so often, as add-sound does.",
+)
 @click.option("--picture", type=PATH, metavar="PNG", help="Draw the spectrograms of the first ten scenes, arm by arm.")
+@click.option(
+    "--library", type=PATH, metavar="DIR", help="With --picture: a last column, the same cues played by recordings."
+)
 @click.option("--train-data", type=PATH, help="Scenes of a training, to train the naming on.")
 @click.option(
     "--table",
@@ -51,7 +61,9 @@ def cues(
     as_json: bool,
     guidances: tuple[float, ...],
     names: tuple[str, ...],
+    attempts: int,
     picture: Path | None,
+    library: Path | None,
     train_data: Path | None,
     table: Path | None,
     config_file: Path | None,
@@ -69,9 +81,12 @@ def cues(
       foleygen evaluate cues --data held-out/ --train-data data/ --arm "cues, words" --table measured.yaml
       foleygen evaluate cues filmed/ --json
       foleygen evaluate cues --count 10 --arm picture --arm "picture, cues" --picture cues.png
+      foleygen evaluate cues --count 10 --arm "picture, cues, words" --picture cues.png --library recordings/
     """
-    if clips and (picture is not None or table is not None or train_data is not None):
-        fact = "--picture, --table and --train-data are for scenes, and clips are given"
+    if library is not None and picture is None:
+        raise UsageError("--library is a column of the picture, and none is asked for", "add --picture PNG")
+    if clips and (picture is not None or table is not None or train_data is not None or attempts):
+        fact = "--picture, --table, --train-data and --attempts are for scenes, and clips are given"
         raise UsageError(fact, "leave out one of the two")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
@@ -89,16 +104,23 @@ def cues(
     from foleygen.evaluation.cues import scenes
     from foleygen.evaluation.cues.arms import chosen_arms
     from foleygen.evaluation.cues.families import measured
-    from foleygen.evaluation.cues.gallery import Gallery
+    from foleygen.evaluation.cues.gallery import SCENES, Gallery
     from foleygen.evaluation.generated import judge_of
+    from foleygen.evaluation.voices import played_by
+    from foleygen.pipeline.voices.shelf import opened
     from foleygen.training.data.dataset import SceneDataset
 
     arms = chosen_arms(names, guidances)
+    shelf = None if library is None else opened(library)
     dataset = open_dataset(chosen)
     judge = None if train_data is None else judge_of(SceneDataset(train_data), "family")
     gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
     on_arm = None if picture is None else gallery.add
-    report = scenes.evaluate(engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge)
+    report = scenes.evaluate(
+        engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge, attempts=attempts
+    )
+    if shelf is not None:
+        gallery.add_sounds("library", played_by(engine, dataset, shelf, SCENES, seed))
     if picture is not None:
         gallery.draw(picture)
     if table is not None:

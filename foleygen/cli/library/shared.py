@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from foleygen.errors import UsageError
+from foleygen.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from foleygen.library.index import Index
@@ -52,7 +53,25 @@ def opened(root: Path | None, file: Path | None) -> Index:
 
 
 def is_sound(query: Sequence[str]) -> bool:
-    """Whether a query is a sound file, and not words."""
+    """Whether a query is a sound file, and not words. Raises UsageError for files of other kinds, and for several."""
     from foleygen.library.walk import SUFFIXES
 
-    return len(query) == 1 and Path(query[0]).suffix.lower() in SUFFIXES
+    paths = [Path(one) for one in query if Path(one).suffix.lower() in SUFFIXES or _is_path(one)]
+    if not paths:
+        return False
+    if len(query) > 1:
+        raise UsageError(
+            f"{printable(paths[0])}: a file beside others, or words", "name one sound file alone, or words"
+        )
+    if paths[0].suffix.lower() not in SUFFIXES:
+        fact = f"{printable(paths[0])}: is neither words nor a sound file that is read"
+        raise UsageError(fact, f"name one that ends in {', '.join(sorted(SUFFIXES))}, or words")
+    return True
+
+
+def _is_path(text: str) -> bool:
+    """Whether somebody means a file: it has a folder or a suffix of films in its name, or is there, with a suffix."""
+    from foleygen.batch.discover import SUFFIXES
+
+    path = Path(text)
+    return os.sep in text or path.suffix.lower() in SUFFIXES or (path.suffix != "" and path.is_file())

@@ -54,9 +54,15 @@ def _facts(found: Index) -> list[tuple[str, str]]:
         ("events", str(len(found.events))),
         ("rates", ", ".join(f"{rate} Hz ({count})" for rate, count in sorted(rates.items()))),
         ("channels", ", ".join(f"{number} ({count})" for number, count in sorted(channels.items()))),
+        ("stereo", str(_stereo(found))),
         ("steady", clock_time(_steady_s(found))),
         ("digest", found.digest),
     ]
+
+
+def _stereo(found: Index) -> int:
+    """Recordings whose left and right differ."""
+    return sum(one.is_stereo for one in found.recordings)
 
 
 def _steady_s(found: Index) -> float:
@@ -97,6 +103,7 @@ def _document(found: Index) -> dict[str, Any]:
         "digest": found.digest,
         "recordings": len(found.recordings),
         "events": len(found.events),
+        "stereo": _stereo(found),
         "seconds": round(sum(one.seconds for one in found.recordings), 3),
         "steady_s": round(_steady_s(found), 3),
         "sounds": [dict(zip(names, (*row[:4], round(row[4], 3)), strict=True)) for row in _groups(found)],

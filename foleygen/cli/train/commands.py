@@ -12,6 +12,7 @@ from foleygen.cli.train import cues as train_cues
 from foleygen.cli.train import data as train_data
 from foleygen.cli.train import distill as train_distill
 from foleygen.cli.train import judges as train_judges
+from foleygen.cli.train import level as train_level
 from foleygen.cli.train.shared import (
     OUTPUT,
     PATH,
@@ -314,6 +315,7 @@ _KEYS = {"encoder": "encoder_run", "vae": "vae_run", "pairs": "pairs_dir"}
 for _command in (
     train_cues.cues,
     train_distill.distill,
+    train_level.level,
     *train_data.COMMANDS,
     *train_ambience.COMMANDS,
     *train_judges.COMMANDS,

@@ -34,7 +34,7 @@ def read(file: CueFile) -> list[Marker]:
 
 def write(sheet: CueSheet, clock: ClipClock) -> bytes:
     """A label for each cue, and one over each stretch."""
-    lines = [f"{one.start_s:.6f}\t{one.end_s:.6f}\t{text.KNOWN}" for one in sheet.known or ()]
+    lines = [f"{one.start_s:.6f}\t{one.end_s:.6f}\t{name}" for one, name in text.stretches(sheet)]
     for index, cue in enumerate(sheet.cues, start=1):
         lines.append(f"{cue.seconds:.6f}\t{cue.seconds:.6f}\t{text.line(cue, index)}")
     return "".join(f"{line}\n" for line in lines).encode()
@@ -47,5 +47,5 @@ def _marker(line: str, where: str, file: CueFile) -> Marker:
     if first is None or last is None:
         raise file.error(f"{where}: does not begin with two times in seconds", "export the labels from Audacity again")
     if first < last and text.is_stretch(label):
-        return Marker(where, first, last)
+        return Marker(where, first, last, sound=text.going(label))
     return text.marker(file, where, first, label)

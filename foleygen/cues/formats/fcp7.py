@@ -52,7 +52,7 @@ def _marker(element: ET.Element, rate: Fraction, where: str, file: CueFile) -> M
     start, end = (_pictures(element, tag, where, file) for tag in ("in", "out"))
     name = markup.text(element, "name")
     if end > start and text.is_stretch(name):
-        return Marker(where, start / rate, end / rate)
+        return Marker(where, start / rate, end / rate, sound=text.going(name))
     return text.marker(file, where, start / rate, name, markup.text(element, "comment"))
 
 

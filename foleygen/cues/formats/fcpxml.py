@@ -53,7 +53,7 @@ def _marker(element: ET.Element, at: Fraction, where: str, file: CueFile) -> Mar
     name, note = element.get("value", ""), element.get("note", "")
     length = _seconds(element.get("duration"), where, file)
     if length > 0 and text.is_stretch(name):
-        return Marker(where, at, at + length)
+        return Marker(where, at, at + length, sound=text.going(name))
     return text.marker(file, where, at, name, note)
 
 

@@ -95,7 +95,7 @@ def _marker(marker: otio.schema.Marker, start: Fraction, where: str, file: CueFi
     at = _seconds(marker.marked_range.start_time, where, file) - start
     length = _seconds(marker.marked_range.duration, where, file)
     if text.is_stretch(marker.name) and length > 1 / _rate(marker.marked_range.start_time, where, file):
-        return Marker(where, at, at + length)
+        return Marker(where, at, at + length, sound=text.going(marker.name))
     exact = _exact(marker, at, _rate(marker.marked_range.start_time, where, file))
     return text.marker(file, where, exact, marker.name, getattr(marker, "comment", "") or "")
 

@@ -53,9 +53,9 @@ def read(file: CueFile) -> list[Marker]:
 def write(sheet: CueSheet, clock: ClipClock) -> bytes:
     """A marker for each cue, a region for each stretch; UTF-8 without a byte order mark."""
     rows = [",".join(COLUMNS)]
-    for index, one in enumerate(sheet.known or (), start=1):
+    for index, (one, name) in enumerate(text.stretches(sheet), start=1):
         times = [_clock(one.start_s), _clock(one.end_s), _clock(one.end_s - one.start_s)]
-        rows.append(",".join([f"{_REGION}{index}", text.KNOWN, *times]))
+        rows.append(",".join([f"{_REGION}{index}", f'"{name}"' if one in sheet.lasting else name, *times]))
     for index, cue in enumerate(sheet.cues, start=1):
         label = text.line(cue, index).replace('"', '""')
         rows.append(f'M{index},"{label}",{_clock(cue.seconds)},,')
@@ -66,7 +66,7 @@ def _marker(row: dict[str, str | None], where: str, file: CueFile) -> Marker:
     start, end, name = (row.get(column) or "" for column in ("Start", "End", "Name"))
     at = _time(start, where, file)
     if (row.get("#") or "").startswith(_REGION) and text.is_stretch(name):
-        return Marker(where, at, _time(end, where, file))
+        return Marker(where, at, _time(end, where, file), sound=text.going(name))
     return text.marker(file, where, at, name)
 
 

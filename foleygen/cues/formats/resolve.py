@@ -43,7 +43,7 @@ def read(file: CueFile) -> list[Marker]:
             )
         length = int(found["length"])
         if length > 1 and text.is_stretch(found["name"]):
-            markers.append(Marker(where, label, length=length))
+            markers.append(Marker(where, label, length=length, sound=text.going(found["name"])))
         else:
             markers.append(text.marker(file, where, label, found["name"], found["note"]))
         file.counted(len(markers))
@@ -85,13 +85,15 @@ def _events(lines: list[str]) -> Iterator[tuple[int, str, str]]:
 def _rows(sheet: CueSheet, clock: ClipClock) -> list[tuple[int, int, str, str]]:
     """(picture, pictures, name, note) in order; what falls on one picture shares its marker."""
     rows: dict[int, tuple[int, int, str, str]] = {}
-    for one in sheet.known or ():
+    for one, said in text.stretches(sheet):
         start = clock.picture_at(one.start_s)
-        rows[start] = (start, max(2, clock.picture_at(one.end_s) - start), text.KNOWN, "")
+        if start in rows:
+            raise UsageError("two stretches begin on one picture", "write csv instead")
+        rows[start] = (start, max(2, clock.picture_at(one.end_s) - start), said.replace("|", "/"), "")
     for index, cue in enumerate(sheet.cues, start=1):
         picture = clock.picture_at(cue.seconds)
         name, note = (part.replace("|", "/") for part in text.spoken(cue, index))
-        if picture in rows and rows[picture][2] == text.KNOWN:
+        if picture in rows and rows[picture][1] > 1:
             raise UsageError("a stretch and a cue begin on one picture", "write csv instead")
         rows.setdefault(picture, (picture, 1, name, note))
     return [rows[picture] for picture in sorted(rows)]

@@ -1,8 +1,9 @@
 """Our own CSV (RFC 4180): ``NAME.cues.csv``, and the markers beside a finished clip.
 
 A row is a cue at ``seconds`` after the first picture, or at a ``timecode``. ``2.0..5.5`` in place of a time is a
-stretch of which the file knows everything; with any, the rest of the clip is left to the picture. Spreadsheets may
-save it again with semicolons or tabs, and then with decimal commas.
+stretch: with a sound one in which that goes on, and without one of which the file knows everything; with any of those
+without, the rest of the clip is left to the picture. Spreadsheets may save it again with semicolons or tabs, and then
+with decimal commas.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ def write(sheet: CueSheet, clock: ClipClock) -> bytes:
     """``NAME.cues.csv``: stretches first, then a row for each cue."""
     names = [NAME] if any(cue.name for cue in sheet.cues) else []
     lines = [",".join([*COLUMNS, *names])]
-    for stretch in sheet.known or ():
-        lines.append(_line([_span(stretch), _quoted(_labels(stretch, clock)), "", "", "", *([""] if names else [])]))
+    for stretch, sound in [*((one, "") for one in sheet.known or ()), *((one, one.sound) for one in sheet.lasting)]:
+        fields = [_span(stretch), _quoted(_labels(stretch, clock)), "", "", _quoted(sound)]
+        lines.append(_line([*fields, *([""] if names else [])]))
     if sheet.known == ():
         raise UsageError("cues that the picture may add to have no form in a file", "use --fill in its place")
     lines += [_line(_fields(cue, clock, bool(names))) for cue in sheet.cues]
@@ -121,16 +123,17 @@ def _marker(row: Row, where: str, delimiter: str, file: CueFile) -> Marker:
     also = label.split(TO)[0].strip() or None
     if also is not None and not is_label(also):
         raise file.error(f"{where}: {printable(also)!r} is no timecode", "write it as 01:00:00:00, or leave it out")
+    said = row.get("sound", "")
+    sound = text.sound_of(said, file.where(where)) if said else None
     if until is not None:
-        return Marker(where, at, until, also=also)
-    sound = row.get("sound", "")
+        return Marker(where, at, until, also=also, sound=sound)
     return Marker(
         where,
         at,
         also=also,
         strength=_share(row, "strength", where, delimiter, file),
         confidence=_share(row, "confidence", where, delimiter, file),
-        sound=text.sound_of(sound, file.where(where)) if sound else None,
+        sound=sound,
         name=text.tidy(row.get(NAME, "")),
     )
 

@@ -136,7 +136,8 @@ def _marker(identifier: int, found: _Found, file: CueFile) -> Marker:
     at = Fraction(found.points[identifier], found.sample_rate)
     texts, length = found.texts.get(identifier, []), found.lengths.get(identifier, 0)
     if length and any(map(text.is_stretch, texts)):
-        return Marker(where, at, at + Fraction(length, found.sample_rate))
+        sound = next((said for said in map(text.going, texts) if said), None)
+        return Marker(where, at, at + Fraction(length, found.sample_rate), sound=sound)
     return text.marker(file, where, at, *texts)
 
 

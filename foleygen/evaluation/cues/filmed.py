@@ -171,7 +171,7 @@ def _found(
     latents, _ = engine.joint_latents(
         clip.features, keys, shared // engine.column_samples, guidance=guidance, tracks=tracks
     )
-    sounds = engine.joint_sounds(engine.mels(latents), keys, shared)
+    sounds = engine.joint_sounds(engine.mels(latents, clip.features, tracks), keys, shared)
     total = round(clip.seconds * rate)
     stitcher = Stitcher(total, windows, correlated=True)
     sound = np.concatenate([stitcher.push(window.index, row) for window, row in zip(windows, sounds, strict=True)])

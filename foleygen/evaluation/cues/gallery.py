@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from foleygen.evaluation import spectrograms
 from foleygen.evaluation.cues.scenes import Heard
+from foleygen.evaluation.generated import Generated
 
 SCENES = 10
 
@@ -25,8 +25,11 @@ class Gallery:
 
     def add(self, arm: str, heard: Sequence[Heard]) -> None:
         """The sounds of one arm, of the same scenes in the same order as those before."""
-        for number, one in enumerate(islice(heard, SCENES), 1):
-            made = one.generated
+        self.add_sounds(arm, [one.generated for one in heard[:SCENES]])
+
+    def add_sounds(self, arm: str, sounds: Sequence[Generated]) -> None:
+        """The same, without anything that was measured of them."""
+        for number, made in enumerate(sounds[:SCENES], 1):
             name = f"{number} {made.record.family}\n{made.record.material}"
             self._rows.setdefault(name, {})[arm] = made.mel
             self._marks[name] = (made.events / self._seconds).tolist()

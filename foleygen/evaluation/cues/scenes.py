@@ -19,6 +19,7 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
+from foleygen.evaluation.cues.again import Asked, made
 from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, other_row, other_word, seen_track, track_for
 from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
 from foleygen.evaluation.cues.families import table as families_table
@@ -114,11 +115,13 @@ def evaluate(
     on_clip: Callable[[int, int], None] | None = None,
     on_arm: Callable[[str, Sequence[Heard]], None] | None = None,
     judge: Probe | None = None,
+    attempts: int = 0,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
     ``on_arm`` gets the sounds of each arm, the true ones first; a ``judge`` says how many sounds of each family it
-    names. Raises UsageError for a bundle that cannot be told anything.
+    names. Windows that do not keep to their cues are made again up to ``attempts`` times. Raises UsageError for a
+    bundle that cannot be told anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
@@ -131,7 +134,7 @@ def evaluate(
         heard: list[Heard] = []
         for start in range(0, len(dataset.clips), batch_size):
             rows = range(start, min(start + batch_size, len(dataset.clips)))
-            heard.extend(_made(engine, dataset, arm, features, rows, seed))
+            heard.extend(_made(engine, dataset, arm, features, rows, seed, attempts))
             if on_clip is not None:
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
         if on_arm is not None:
@@ -150,7 +153,7 @@ def _features(engine: Engine, dataset: SceneDataset) -> torch.Tensor:
 
 
 def _made(
-    engine: Engine, dataset: SceneDataset, arm: Arm, features: torch.Tensor, rows: range, seed: int
+    engine: Engine, dataset: SceneDataset, arm: Arm, features: torch.Tensor, rows: range, seed: int, attempts: int
 ) -> list[Heard]:
     """The sounds of some clips in one arm."""
     assert engine.cue_grid is not None
@@ -168,7 +171,9 @@ def _made(
         frames = dataset.frames
         tracks = [seen_track(np.array(frames[clips[row].row]), features[row].numpy(), engine) for row in rows]
     keys = [WindowKey(seed, f"scene/{clips[row].seed}", 0, 1) for row in rows]
-    mels = engine.mels(engine.latents(shown, keys, guidance=arm.guidance, tracks=tracks))
+    wanted = [[cue.time_s for cue in cues_of(clips[row])] if arm.cues else [] for row in rows]
+    asked = Asked(shown, keys, tracks, wanted)
+    mels = made(engine, asked, arm.guidance, attempts)
     with torch.inference_mode():
         sounds = engine.vocoder(mels, [generator("evaluate cues", key) for key in keys])[
             :, : engine.bundle.window_samples

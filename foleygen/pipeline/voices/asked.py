@@ -1,14 +1,14 @@
-"""What is said of a clip, and what the model made sound -> the hits that a library is to play."""
+"""What is said of a clip, and what the model made sound -> the hits, and what goes on, that a library is to play."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from foleygen.audio.onsets import PEAK_RADIUS_S
 from foleygen.cues.words import Sound, understand
 from foleygen.facts import OBEYED_S
-from foleygen.scenes.catalogue import CONTINUOUS
 from foleygen.settings import ClipSettings
 
 NO_WORDS = Sound(None, None)
@@ -34,7 +34,33 @@ class Hit:
     @property
     def is_steady(self) -> bool:
         """It goes on, as rain does, and is no hit: the model has it."""
-        return self.sound.family in CONTINUOUS
+        return self.sound.goes_on
+
+
+@dataclass(frozen=True)
+class Going:
+    """A stretch in which something goes on, such as rain; seconds after the clip's first picture."""
+
+    start_s: float
+    end_s: float
+    words: str
+    is_told: bool = True
+    """Somebody said from when to when; else it is all of the clip, and as loud as the model has it from moment to
+    moment."""
+
+    @property
+    def sound(self) -> Sound:
+        """What its words mean."""
+        return understand(self.words)
+
+
+def going(own: ClipSettings) -> list[Going]:
+    """What goes on in a clip: where its cues say so or, where nobody gave any, all through if its words do."""
+    told = () if own.cues is None else own.cues.lasting
+    found = [Going(one.start_s, one.end_s, one.sound) for one in told]
+    if own.sound is not None and (own.cues is None or own.spotted):
+        found.append(Going(-math.inf, math.inf, own.sound, is_told=False))
+    return sorted((one for one in found if one.sound.goes_on), key=lambda one: (one.start_s, one.words))
 
 
 def hits(own: ClipSettings, onsets: Sequence[float]) -> list[Hit]:
@@ -44,7 +70,7 @@ def hits(own: ClipSettings, onsets: Sequence[float]) -> list[Hit]:
     """
     cues = () if own.cues is None else own.cues.cues
     told = [Hit(cue.seconds, cue.strength, cue.sound or own.sound) for cue in cues]
-    free = [Hit(onset, None, own.sound, is_told=False) for onset in onsets if _is_free(own, onset)]
+    free = [Hit(onset, None, _words(own, onset), is_told=False) for onset in onsets if _is_free(own, onset)]
     return sorted([*told, *free], key=lambda hit: (hit.seconds, hit.words or ""))
 
 
@@ -55,6 +81,10 @@ def extras(own: ClipSettings, onsets: Sequence[float]) -> Iterator[float]:
     for onset in onsets:
         if own.cues.is_known(onset) and not own.cues.between(onset - OBEYED_S, onset + OBEYED_S):
             yield onset
+
+
+def _words(own: ClipSettings, onset: float) -> str | None:
+    return (None if own.cues is None else own.cues.lasting_at(onset)) or own.sound
 
 
 def _is_free(own: ClipSettings, onset: float) -> bool:

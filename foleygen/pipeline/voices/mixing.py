@@ -40,18 +40,20 @@ class Laid:
     """From where on it counts: neither the sound nor the dip begins earlier."""
     first: int
     samples: Samples
+    """(S,), or of two channels (2, S)."""
     dip: Dip | None = None
 
     @property
     def end(self) -> int:
         """From where on it does not count any more."""
-        end = self.first + len(self.samples)
+        end = self.first + int(self.samples.shape[-1])
         return end if self.dip is None else max(end, self.dip.end)
 
 
 def mixed(own: Iterable[Samples], laid: Iterable[Laid], gain_db: float = 0.0) -> Iterator[Samples]:
-    """``own``, the model's chunks (n,) under ``gain_db``, less where it gives way, and with what is ``laid`` into it.
+    """``own``, the model's chunks under ``gain_db``, less where it gives way, and with what is ``laid`` into it.
 
+    Chunks (n,) as they came, or (2, n) where something of two channels is in them: the model is in the middle then.
     ``laid`` is drawn from as the chunks reach it, and comes in the order of ``Laid.begin``.
     """
     waiting, active = iter(laid), list[Laid]()
@@ -71,11 +73,12 @@ def _sum(chunk: Samples, position: int, active: list[Laid], factor: float) -> Sa
     if not active and factor == 1.0:
         return chunk
     gain = np.full(len(chunk), factor)
-    added = np.zeros(len(chunk))
+    is_stereo = any(one.samples.ndim == 2 for one in active)
+    added = np.zeros((2, len(chunk)) if is_stereo else len(chunk))
     for one in active:
         if one.dip is not None:
             gain = np.minimum(gain, factor * one.dip.gain(position, len(chunk)))
-        begin, end = max(one.first, position), min(one.first + len(one.samples), position + len(chunk))
+        begin, end = max(one.first, position), min(one.first + one.samples.shape[-1], position + len(chunk))
         if begin < end:
-            added[begin - position : end - position] += one.samples[begin - one.first : end - one.first]
+            added[..., begin - position : end - position] += one.samples[..., begin - one.first : end - one.first]
     return np.asarray(chunk * gain + added, np.float32)

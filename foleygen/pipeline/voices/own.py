@@ -11,10 +11,12 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.library.likeness import SECONDS, likeness
+from foleygen.library.likeness import SECONDS, likeness, spectrum
 
 HEARD_S = 0.1
 """What the level of a hit is taken over, from its attack."""
+LEVEL_S = 0.5
+"""The same for what goes on."""
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7600.0
 OUTSIDE = 1 / 16
 """What the power of a recording outside of the model's band counts."""
@@ -25,6 +27,7 @@ _STEP_S = 0.01
 _LEAST_S = 0.05
 """A hit lasts at least as long."""
 _LONGEST_S = 2.0
+_MOST_S = 30.0
 FAINT_DB = 30.0
 """What lies further under a hit than that is its tail, and not what goes on beside it."""
 _FLOOR_DB = 3.0
@@ -64,6 +67,16 @@ class OwnSound:
         samples = self.part(at_s - before, before + min(SECONDS, max(_STEP_S, until_s - at_s)))
         return likeness(samples, self._rate, round(before * self._rate))
 
+    def levels_db(self, start_s: float, end_s: float) -> Samples:
+        """The level of every LEVEL_S of a stretch within the take, at least one."""
+        count = max(1, int((min(end_s, self.end_s) - start_s) / LEVEL_S))
+        levels = [band_db(self.part(start_s + n * LEVEL_S, LEVEL_S), self._rate) for n in range(count)]
+        return np.asarray(levels, np.float32)
+
+    def spectrum(self, start_s: float, end_s: float) -> Samples:
+        """What a stretch is like all through, by its first half minute."""
+        return spectrum(self.part(start_s, min(end_s - start_s, _MOST_S)), self._rate)
+
     def rise_db(self, at_s: float) -> float:
         """By how much it is louder after ``at_s`` than before."""
         return rms_db(self.part(at_s, 0.05)) - rms_db(self.part(at_s - 0.07, 0.05))
@@ -91,13 +104,17 @@ class OwnSound:
 
 
 def band_db(samples: NDArray[np.floating], rate: int) -> float:
-    """How loud samples (S,) are as a mel hears them, in dB: what the model has and a recording can be compared in."""
-    if not len(samples):
+    """How loud samples (S,) are as a mel hears them, in dB: what the model has and a recording can be compared in.
+
+    Of two channels (2, S) it is the mean of their powers: as loud as one that is heard in both at that level.
+    """
+    count = samples.shape[-1]
+    if not count:
         return rms_db(samples)
-    hertz = np.fft.rfftfreq(len(samples), 1 / rate)
+    hertz = np.fft.rfftfreq(count, 1 / rate)
     weights = np.where((hertz >= LOWEST_HZ) & (hertz <= HIGHEST_HZ), 1.0, OUTSIDE) / (1 + hertz / 700)
-    power = np.abs(np.fft.rfft(samples)) ** 2 * 2 / len(samples) ** 2
-    return float(10 * np.log10(power @ weights + _NOTHING))
+    power = np.abs(np.fft.rfft(samples)) ** 2 * 2 / count**2
+    return float(10 * np.log10(np.mean(power @ weights) + _NOTHING))
 
 
 def rms_db(samples: NDArray[np.floating]) -> float:

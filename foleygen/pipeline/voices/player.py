@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import merge
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 from foleygen.audio.onsets import PEAK_RADIUS_S
 from foleygen.errors import ClipError, printable
 from foleygen.facts import OBEYED_S, SAMPLE_RATE, Played
-from foleygen.pipeline.voices.asked import Hit, extras, hits
+from foleygen.library.index import GoneError
+from foleygen.pipeline.voices.asked import Hit, extras, going, hits
 from foleygen.pipeline.voices.choosing import RAISED_DB, Choice, chosen, ends, heard
+from foleygen.pipeline.voices.lasting import Ongoing
 from foleygen.pipeline.voices.mixing import Dip, Laid, mixed
 from foleygen.pipeline.voices.own import OwnSound
 from foleygen.pipeline.voices.recorded import BEFORE_S, Sounded, sounded
@@ -48,6 +51,8 @@ class Take:
     """What makes a time on that clock one from the beginning of the sound."""
     key: tuple[object, ...]
     """What chance depends on."""
+    duration_s: float = np.inf
+    """Of the clip: what goes on until then goes on in what is kept after it."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,9 @@ class _Part:
 class Player:
     """Plays one take; ``played``, ``onsets`` and ``remarks`` are known once ``sound`` is drawn to its end."""
 
-    def __init__(self, shelf: Shelf, voice: Voice, take: Take, own: OwnSound) -> None:
+    def __init__(self, shelf: Shelf, voice: Voice, take: Take, own: OwnSound, channels: int = 1) -> None:
         self._shelf, self._voice, self._take, self._own = shelf, voice, take, own
+        self._channels = channels
         self.played: list[Played] = []
         self.events: list[int] = []
         """In the library, of each that was played."""
@@ -78,22 +84,29 @@ class Player:
         found = [hit for hit in hits(take.own, take.onsets) if hit.is_told or self._is_hit(hit)]
         places = self._places(found)
         self._choices = chosen(shelf, heard(found, places, own), take.key)
+        self._plays_hits = any(choice.events for choice in self._choices)
         self._parts = self._planned(places)
+        share_db = SHARE_DB if voice == "both" else None
+        self.ongoing = Ongoing(shelf, own, going(take.own), take, self._kept(places), share_db, channels)
 
     @property
     def is_silent(self) -> bool:
         """The library has nothing for this take, which stays as it is."""
-        return not any(choice.events for choice in self._choices)
+        return not (self._plays_hits or self.ongoing.is_playing)
 
     def sound(self, own: Iterable[Samples]) -> Iterator[Samples]:
-        """The take at 48 kHz in chunks (n,), from the model's chunks at that rate."""
+        """The take at 48 kHz in chunks, from the model's chunks (n,) at that rate.
+
+        Of two channels those are (2, n) in which a recording has an image; all else is in the middle.
+        """
         if self.is_silent:
             return iter(own)
-        return mixed(own, self._sounds(), SHARE_DB if self._voice == "both" else 0.0)
+        laid = merge(self._sounds(), self.ongoing.sounds(), key=lambda one: one.begin)
+        return mixed(own, laid, SHARE_DB if self._voice == "both" else 0.0)
 
     def onsets(self) -> list[float]:
         """When the sounds of the take begin, in seconds after the first picture."""
-        times = np.array([one.seconds for one in self.played])
+        times = np.array([one.seconds for one in (*self.played, *self.ongoing.played)])
         kept = [
             onset
             for onset in self._take.onsets
@@ -107,24 +120,37 @@ class Player:
         for words, count in lacking.items():
             sounds = "one of its sounds is" if count == 1 else f"{count} of its sounds are"
             yield f"the library has nothing for {words}: {sounds} the model's"
+        yield from self.ongoing.remarks()
+        yield from self._endless()
         yield from self._lost()
-        raised = max(self.played, key=lambda one: one.gain_db, default=None)
+        raised = max((*self.played, *self.ongoing.played), key=lambda one: one.gain_db, default=None)
         if raised is not None and raised.gain_db > RAISED_DB:
-            count = sum(one.gain_db > RAISED_DB for one in self.played)
-            hits = "a hit was" if count == 1 else f"{count} hits were"
+            count = sum(one.gain_db > RAISED_DB for one in (*self.played, *self.ongoing.played))
+            hits = "a sound was" if count == 1 else f"{count} sounds were"
             most = f"{printable(raised.file)} by {raised.gain_db:.0f} dB"
             yield f"{hits} raised by more than {RAISED_DB:g} dB, with the noise of the recording: {most}"
 
+    def _endless(self) -> Iterator[str]:
+        """What to tell of given cues at which something goes on, nobody knows how long."""
+        steady = [one.hit for one in self._choices if one.hit.is_told and one.hit.is_steady]
+        if steady and not self._take.own.spotted:
+            first, count = steady[0], len(steady)
+            where = f"{first.words} at {first.seconds:.3f} s" + (f" and {count - 1} more" if count > 1 else "")
+            yield f"{where}: goes on for nobody knows how long, and is the model's; say until when, as 2.0..5.5"
+
     def _lost(self) -> Iterator[str]:
         """What to tell of recordings that could not be played."""
-        if not self._gone:
+        gone, unplayed = {**self._gone, **self.ongoing.gone}, self._unplayed + self.ongoing.unplayed
+        if not gone:
             return
-        first, *others = self._gone.values()
+        first, *others = gone.values()
         more = f" (and so {'is' if len(others) == 1 else 'are'} {len(others)} more)" if others else ""
         instead = "the next nearest is played"
-        if self._unplayed:
-            instead += f", or the model where none is left ({self._unplayed})"
-        yield f"{first.message}{more}, and {instead}; {first.remedy}, then use --overwrite"
+        if unplayed:
+            instead += f", or the model where none is left ({unplayed})"
+        # What has gone or come back is noticed by the next run; what was changed and put right is not.
+        then = "run it again" if all(isinstance(one, GoneError) for one in gone.values()) else "use --overwrite"
+        yield f"{first.message}{more}, and {instead}; {first.remedy}, then {then}"
 
     def _is_hit(self, hit: Hit) -> bool:
         """Whether what the model has of its own accord stands out of what goes on."""
@@ -140,7 +166,7 @@ class Player:
         return [float(place) for place in np.maximum.accumulate(places)] if places else []
 
     def _planned(self, places: Sequence[float]) -> list[_Part]:
-        if self.is_silent:
+        if not self._plays_hits:
             return []
         parts = []
         for choice, place, end in zip(self._choices, places, ends(places), strict=True):
@@ -153,6 +179,14 @@ class Player:
                 parts.append(self._part(at_s, at_s, min((p for p in places if p > at_s), default=np.inf), None))
         ordered = sorted(parts, key=lambda part: (part.begin, part.at))
         return _ended(ordered)
+
+    def _kept(self, places: Sequence[float]) -> list[tuple[float, float]]:
+        """From when to when, in seconds from the beginning of the sound, the model's own hits are to be heard."""
+        return [
+            (place - _AHEAD_S, self._own.quiet_from(place, end))
+            for choice, place, end in zip(self._choices, places, ends(places), strict=True)
+            if not choice.events and not choice.hit.is_steady
+        ]
 
     def _part(self, at_s: float, place: float, end: float, choice: Choice | None) -> _Part:
         first = round((place - _AHEAD_S) * SAMPLE_RATE)
@@ -187,7 +221,9 @@ class Player:
             except ClipError as error:
                 self._gone[error.message] = error
                 continue
-            made = sounded(samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s)
+            made = sounded(
+                samples, rate, attack, level_db=level, cents=cents, until_s=part.until_s, channels=self._channels
+            )
             self._note(choice.hit, event, made.gain_db, cents)
             return made
         self._unplayed += 1
@@ -202,6 +238,8 @@ class Player:
     def _is_gone(self, onset: float) -> bool:
         """Whether the model has given way there."""
         place = round((onset + self._take.offset_s) * SAMPLE_RATE)
+        if self.ongoing.is_gone(place):
+            return True
         return any(part.dip is not None and part.dip.begin <= place < part.dip.again for part in self._laid)
 
 

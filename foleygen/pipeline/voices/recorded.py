@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
 from foleygen.facts import SAMPLE_RATE
+from foleygen.media.channels import in_stereo
 from foleygen.pipeline.voices.own import HEARD_S, band_db
 
 BEFORE_S = 0.005
@@ -37,7 +38,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sounded:
-    """Mono samples at 48 kHz, the place of the attack among them, and the gain (dB) that they were given."""
+    """Samples, (S,) or (2, S), at 48 kHz, the place of the attack among them, and the gain (dB) they were given."""
 
     samples: Samples
     attack: int
@@ -45,29 +46,45 @@ class Sounded:
 
 
 def sounded(
-    samples: Samples, rate: int, attack: int, *, level_db: float, cents: float, until_s: float = np.inf
+    samples: Samples,
+    rate: int,
+    attack: int,
+    *,
+    level_db: float,
+    cents: float,
+    until_s: float = np.inf,
+    channels: int = 1,
 ) -> Sounded:
     """The event (C, S) at ``rate`` Hz, its first 100 ms at ``level_db`` (see ``own.band_db``), ``cents`` higher.
 
-    It gives way to what begins ``until_s`` seconds after its attack, and to another hit in the recording.
+    It gives way to what begins ``until_s`` seconds after its attack, and to another hit in the recording. With two
+    ``channels`` one of several keeps its image: all that is done to it is done to both sides alike.
     """
     faster = 2 ** (cents / 1200)
     first = max(0, attack - round(BEFORE_S * faster * rate))
     last = attack + round(min(LONGEST_S, until_s) * faster * rate)
-    piece = samples[:, first : max(attack + 1, last)].mean(axis=0, dtype=np.float64)
+    piece = imaged(samples[:, first : max(attack + 1, last)], channels)
     np.nan_to_num(piece, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    damped = min(until_s * faster, _again_s(piece[attack - first :], rate))
+    middle = piece if piece.ndim == 1 else piece.mean(axis=0)
+    damped = min(until_s * faster, _again_s(middle[attack - first :], rate))
     # Before the change of rate, which would make ripples of a step.
-    piece *= _shape(len(piece), attack - first, damped, rate)
+    piece *= _shape(piece.shape[-1], attack - first, damped, rate)
     _soften(piece, rate)
     sound, place = _resampled(piece, rate * faster, attack - first)
-    heard = np.zeros(round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE))
-    part = sound[place : place + len(heard)]
-    heard[: len(part)] = part
+    heard = np.zeros((*sound.shape[:-1], round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE)))
+    part = sound[..., place : place + heard.shape[-1]]
+    heard[..., : part.shape[-1]] = part
     peak = float(np.abs(sound).max(initial=0.0))
     room = 20 * np.log10(HIGHEST / peak) if peak > 0 else 0.0
     gain = min(level_db - band_db(heard, SAMPLE_RATE), room)
     return Sounded(np.asarray(sound * 10 ** (gain / 20), np.float32), place, float(gain))
+
+
+def imaged(samples: Samples, channels: int) -> NDArray[np.float64]:
+    """Samples (C, S) of a recording as they are played: (S,), or (2, S) where there is an image to keep."""
+    if channels == 1 or len(samples) == 1:
+        return np.asarray(samples.mean(axis=0, dtype=np.float64))
+    return in_stereo(samples).astype(np.float64)
 
 
 def _resampled(piece: NDArray[np.float64], rate: float, attack: int) -> tuple[NDArray[np.float64], int]:
@@ -76,16 +93,16 @@ def _resampled(piece: NDArray[np.float64], rate: float, attack: int) -> tuple[ND
     In the frequencies of the whole, padded with silence: exact for any ratio of rates.
     """
     pad = round(_PAD_S * rate)
-    ends = np.concatenate([piece, np.zeros(pad)])
-    length = next_fast_len(len(ends) + pad, real=True)
+    ends = np.concatenate([piece, np.zeros((*piece.shape[:-1], pad))], axis=-1)
+    length = next_fast_len(ends.shape[-1] + pad, real=True)
     wanted = max(1, round(length * SAMPLE_RATE / rate))
     spectrum = np.fft.rfft(ends, length)
-    kept = min(len(spectrum), wanted // 2 + 1)
+    kept = min(spectrum.shape[-1], wanted // 2 + 1)
     exact = attack * wanted / length
     place = round(exact)
-    turned = spectrum[:kept] * np.exp(-2j * np.pi * np.arange(kept) * (place - exact) / wanted)
+    turned = spectrum[..., :kept] * np.exp(-2j * np.pi * np.arange(kept) * (place - exact) / wanted)
     found = np.fft.irfft(turned, wanted) * (wanted / length)
-    return found[: max(place + 1, round(len(piece) * wanted / length))], place
+    return found[..., : max(place + 1, round(piece.shape[-1] * wanted / length))], place
 
 
 def _again_s(tail: NDArray[np.float64], rate: int) -> float:
@@ -121,9 +138,9 @@ def _shape(length: int, attack: int, until_s: float, rate: int) -> NDArray[np.fl
 
 def _soften(piece: NDArray[np.float64], rate: int) -> None:
     """Fade in a recording that begins with its attack, if that is the middle of a sound."""
-    if abs(piece[0]) > np.abs(np.diff(piece)).max(initial=0.0):
-        rise = min(len(piece), round(LEAST_FADE_S * rate))
-        piece[:rise] *= _ramp(rise)
+    if np.any(np.abs(piece[..., 0]) > np.abs(np.diff(piece)).max(axis=-1, initial=0.0)):
+        rise = min(piece.shape[-1], round(LEAST_FADE_S * rate))
+        piece[..., :rise] *= _ramp(rise)
 
 
 def _ramp(length: int) -> NDArray[np.float64]:

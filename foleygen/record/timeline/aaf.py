@@ -1,6 +1,7 @@
 """A reel -> AAF, by pyaaf2: what Pro Tools, Nuendo, Media Composer and Logic take.
 
-One composition: a timecode slot, and sound slots at 48 kHz, so that a clip begins on its exact sample. Each wav is a
+One composition: a timecode slot, and sound slots at 48 kHz, so that a clip begins on its exact sample. All of them are
+mono, and so are the wavs: Pro Tools links no others. Each wav is a
 chain of mobs, from the master to the file to a tape whose timecode is the clip's. Gains are operations on the clips;
 takes that are not heard are there, muted, on tracks of their own. What a library plays has locators. Identifiers come
 from what they stand for, and there are no dates, so the same reel is the same file.
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from foleygen import __version__
 from foleygen.errors import ClipError, printable
-from foleygen.facts import SAMPLE_RATE
-from foleygen.record.timeline import production
+from foleygen.facts import SAMPLE_RATE, SIDES
+from foleygen.record.timeline import production, sides
 from foleygen.record.timeline.locators import locate
 from foleygen.record.timeline.reel import Reel
 from foleygen.record.timeline.shots import Shot, Sound
@@ -94,19 +95,28 @@ def _tracks(reel: Reel) -> Iterator[_Track]:
             fact = f"{printable(one.shot.path)}: has no wav for the AAF"
             raise ClipError(fact, "run 'foleygen add-sound' again, with --stems")
     takes = [[sound for sound in one.shot.takes if sound.is_wav] for one in reel.placed]
-    yield _Track("Foley", tuple(_clips(reel, [found[0] for found in takes])))
+    yield from _sided(reel, "Foley", [found[0] for found in takes])
     for index in range(1, max(map(len, takes), default=0)):
         others = [found[index] if index < len(found) else None for found in takes]
-        yield _Track(f"Foley take {index + 1}", tuple(_clips(reel, others)), is_heard=False)
+        yield from _sided(reel, f"Foley take {index + 1}", others, is_heard=False)
     beds = [one.shot.bed for one in reel.placed]
     if any(beds):
-        yield _Track("Ambience", tuple(_clips(reel, beds)))
+        yield from _sided(reel, "Ambience", beds)
     own = [production.wavs(one.shot) for one in reel.placed]
     channels = max(map(len, own), default=0)
     for index in range(channels):
         found_own = [found[index] if index < len(found) else None for found in own]
         name = "Production" if channels == 1 else f"Production {index + 1}"
         yield _Track(name, tuple(_clips(reel, found_own)))
+
+
+def _sided(reel: Reel, name: str, sounds: Iterable[Sound | None], is_heard: bool = True) -> Iterator[_Track]:
+    """A track, or one for each side where a sound is in stereo; one that is not is on the first of the two."""
+    found = [() if sound is None else sides.mono(sound) for sound in sounds]
+    is_pair = any(len(pair) > 1 for pair in found)
+    for index, side in enumerate(SIDES if is_pair else ("",)):
+        parts = [pair[index] if index < len(pair) else None for pair in found]
+        yield _Track(f"{name} {side}".rstrip(), tuple(_clips(reel, parts)), is_heard)
 
 
 def _clips(reel: Reel, sounds: Iterable[Sound | None]) -> Iterator[_Clip]:

@@ -42,10 +42,13 @@ def text(reel: Reel) -> str:
 
 def _events(reel: Reel) -> Iterator[list[str]]:
     names = _reels([one.shot for one in reel.placed])
+    # A sound in stereo takes the first two of the format's four channels.
+    second = 3 if any(one.shot.takes[0].channels > 1 for one in reel.placed) else 2
     for one, name in zip(reel.placed, names, strict=True):
         shot = one.shot
         yield [*_event(reel, one, name, "V", shot.file_start, shot.path), *_rate(one, reel)]
-        sounds = [(shot.takes[0], "A"), (shot.bed, "A2"), (shot.own, "A3")]
+        foley = shot.takes[0]
+        sounds = [(foley, "AA" if foley.channels > 1 else "A"), (shot.bed, f"A{second}"), (shot.own, f"A{second + 1}")]
         for sound, channel in sounds:
             if sound is not None:
                 start = round(sound.start_s * shot.rate)

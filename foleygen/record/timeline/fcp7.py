@@ -70,12 +70,16 @@ class _Writer:
         _texts(form, depth=DEPTH, samplerate=str(SAMPLE_RATE))
         most = max((len(one.shot.takes) for one in self._reel.placed), default=0)
         for index in range(most):
-            self._track(parent, lambda shot, index=index: _at(shot.takes, index), heard=index == 0)  # type: ignore[misc]
-        if any(one.shot.bed for one in self._reel.placed):
-            self._track(parent, lambda shot: shot.bed)
-        channels = max((one.shot.own.channels for one in self._reel.placed if one.shot.own), default=0)
+            self._tracks(parent, lambda shot, index=index: _at(shot.takes, index), heard=index == 0)  # type: ignore[misc]
+        self._tracks(parent, lambda shot: shot.bed)
+        self._tracks(parent, lambda shot: shot.own)
+
+    def _tracks(self, parent: ET.Element, sound: Callable[[Shot], Sound | None], heard: bool = True) -> None:
+        """One for each channel, at most for two."""
+        found = (sound(one.shot) for one in self._reel.placed)
+        channels = max((one.channels for one in found if one is not None), default=0)
         for channel in range(1, min(channels, 2) + 1):
-            self._track(parent, lambda shot: shot.own, channel=channel)
+            self._track(parent, sound, heard, channel)
 
     def _track(
         self, parent: ET.Element, sound: Callable[[Shot], Sound | None], heard: bool = True, channel: int = 1
@@ -89,7 +93,7 @@ class _Writer:
             _texts(ET.SubElement(item, "sourcetrack"), mediatype="audio", trackindex=str(channel))
             if found.gain_db:
                 _gain(item, found.gain_db)
-            if heard and found is one.shot.takes[0]:
+            if heard and found is one.shot.takes[0] and channel == 1:
                 _mark(item, one.shot, round(found.handle_s * one.shot.rate))
         _texts(track, enabled="TRUE" if heard else "FALSE", locked="FALSE", outputchannelindex=str(channel))
 
@@ -133,7 +137,7 @@ class _Writer:
             _texts(video, width=str(shot.width), height=str(shot.height))
         audio = ET.SubElement(media, "audio")
         _texts(ET.SubElement(audio, "samplecharacteristics"), depth=DEPTH, samplerate=str(SAMPLE_RATE))
-        _texts(audio, channelcount=str(1 if sound is None else sound.channels))
+        _texts(audio, channelcount=str(shot.channels if sound is None else sound.channels))
 
 
 def _at(takes: tuple[Sound, ...], index: int) -> Sound | None:

@@ -87,7 +87,9 @@ class _Resources:
 
     def picture(self, shot: Shot) -> str:
         """Identifier of the finished clip's file."""
-        return self._asset(shot.path, shot.file_start / shot.rate, shot.picture_s, {**self._video(shot), **_sound(1)})
+        return self._asset(
+            shot.path, shot.file_start / shot.rate, shot.picture_s, {**self._video(shot), **_sound(shot.channels)}
+        )
 
     def sound(self, sound: Sound, shot: Shot) -> str:
         """Identifier of a sound's file."""

@@ -122,7 +122,7 @@ def _clip(
 
 
 def _heard(sound: Sound, shot: Shot, paths: Paths) -> otio.schema.ExternalReference:
-    facts = {"foleygen": {"take": sound.label, "gain_db": sound.gain_db}}
+    facts = {"foleygen": {"take": sound.label, "gain_db": sound.gain_db, "channels": sound.channels}}
     return _reference(sound.path, shot, round(sound.start_s * shot.rate), paths, facts, _handle(sound, shot))
 
 

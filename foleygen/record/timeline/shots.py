@@ -28,7 +28,7 @@ class Sound:
     """What the finished clip adds to the file's level."""
     channels: int = 1
     is_wav: bool = True
-    """It holds this sound alone, mono."""
+    """It holds this sound alone."""
     handle_s: Fraction = Fraction(0)
     """Seconds that it has before the clip's first picture, and again after the last."""
 
@@ -75,6 +75,8 @@ class Shot:
     """The sound that the clip came with: its source, where that is there and the finished clip keeps its sound."""
     onsets: tuple[Onset, ...]
     """Of the sound that is heard."""
+    channels: int = 1
+    """Of the new track of the finished clip."""
 
     @property
     def file_start(self) -> int:
@@ -107,7 +109,9 @@ def shot(output: Path) -> Shot:
     # As the wavs have it: without a timecode they begin at zero, and before midnight at the end of the day.
     clock = handle_s if number is None else (clock - handle_s) % DAY_S + handle_s
     wavs = _wavs(output, found, clock, handle_s)
-    heard = Sound(f"take {found.picked}", output, start / rate if has_clock else Fraction(0), 0.0, is_wav=False)
+    channels = _track_channels(output, found)
+    zero = start / rate if has_clock else Fraction(0)
+    heard = Sound(f"take {found.picked}", output, zero, 0.0, channels, is_wav=False)
     picked = next((index for index, sound in enumerate(wavs) if sound.label == heard.label), None)
     return Shot(
         path=output,
@@ -124,6 +128,7 @@ def shot(output: Path) -> Shot:
         bed=_bed(output, found, clock, handle_s),
         own=_own(output, found, start / rate),
         onsets=tuple(_onsets(found, rate)),
+        channels=channels,
     )
 
 
@@ -134,10 +139,11 @@ def _onsets(found: Sidecar, rate: Fraction) -> Iterator[Onset]:
 
 def _wavs(output: Path, found: Sidecar, start_s: Fraction, handle_s: Fraction) -> tuple[Sound, ...]:
     """The takes that are there as files; a broadcast wav keeps the clip's time of day."""
+    there = ((take, take_file(output, take.number)) for take in found.takes if take.file is not None)
     return tuple(
-        Sound(f"take {take.number}", take_file(output, take.number), start_s, take.gain_db, handle_s=handle_s)
-        for take in found.takes
-        if take.file is not None and take_file(output, take.number).is_file()
+        Sound(f"take {take.number}", path, start_s, take.gain_db, _wav_channels(path, found), handle_s=handle_s)
+        for take, path in there
+        if path.is_file()
     )
 
 
@@ -145,7 +151,27 @@ def _bed(output: Path, found: Sidecar, start_s: Fraction, handle_s: Fraction) ->
     bed, path = found.bed, bed_file(output)
     if bed is None or not path.is_file():
         return None
-    return Sound("ambience", path, start_s, bed.gain_db, handle_s=handle_s)
+    return Sound("ambience", path, start_s, bed.gain_db, _wav_channels(path, found), handle_s=handle_s)
+
+
+def _wav_channels(path: Path, found: Sidecar) -> int:
+    """What the wav has, which an editor may have changed; as it was made, where it cannot be read."""
+    from foleygen.media import wav
+
+    try:
+        return wav.channels(path)
+    except ClipError:
+        return found.settings.channels
+
+
+def _track_channels(output: Path, found: Sidecar) -> int:
+    """The same of the sound that players of the finished clip start with."""
+    from foleygen.media import own_sound
+
+    try:
+        return own_sound.channels(output) or found.settings.channels
+    except ClipError:
+        return found.settings.channels
 
 
 def _own(output: Path, found: Sidecar, start_s: Fraction) -> Sound | None:

@@ -116,8 +116,8 @@ const share = (value) => (value === null ? "" : value.toFixed(3));
 function table(clip, rows) {
   const named = rows.some((cue) => cue.name);
   const lines = [["seconds", "timecode", "strength", "confidence", "sound", ...(named ? ["name"] : [])]];
-  for (const [from, to] of clip.sheet.known || []) {
-    lines.push([`${from.toFixed(6)}..${to.toFixed(6)}`, quoted(`${labelAt(from, clip)}..${labelAt(to, clip)}`), "", "", "", ...(named ? [""] : [])]);
+  for (const [from, to, sound] of [...(clip.sheet.known || []), ...clip.sheet.lasting]) {
+    lines.push([`${from.toFixed(6)}..${to.toFixed(6)}`, quoted(`${labelAt(from, clip)}..${labelAt(to, clip)}`), "", "", quoted(sound), ...(named ? [""] : [])]);
   }
   for (const cue of rows) {
     const fields = [cue.seconds.toFixed(6), quoted(labelAt(cue.seconds, clip)), share(cue.strength), share(cue.confidence), quoted(cue.sound)];

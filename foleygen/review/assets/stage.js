@@ -68,7 +68,7 @@ function neighbour(by) {
 function showFacts() {
   const clip = current, facts = [];
   if (clip.seconds !== null) facts.push(["Timecode", `${label(clip.first, clip)}, ${rateOf(clip).toFixed(3).replace(/\.?0+$/, "")} pictures a second, ${length(clip.seconds)}, ${clip.width}\u00d7${clip.height}`]);
-  if (clip.takes.length) facts.push(["Level", levels(clip)]);
+  if (clip.takes.length) facts.push(["Level", `${levels(clip)}, ${clip.channels === 2 ? "stereo" : "mono"}`]);
   if (clip.model) facts.push(["Engine", clip.model], ["Licence", licenceOf(clip)]);
   for (const warning of clip.warnings) facts.push(["Warning", make("span", { className: "warned", textContent: warning })]);
   if (clip.sheet.file) facts.push(["Cues", `${clip.sheet.file}${clip.sheet.tag === "none" ? " (not there yet)" : ""}`]);

@@ -17,8 +17,12 @@ from foleygen.training.cues.examples import FAMILIES, MATERIALS, MOST_EVENTS, Ex
 from foleygen.training.cues.recipe import KINDS, CueMix
 from foleygen.training.loop import Batch, DrawBatch
 
+SCENES = ("picture", "picture cues", "picture words", "picture cues words", "wrong cues", "cues", "cues words", "words")
+"""Which of a scene's picture, or a wrong one, its cues and its words are given, where one scene alone is meant."""
+
 Halves = NDArray[np.float16]
 Rng = np.random.Generator
+Scene = tuple[int, NDArray[np.float32], NDArray[np.float32]]
 Row = tuple[Halves, NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 
@@ -78,6 +82,28 @@ class Table:
     def untold(self, rng: Rng) -> NDArray[np.float32]:
         """Features (T, C) of a window that is told nothing: a scene's, or such as no scene gives."""
         return self._picture(rng, None, None)
+
+    def scene(self, rng: Rng) -> Scene:
+        """Number, features (T, C), and cues and words (T, X) of a scene that may be told nothing; never of two."""
+        kind = str(rng.choice(SCENES))
+        cues, words = "cues" in kind, "words" in kind
+        picture, wrong = kind.startswith("picture"), kind.startswith("wrong")
+        index = int(rng.choice(self._fitting(picture, cues)))
+        told = self._told(index)
+        track = self._track(self._cues(rng, told), None) if cues else self._track((), ())
+        track = replace(track, picture=picture or wrong)
+        features = self._nothing()
+        if wrong:
+            features = self._picture(rng, index, int(self._examples.families[index]))
+        elif picture:
+            features = self._some(rng, index)
+        return index, features, pack(_worded(rng, track, told) if words else track)
+
+    def _fitting(self, picture: bool, cues: bool) -> NDArray[np.int64]:
+        """The numbers of scenes with a picture, with events."""
+        if picture:
+            return self._pictured_with_events if cues else self._pictured
+        return self._with_events if cues else self._everything
 
     def _silence(self, rng: Rng) -> Row:
         """Nothing is to be heard, and that is known."""

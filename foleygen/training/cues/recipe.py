@@ -64,6 +64,7 @@ class CuesRecipe:
     views: int = 1
     guidance_scale: float = 2.0
     guidance_rescale: float = 0.7
+    contrast: float = 1.0
 
     def __post_init__(self) -> None:
         if self.objective.mask is not None or self.objective.learned_sigma or self.objective.condition_dropout:
