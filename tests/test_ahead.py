@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from foleygen.batch import loading, run, worker
-from foleygen.batch.discover import discover
+from foleygen.batch.discover import Clip, discover
+from foleygen.batch.plan import Planned
 from foleygen.cli.app import run as cli
 from foleygen.errors import ClipError
 from foleygen.media import ahead, movie
@@ -67,6 +68,20 @@ def test_only_a_clip_that_nobody_has_seen_is_decoded_while_models_are_loaded(
     assert at_loading == [True, False], "its features are known"
     assert go(tmp_path, random_bundle, "uncached", cache=False) == first
     assert at_loading == [True, False, True]
+
+
+@pytest.mark.usefixtures("is_slow")
+def test_a_clip_that_is_tried_alone_is_not_decoded_meanwhile(
+    tmp_path: Path, random_bundle: Path, make_clip: MakeClip, at_loading: list[bool]
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4", seconds=3)
+    settings = Settings(model=str(random_bundle), device="cpu")
+    for alone in (True, False):
+        item = Planned(Clip(clip), tmp_path / f"{alone}.mp4", alone=alone)
+        worker.Worker(settings, loading.load_bundle(settings)).work([item], lambda event: None)
+        loading.feature_cache(settings).clear()
+    assert at_loading == [False, True]
+    assert not decoding()
 
 
 @pytest.mark.parametrize("options", [{"cuts": False}, {"stems": True, "handles": 0.5}, {"takes": 2}])

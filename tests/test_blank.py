@@ -82,3 +82,15 @@ def test_nothing_is_collected_while_the_models_are_loaded_nor_looked_at_afterwar
 def _run(code: str) -> None:
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_folder_of_clips_is_planned_without_pyav(make_clip: Callable[[Path], Path], tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mov", "c.mkv"):
+        make_clip(tmp_path / name)
+    _run(
+        "import sys; from foleygen.batch.plan import plan; from foleygen.batch.discover import discover;"
+        "from foleygen.settings import Settings;"
+        f"found = [item.output.suffix for item in plan(discover([{str(tmp_path)!r}], output=None), Settings())];"
+        "assert found == ['.mp4', '.mov', '.mkv'], found;"
+        "sys.exit(str({'av', 'numpy'} & set(sys.modules)) if {'av', 'numpy'} & set(sys.modules) else 0)"
+    )

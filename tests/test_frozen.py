@@ -20,7 +20,7 @@ from foleygen.batch.plan import plan
 from foleygen.batch.shard import fingerprint, folder_of, in_order, lengths_of
 from foleygen.cli import app
 from foleygen.errors import UsageError
-from foleygen.media import fit
+from foleygen.media import suffix as suffixes
 from foleygen.settings import Settings
 
 PARTS = st.sampled_from([b"a", b"b", b"a.foley", b".h", b"x y", b"\xff", b"tab\there", b"#", b".", b"..", b"", b"%s"])
@@ -124,7 +124,7 @@ def test_nothing_is_made_or_looked_at_for_other_shards(monkeypatch: pytest.Monke
         return path.suffix
 
     monkeypatch.setattr(frozen, "Clip", clip)
-    monkeypatch.setattr(fit, "suffix_for", suffix)
+    monkeypatch.setattr(suffixes, "suffix_for", suffix)
     monkeypatch.setattr(os.path, "isdir", lambda path: pytest.fail(f"{path!r} is looked at"))
     found = freeze([content], trusts_names=True)
     assert found is not None
@@ -146,7 +146,7 @@ def test_only_clips_of_one_name_are_looked_at(monkeypatch: pytest.MonkeyPatch) -
         asked.append(path.name)
         return path.suffix
 
-    monkeypatch.setattr(fit, "suffix_for", suffix)
+    monkeypatch.setattr(suffixes, "suffix_for", suffix)
     found = freeze([b"/none/a.mov\n/none/a.mp4\n/none/b.mp4\n/none/c.mp4\n/none/d.mp4\n"], trusts_names=True)
     assert found is not None
     run.choose(found, Settings(shard="5/5"))

@@ -129,10 +129,36 @@ def test_every_clip_ends_once_and_only_killers_fail(count: int, killers: set[int
 def test_a_death_while_the_model_is_loaded_is_no_clips_fault() -> None:
     desk = isolate._Desk(iter([Planned(Clip(Path("a.mp4")), Path("a.foley.mp4"))]), lambda event: None)
     desk.begin()
-    assert isinstance(desk.order(), Planned)
+    first = desk.order()
+    assert isinstance(first, Planned)
+    assert not first.alone
+    desk.hear(Loading(done=False))
+    desk.bury(-signal.SIGKILL)  # a clip that was decoded meanwhile may have done it
+    desk.begin()
+    again = desk.order()
+    assert isinstance(again, Planned)
+    assert again.alone
     desk.hear(Loading(done=False))
     with pytest.raises(SetupError, match="was killed by SIGKILL while it loaded the model; if memory ran out"):
         desk.bury(-signal.SIGKILL)
+
+
+def test_a_clip_that_kills_while_the_model_is_loaded_is_at_fault_once_it_is_alone() -> None:
+    heard: list[Event] = []
+    desk = isolate._Desk(iter([Planned(Clip(Path("a.mp4")), Path("a.foley.mp4"))]), heard.append)
+    desk.begin()
+    desk.order()
+    desk.hear(Loading(done=False))
+    desk.bury(-signal.SIGSEGV)
+    desk.begin()
+    desk.order()
+    desk.hear(Loading(done=False))
+    desk.hear(Loading(done=True))
+    desk.bury(-signal.SIGSEGV)
+    (failed,) = [event for event in heard if isinstance(event, ClipFailed)]
+    assert "was killed by SIGSEGV on it" in str(failed.error)
+    assert desk.order() is None
+    assert desk.is_done
 
 
 @pytest.mark.slow

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from foleygen.errors import ClipError
 from foleygen.media import graft, matroska, moov, riff
 from foleygen.media.containers import is_bdav
-from foleygen.media.fit import suffix_for
 from foleygen.media.mux import MuxReport, mux
 from foleygen.media.probe import probe
+from foleygen.media.suffix import suffix_for
 
 NTSC = Fraction(30000, 1001)
 

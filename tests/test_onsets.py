@@ -117,6 +117,23 @@ def test_the_matching_is_optimal_and_one_to_one(found, true, tolerance):
     assert (np.abs(matching.errors_s) <= tolerance).all()
 
 
+def test_an_hour_is_matched_stretch_by_stretch(monkeypatch):
+    largest = []
+    aligned = onsets._aligned
+
+    def measured(distances, most):
+        largest.append(max(distances.shape))
+        return aligned(distances, most)
+
+    monkeypatch.setattr(onsets, "_aligned", measured)
+    true = np.arange(4000) * 0.9
+    matching = onsets.match(true[::-1] + 0.02, true, 0.03)
+    assert matching.hits == 4000
+    assert max(largest) == 1
+    np.testing.assert_array_equal(matching.true_index, np.arange(4000))
+    np.testing.assert_array_equal(matching.found_index, np.arange(4000)[::-1])
+
+
 def test_f1_counts_misses_and_false_alarms():
     assert onsets.f1([1.0, 2.0, 3.0], [1.01, 2.02], 0.05) == pytest.approx(0.8)
     assert onsets.f1([], [], 0.05) == 1.0

@@ -80,9 +80,29 @@ def match(found: ArrayLike, true: ArrayLike, tolerance_s: float) -> Matching:
     """
     found_s, true_s = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)
     by_found, by_true = np.argsort(found_s, kind="stable"), np.argsort(true_s, kind="stable")
-    errors = found_s[by_found, None] - true_s[None, by_true]
-    rows, columns = _aligned(np.abs(errors), tolerance_s)
-    return Matching(len(rows), by_found[rows], by_true[columns], errors[rows, columns])
+    rows, columns = _paired(found_s[by_found], true_s[by_true], tolerance_s)
+    found_index, true_index = by_found[rows], by_true[columns]
+    return Matching(len(rows), found_index, true_index, found_s[found_index] - true_s[true_index])
+
+
+def _paired(
+    found_s: NDArray[np.float64], true_s: NDArray[np.float64], most: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices (K,) of the best pairs of ascending times, stretch by stretch.
+
+    No pair reaches over a silence longer than ``most``, and all distances of an hour at once would take a gigabyte.
+    """
+    times = np.sort(np.concatenate([found_s, true_s]))
+    begins = times[1:][np.diff(times) > most]
+    pairs = [np.zeros((2, 0), np.intp)]
+    edges = [[0, *np.searchsorted(values, begins), len(values)] for values in (found_s, true_s)]
+    for first, end, first_true, end_true in zip(edges[0], edges[0][1:], edges[1], edges[1][1:], strict=False):
+        if first < end and first_true < end_true:
+            distances = np.abs(found_s[first:end, None] - true_s[None, first_true:end_true])
+            rows, columns = _aligned(distances, most)
+            pairs.append(np.stack([rows + first, columns + first_true]))
+    rows, columns = np.concatenate(pairs, axis=1)
+    return rows, columns
 
 
 def _aligned(distances: NDArray[np.float64], most: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -6,19 +6,19 @@ time, in a new child: the one that kills that too is at fault.
 
 from __future__ import annotations
 
-import gc
 import logging
 import multiprocessing
 import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
@@ -93,7 +93,7 @@ class _Desk:
         if self._is_alone and self._out:
             return _Pause()
         self._is_alone = bool(self._suspects)
-        item = self._suspects.popleft() if self._suspects else next(self._waiting, None)
+        item = replace(self._suspects.popleft(), alone=True) if self._suspects else next(self._waiting, None)
         if item is None:
             self._is_empty = True
             return None
@@ -111,7 +111,8 @@ class _Desk:
 
     def bury(self, code: int) -> None:
         """The child died with this exit code: find out whose fault it was, or what to try."""
-        if self._is_loading:
+        # While the models are loaded a clip may be decoded, but not one that is tried alone.
+        if self._is_loading and (self._is_alone or not self._out):
             raise _fault(code)(f"the worker process {_end(code)} while it loaded the model", _remedy(code))
         guilty = list(self._out.values())
         self._out.clear()
@@ -136,7 +137,7 @@ class _Child:
         takes, self._orders = context.Pipe(duplex=False)
         self._reports, gives = context.Pipe(duplex=False)
         level = logging.getLogger(LOGGER).getEffectiveLevel()
-        self._process = context.Process(target=_serve, args=(settings, takes, gives, level), name="foleygen worker")
+        self._process = context.Process(target=_live, args=(settings, takes, gives, level), name="foleygen worker")
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._broke: Broke | None = None
         # The child is born with these signals held back, until it knows what to do about them.
@@ -206,8 +207,20 @@ class _Child:
             self._process.terminate()
 
 
+def _live(settings: Settings, orders: Connection, reports: Connection, level: int) -> None:
+    """A child's life and its end. What Python would do then, take torch apart piece by piece, takes 0.2 s, for which
+    the parent would wait."""
+    code = 0
+    try:
+        _serve(settings, orders, reports, level)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _serve(settings: Settings, orders: Connection, reports: Connection, level: int) -> None:
-    """The whole life of a child."""
+    """All that a child does."""
     outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     sender = threading.Thread(target=_send, args=(outbox, reports), daemon=True)
     sender.start()
@@ -225,7 +238,6 @@ def _serve(settings: Settings, orders: Connection, reports: Connection, level: i
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         outbox.put(_Gone())
         sender.join()
-        gc.freeze()  # nobody needs the memory of cycles any more
 
 
 def _work(settings: Settings, orders: Connection, outbox: queue.SimpleQueue[Any]) -> None:

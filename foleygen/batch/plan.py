@@ -36,6 +36,8 @@ class Planned:
     problem: ClipError | None = None
     spotting: Spotting = NOTHING
     """What was said of it, before anybody has seen it."""
+    alone: bool = False
+    """Nothing else goes on in the process that works on it: what kills that is the clip."""
 
 
 def spotter_of(settings: Settings) -> Spotter:
@@ -161,7 +163,7 @@ def output_suffix(clip: Path, settings: Settings) -> str:
     """The suffix of the finished clip: that of ``--container``, else the clip's own where that holds it."""
     if settings.container != "auto":
         return f".{settings.container}"
-    from foleygen.media.fit import suffix_for
+    from foleygen.media.suffix import suffix_for
 
     return suffix_for(clip, settings.max_pixels)
 

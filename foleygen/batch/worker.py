@@ -94,10 +94,10 @@ class Worker:
                     yield job
 
     def _begun(self, first: Job) -> AbstractContextManager[Job]:
-        """The first clip, decoded while the models are loaded, unless they are."""
+        """The first clip, decoded while the models are loaded, unless they are or it must be alone."""
         from foleygen.pipeline.ahead import begun
 
-        if self._engine is not None:
+        if self._engine is not None or self._at_work[first.output].alone:
             return nullcontext(first)
         return begun(first, self._bundle, self._settings.render_settings(1), feature_cache(self._settings))
 

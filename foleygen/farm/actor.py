@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ class ClipActor:
                 from foleygen.batch.worker import Worker
 
                 self._worker = Worker(self._settings, load_bundle(self._settings))
-            self._worker.work([item], self._tell)
+            self._worker.work([replace(item, alone=True)], self._tell)
         except Interrupted:
             pass
         except BaseException as error:

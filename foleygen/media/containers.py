@@ -1,4 +1,7 @@
-"""What each kind of output file can hold, and the sound that editors expect in it."""
+"""What each kind of output file can hold, and the sound that editors expect in it.
+
+PyAV is imported where a file is written: names alone need none of it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import av
-from av.container import OutputContainer
+from typing import TYPE_CHECKING
 
 from foleygen.errors import ClipError, printable
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ def is_bdav(path: Path) -> bool:
 @contextmanager
 def created(path: Path, muxer: str, options: dict[str, str], tags: Mapping[str, str]) -> Iterator[OutputContainer]:
     """A new file of libavformat's ``muxer``, to be written to and closed at the end."""
+    import av
+
     target = av.open(str(path), "w", format=muxer, container_options=options, metadata_errors="surrogateescape")
     try:
         target.metadata.update(tags)
@@ -122,6 +128,8 @@ def created(path: Path, muxer: str, options: dict[str, str], tags: Mapping[str, 
 @contextmanager
 def disk_errors() -> Iterator[None]:
     """Turn libavformat's I/O errors into OSError, for ``atomic.publish`` to explain; its refusals pass."""
+    import av
+
     try:
         yield
     except av.FFmpegError as error:

@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from foleygen.errors import ClipError
-from foleygen.media import forms, moov
+from foleygen.media import forms
 from foleygen.media.containers import Container, container_for, is_written
 from foleygen.media.first_picture import comes_back
 from foleygen.media.plain_sound import is_plain
@@ -22,19 +22,11 @@ FALLBACK = ".mkv"
 _GIVEN = (".mp4", ".mov", ".mkv", ".webm")
 """What ``--container`` can be."""
 _GENERAL = (".mkv", ".mov", ".mp4")
-# Their files are given other kinds of streams now and then: H.264 in WebM, what players of discs do not know.
-_DOUBTFUL = frozenset({".webm", ".ts", ".m2t", ".m2ts", ".mts"})
-_PLAIN_MP4 = frozenset({"avc1", "avc3", "hvc1", "hev1", "dvh1", "dvhe", "mp4v", "av01", "vp09", "mp4a", "ac-3", "ec-3"})
 
 
-def suffix_for(clip: Path, max_pixels: int = MAX_PIXELS) -> str:
-    """The suffix of a file that holds the clip, its own if it can: what ``--container auto`` gives.
-
-    Looks into the file where its name leaves doubt. Never raises: what is wrong with a clip is told in its turn.
-    """
+def found_for(clip: Path, max_pixels: int = MAX_PIXELS) -> str:
+    """The suffix of a file that holds the clip, its own if it can; what is wrong with it is told in its turn."""
     own = clip.suffix.lower()
-    if is_written(clip) and not _is_doubtful(clip, own):
-        return own
     try:
         with opened(clip, max_pixels) as source:
             picture = picture_stream(source, clip)
@@ -56,13 +48,6 @@ def advice(source: InputContainer, info: ClipInfo, refused: Container, stream: S
             if kind.suffix == own:
                 return f"leave --container at auto, which keeps {own}"
     return None
-
-
-def _is_doubtful(clip: Path, own: str) -> bool:
-    if own in (".mp4", ".m4v"):
-        codes = {header.code for header in moov.tracks(clip) if header.handler == "vide"}
-        return bool(codes - _PLAIN_MP4)
-    return own in _DOUBTFUL
 
 
 def _best(source: InputContainer, picture: Stream, clip: Path) -> str | None:
