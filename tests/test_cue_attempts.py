@@ -37,7 +37,8 @@ class Scripted:
         return torch.zeros(len(keys), 1)
 
     def mels(self, latents: torch.Tensor, features: torch.Tensor, tracks: object) -> torch.Tensor:
-        return torch.stack([self.script[len(self.asked) - 1]] * len(latents))
+        with torch.inference_mode():  # as the engine has it: no row may be written to
+            return torch.stack([self.script[len(self.asked) - 1]] * len(latents))
 
 
 def asked(*cues: tuple[float, ...]) -> Asked:

@@ -304,13 +304,13 @@ def test_a_stretch_is_played_and_the_model_gives_way(shelf: Shelf) -> None:
     assert list(one.remarks()) == []
 
 
-def test_it_is_as_loud_as_the_model_has_it(shelf: Shelf) -> None:
+def test_it_is_as_loud_as_the_model_has_it_where_that_is_near_what_is_usual(shelf: Shelf) -> None:
     for level in (0.005, 0.02, 0.1):
         samples = model((level, level, level))
         found = heard(player(shelf, rain((0.0, 60.0)), samples))
         theirs = [band_db(found[n : n + 24000], SAMPLE_RATE) for n in range(0, len(found) - 24000, 24000)]
         own = [band_db(samples[n : n + 8000], RATE) for n in range(0, len(samples) - 8000, 8000)]
-        assert np.median(theirs) == pytest.approx(max(np.median(own), -44), abs=0.7)
+        assert np.median(theirs) == pytest.approx(float(np.clip(np.median(own), -35, -29)), abs=0.7)
         assert np.ptp(theirs) < 3
     silence = heard(player(shelf, rain((0.0, 60.0)), np.zeros(round(SECONDS * RATE))))
     assert band_db(silence[24000:48000], SAMPLE_RATE) == pytest.approx(-32, abs=1)
@@ -349,8 +349,10 @@ def test_the_words_of_a_clip_go_on_all_through_as_the_model_has_them(shelf: Shel
     assert abs(found.mean()) < 0.005
     thirds = [band_db(found[round(at * SAMPLE_RATE) :][: SAMPLE_RATE // 2], SAMPLE_RATE) for at in (1.0, 4.0, 7.0)]
     own = [band_db(samples[round(at * RATE) :][: RATE // 2], RATE) for at in (1.0, 7.0)]
-    assert [thirds[0], thirds[2]] == pytest.approx(own, abs=1.5)
-    assert thirds[1] < own[0] - 20
+    middle = float(np.median(own))
+    assert [thirds[0], thirds[2]] == pytest.approx(np.clip(own, middle - 6, middle + 4).tolist(), abs=2.5)
+    assert thirds[2] > thirds[0] + 4  # softly, it follows the model
+    assert thirds[1] == pytest.approx(thirds[0], abs=4)  # and goes on where the model is silent
     seen = ClipSettings(sheet([Cue(1.0)]), "rain", spotted=True)
     assert player(shelf, seen, samples).ongoing.is_playing
     given = ClipSettings(sheet([Cue(1.0)]), "rain")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from foleygen.audio.obedience import judged
@@ -41,7 +42,7 @@ class Asked:
 
 def made(engine: Engine, asked: Asked, guidance: float | None, attempts: int = 0) -> Tensor:
     """Mels (N, M, L), each the best of up to ``attempts`` more where one does not keep to its cues."""
-    best = _mels(engine, asked, guidance)
+    best = list(_mels(engine, asked, guidance))
     for attempt in range(1, attempts + 1):
         wrong = [row for row, cues in enumerate(asked.cues) if faults(engine, best[row], cues)]
         if not wrong:
@@ -50,7 +51,7 @@ def made(engine: Engine, asked: Asked, guidance: float | None, attempts: int = 0
         for row, mel, cues in zip(wrong, _mels(engine, again, guidance), again.cues, strict=True):
             if faults(engine, mel, cues) < faults(engine, best[row], cues):
                 best[row] = mel
-    return best
+    return torch.stack(best)
 
 
 def faults(engine: Engine, mel: Tensor, cues: Sequence[float]) -> int:

@@ -30,15 +30,16 @@ if TYPE_CHECKING:
     from foleygen.pipeline.voices.player import Take
 
 BEST = 4
-USUAL_DB, FAINTEST_DB = -32.0, -44.0
-"""The level (see ``own.band_db``) of what goes on where the model has none, the median of what it makes of engines,
-rain, fire, wind and waves; and the least that is played where somebody has asked for it."""
+USUAL_DB, NEAR_DB = -32.0, 3.0
+"""The level (see ``own.band_db``) of what goes on, the median of what the model makes of engines, rain, fire, wind and
+waves; and how far from it the model's own may take what somebody has asked for. Where the model is nearly silent says
+nothing, and takes and stretches of one cue are to sound alike."""
 ENOUGH_S = 4.0
 """A stretch that lasts half as long as that counts as 1 dB further away."""
 SHORTEST_S = 0.05
 """What is over sooner does not go on."""
 FADE_IN_S, FADE_OUT_S = 0.1, 0.3
-_LOUDER_DB, _FAINTER_DB = 12.0, 30.0
+_LOUDER_DB, _FAINTER_DB = 4.0, 6.0
 """How far the level follows the model's from its median on."""
 _AT_ONCE_S = 0.02
 """What begins so soon in the clip was there before."""
@@ -133,7 +134,8 @@ class Ongoing:
         heard = levels[levels > SILENT_DB]
         if going.is_told:
             usual = float(np.median(levels))
-            levels = np.array([USUAL_DB if usual <= SILENT_DB else max(usual, FAINTEST_DB)], np.float32)
+            usual = USUAL_DB if usual <= SILENT_DB else min(max(usual, USUAL_DB - NEAR_DB), USUAL_DB + NEAR_DB)
+            levels = np.array([usual], np.float32)
         elif not len(heard):
             return None
         else:
