@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foleygen.weights.spec import AutoencoderSpec, BundleSpec, EncoderSpec, MelSpec, SamplingSpec, VocoderSpec
 
@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from foleygen.batch.events import Event
     from foleygen.engines.foley import Engine
 
 RATE = Fraction(125, 4)
@@ -170,3 +171,19 @@ def make_clip() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def add_sound(told_bundle: Path) -> Callable[..., list[Event]]:
+    """In this process: what was told."""
+    from foleygen.batch import run
+    from foleygen.batch.discover import Clip
+    from foleygen.settings import Settings
+
+    def ran(*clips: Path, **changes: Any) -> list[Event]:
+        heard: list[Event] = []
+        settings = Settings(model=str(told_bundle), device="cpu", cache=False, **changes)
+        run.run([Clip(clip) for clip in clips], settings, heard.append)
+        return heard
+
+    return ran

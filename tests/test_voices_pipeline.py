@@ -14,8 +14,7 @@ import pytest
 import soundfile
 from libraries import Made, Noise, library
 
-from foleygen.batch import events, run
-from foleygen.batch.discover import Clip
+from foleygen.batch import events
 from foleygen.batch.events import Event
 from foleygen.batch.plan import check_voice
 from foleygen.cli import app
@@ -52,19 +51,6 @@ def foleygen(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str
         code = app.run([str(argument) for argument in arguments])
         told = capsys.readouterr()
         return code, told.out, told.err
-
-    return ran
-
-
-@pytest.fixture
-def add_sound(told_bundle: Path) -> Callable[..., list[Event]]:
-    """In this process: what was told."""
-
-    def ran(*clips: Path, **changes: Any) -> list[Event]:
-        heard: list[Event] = []
-        settings = Settings(model=str(told_bundle), device="cpu", cache=False, **changes)
-        run.run([Clip(clip) for clip in clips], settings, heard.append)
-        return heard
 
     return ran
 

@@ -15,8 +15,7 @@ import soundfile
 from libraries import Made, Noise, library
 from numpy.typing import NDArray
 
-from foleygen.batch import events, run
-from foleygen.batch.discover import Clip
+from foleygen.batch import events
 from foleygen.batch.events import Event
 from foleygen.cli import app
 from foleygen.cues.cue import sheet
@@ -199,19 +198,6 @@ def clip(tmp_path: Path, make_clip: MakeClip) -> Path:
 @pytest.fixture
 def wide(tmp_path: Path) -> Path:
     return library(tmp_path / "recordings", WIDE)
-
-
-@pytest.fixture
-def add_sound(told_bundle: Path) -> Callable[..., list[Event]]:
-    """In this process: what was told."""
-
-    def ran(*clips: Path, **changes: Any) -> list[Event]:
-        heard: list[Event] = []
-        settings = Settings(model=str(told_bundle), device="cpu", cache=False, **changes)
-        run.run([Clip(clip) for clip in clips], settings, heard.append)
-        return heard
-
-    return ran
 
 
 def finished(clip: Path) -> Path:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from foleygen.audio.mel import DB_PER_UNIT
+
 LOUDEST_DB = 97.0
 """Of a column, all its bands together, where 0 dB is the bottom of the scale. The loudest of 224 held-out scenes has
 96.8; it comes out at 2 to 3 dB above full scale."""
@@ -21,4 +23,4 @@ def lowered(mels: Tensor) -> Tensor:
 
 def _lowered(mel: Tensor) -> Tensor:
     level = torch.logsumexp(_NEPERS * mel, dim=0, keepdim=True) / _NEPERS
-    return mel - (level - LOUDEST_DB / 100).clamp(min=0.0)
+    return mel - (level - LOUDEST_DB / DB_PER_UNIT).clamp(min=0.0)

@@ -8,6 +8,7 @@ stays. What is there gets clearer; what is not there does not come back.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -20,11 +21,17 @@ def contrasted(mels: Tensor, factor: float) -> Tensor:
     """Mels (N, B, T) in [0, 1] with their detail times ``factor``, unlimited; at 1 the same bits."""
     if factor == 1:
         return mels
-    basis = _cosines(mels.shape[1]).to(mels)  # B B, rows are coefficients
-    place = torch.arange(mels.shape[1], dtype=torch.float64)
-    extra = (factor - 1) * ((place - BROAD + 1) / (NARROW - BROAD + 1)).clamp(0, 1)  # B
-    detail = (basis.T * extra.to(mels)) @ basis  # B B
+    detail = _detail(mels.shape[1], factor, mels.dtype, mels.device)  # B B
     return mels + detail @ mels
+
+
+@lru_cache(maxsize=4)
+def _detail(size: int, factor: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What is to be added to a mel of ``size`` bands, as a map of it, (size, size)."""
+    basis = _cosines(size).to(device, dtype)  # rows are coefficients
+    place = torch.arange(size, dtype=torch.float64)
+    extra = (factor - 1) * ((place - BROAD + 1) / (NARROW - BROAD + 1)).clamp(0, 1)
+    return (basis.T * extra.to(device, dtype)) @ basis
 
 
 def _cosines(size: int) -> Tensor:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 Scaling = Literal["decibel", "log"]
 """``decibel`` puts 100 dB on [0, 1], as Diff-Foley does; ``log`` is the natural logarithm of AudioLDM."""
 
+DB_PER_UNIT = 100.0
+"""Of a mel in decibels."""
 FLOOR = 1e-5
 """Smallest magnitude that enters the logarithm."""
 

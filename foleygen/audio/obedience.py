@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from foleygen.audio.onsets import PEAK_RADIUS_S, match
 from foleygen.facts import OBEYED_S, Obedience
+
+Made = TypeVar("Made")
 
 
 def judged(cues: Sequence[float], onsets: Sequence[float], is_known: Callable[[float], bool]) -> Obedience:
@@ -25,3 +28,27 @@ def judged(cues: Sequence[float], onsets: Sequence[float], is_known: Callable[[f
         tuple(cue for cue in missed if all(abs(cue - other) > PEAK_RADIUS_S for other in obeyed)),
         tuple(onset for index, onset in enumerate(onsets) if index not in paired and is_known(onset)),
     )
+
+
+def best_of(
+    made: Sequence[Made],
+    faults: Callable[[Made], int],
+    again: Callable[[Sequence[int], Sequence[Made], int], Sequence[Made]],
+    attempts: int,
+) -> list[Made]:
+    """The best of each that up to ``attempts`` more make, the earlier one where two are alike.
+
+    ``again`` gets the places of those with ``faults``, the best of all so far and the number of the attempt, from 1 on,
+    and makes those places anew.
+    """
+    best = list(made)
+    counts = [faults(one) for one in best]
+    for attempt in range(1, attempts + 1):
+        wrong = [place for place, count in enumerate(counts) if count]
+        if not wrong:
+            break
+        for place, one in zip(wrong, again(wrong, best, attempt), strict=True):
+            count = faults(one)
+            if count < counts[place]:
+                best[place], counts[place] = one, count
+    return best

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from foleygen.audio.ceiling import lowered
 from foleygen.audio.contrast import contrasted
+from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.mel_loudness import MelLoudness
 from foleygen.engines.building import level_head_of, mel_config
 from foleygen.models.cue_layout import CueLayout
 from foleygen.models.diffusion import Condition
 from foleygen.weights.bundle import Bundle
 
-DB_PER_UNIT = 100.0
-"""Of a mel in decibels."""
 QUIET = 0.005
 """Values of a mel up to this are the floor of its scale, which no level moves."""
 
@@ -34,6 +33,11 @@ class Finish:
         if bundle.level is not None and self._head is not None:
             self._head.to(device)
             self._loudness, self._loudest_frame = MelLoudness(mel_config(bundle)), bundle.level.loudest_frame
+
+    @property
+    def changes(self) -> bool:
+        """Whether the bundle says anything of it."""
+        return self._head is not None or self._told_contrast != 1
 
     def __call__(self, mels: Tensor, condition: Condition) -> Tensor:
         """Mels (N, B, L) as the vocoder gets them; all rows are told something beside their picture, or none is.

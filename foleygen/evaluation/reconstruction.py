@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.errors import UsageError
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.evaluation.sync import other_clips
 
-DB_PER_UNIT = 100.0
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 """FFT size, hop and window in samples of the multi-resolution STFT distance (Yamamoto et al., Parallel WaveGAN)."""
 SILENCE = 1e-5

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from foleygen.audio.mel import MelSpectrogram
 from foleygen.audio.onsets import detect
@@ -28,6 +27,7 @@ from foleygen.evaluation.playing import has_click, leaps, repeats
 from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.facts import SAMPLE_RATE, Cue, Played
+from foleygen.library.rates import changed
 from foleygen.pipeline.voices.play import Voiced, voiced
 from foleygen.pipeline.voices.player import Take
 from foleygen.pipeline.voices.shelf import Shelf
@@ -182,7 +182,7 @@ def _sounding(
     cues, asked = cues_of(clip), _asked(clip, onsets, seed)
     began = time.perf_counter()
     if voice == "model":
-        made = Voiced(_changed(own, rate, SAMPLE_RATE), (), (), tuple(onsets))
+        made = Voiced(changed(own, rate, SAMPLE_RATE), (), (), tuple(onsets))
     else:
         made = voiced(own, rate, asked, shelf, voice)
     seconds = time.perf_counter() - began
@@ -208,7 +208,7 @@ def _asked(clip: ClipRecord, onsets: NDArray[np.float64], seed: int) -> Take:
 
 def _generated(engine: Engine, dataset: SceneDataset, clip: ClipRecord, samples: Samples) -> tuple[Generated, float]:
     """Samples (S,) at 48 kHz as the model would hear them, and the rate of the mel."""
-    heard, mel_rate = _mel(engine, _changed(samples, SAMPLE_RATE, engine.bundle.sample_rate))
+    heard, mel_rate = _mel(engine, changed(samples, SAMPLE_RATE, engine.bundle.sample_rate))
     true_mel = dataset.mels[clip.row].astype(np.float32)
     return Generated(clip, heard, true_mel, detect(heard, mel_rate), audible_events(clip)), mel_rate
 
@@ -222,11 +222,6 @@ def _mel(engine: Engine, samples: Samples) -> tuple[NDArray[np.float32], float]:
     mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     with torch.inference_mode():
         return mel(torch.from_numpy(samples)[None])[0].numpy(), mel.config.frame_rate
-
-
-def _changed(samples: Samples, rate_in: int, rate_out: int) -> Samples:
-    shared = int(np.gcd(rate_in, rate_out))
-    return np.asarray(resample_poly(samples, rate_out // shared, rate_in // shared), np.float32)
 
 
 def _report(voice: str, found: Sequence[Sounding], seconds: float, judges: Mapping[str, Probe]) -> VoiceReport:

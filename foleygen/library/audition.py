@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from foleygen.atomic import publish
 from foleygen.errors import ClipError
 from foleygen.facts import SAMPLE_RATE
 from foleygen.library.index import Index
+from foleygen.library.rates import changed
 from foleygen.media.channels import in_stereo
 
 FADE_S = 0.005
@@ -44,7 +43,7 @@ def audition(index: Index, events: Sequence[int], output: Path, gap_s: float) ->
         except ClipError as error:
             failed.append(error)
             continue
-        sound = _faded(_at_48k(in_stereo(samples), rate))
+        sound = _faded(changed(in_stereo(samples), rate, SAMPLE_RATE))
         heard.append(Heard(event, place / SAMPLE_RATE))
         parts += [sound, gap]
         place += sound.shape[1] + gap.shape[1]
@@ -52,13 +51,6 @@ def audition(index: Index, events: Sequence[int], output: Path, gap_s: float) ->
         raise failed[0] if failed else ClipError(f"{output}: there is nothing to write", "search for something else")
     _write(np.concatenate(parts, axis=1), output)
     return heard, failed
-
-
-def _at_48k(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    common = gcd(SAMPLE_RATE, rate)
-    if rate == SAMPLE_RATE:
-        return samples
-    return np.asarray(resample_poly(samples, SAMPLE_RATE // common, rate // common, axis=1), np.float32)
 
 
 def _faded(samples: NDArray[np.float32]) -> NDArray[np.float32]:

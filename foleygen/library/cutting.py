@@ -15,7 +15,7 @@ from foleygen.library.event import Stretch
 from foleygen.library.levels import HOP_S, SILENCE_DB, Levels
 from foleygen.library.likeness import DIMENSIONS, SECONDS, brightness, likeness
 from foleygen.library.mono import Mono
-from foleygen.library.store import EVENT, STEP_DB, Events, Likenesses
+from foleygen.library.store import EVENT, Events, Likenesses, in_steps
 
 SUNK_DB = 3.0
 """Above the noise floor: where a tail ends."""
@@ -48,7 +48,7 @@ def cut(recording: Mono) -> Cut:
     floor = levels.noise_floor(level)
     places = [attacks.placed(recording, frame) for frame in attacks.frames(bands, level, floor)]
     events, vectors = _measured(recording, _ordered(places, recording), level, floor)
-    steps = np.clip(np.round(vectors / STEP_DB), -127, 127).astype(np.int8)
+    steps = in_steps(vectors)
     noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB
     heard = noise if noise > SILENCE_DB + 1 else None
     return Cut(events, steps, heard, steady.stretches(recording, level, events), recording.is_stereo)

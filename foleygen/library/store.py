@@ -284,6 +284,12 @@ def _again(name: Path) -> str:
     return f"run 'foleygen library index {printable(name)}'"
 
 
+def in_steps(decibels: NDArray[np.floating]) -> NDArray[np.int8]:
+    """Levels as they are kept, in steps of STEP_DB."""
+    steps: NDArray[np.int8] = np.clip(np.round(decibels / STEP_DB), -127, 127).astype(np.int8)
+    return steps
+
+
 def _row(entry: Entry) -> tuple[object, ...]:
     one = entry.recording
     steady = np.array([_steady_row(part) for part in one.steady], STEADY).tobytes()
@@ -295,8 +301,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 
 def _steady_row(part: Stretch) -> tuple[object, ...]:
-    steps = np.clip(np.round(np.array(part.spectrum) / STEP_DB), -127, 127).astype(np.int8)
-    return part.start, part.end, part.level_db, steps
+    return part.start, part.end, part.level_db, in_steps(np.array(part.spectrum))
 
 
 def _stretch(row: np.void) -> Stretch:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from queue import Queue
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Chunk = TypeVar("Chunk")
 _AHEAD = 2
@@ -19,30 +20,41 @@ class _End:
         self.error = error
 
 
-def beside(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same chunks in the same order. Raises what making them raised; the thread ends with the iteration."""
-    ready: Queue[Chunk | _End] = Queue(_AHEAD)
-    stopped = Event()
-    thread = Thread(target=_fill, args=(ready, chunks, stopped), name="foleygen beside", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(chunk := ready.get(), _End):
+class Beside(Generic[Chunk]):
+    """``chunks`` that are made from now on in a thread of its own, which waits once ``most`` of them are not taken."""
+
+    def __init__(self, chunks: Iterable[Chunk], most: int, name: str) -> None:
+        self._ready: Queue[Chunk | _End] = Queue(most)
+        self._stopped = Event()
+        self._thread = Thread(target=self._fill, args=(chunks,), name=name, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """All of them in order, for one caller. Raises what making them raised."""
+        while not isinstance(chunk := self._ready.get(), _End):
             yield chunk
         if chunk.error is not None:
             raise chunk.error
-    finally:
-        stopped.set()
-        while not ready.empty():
-            ready.get_nowait()
-        thread.join()
+
+    def close(self) -> None:
+        """Make no more, and wait until the thread is done with the one at hand."""
+        self._stopped.set()
+        while not self._ready.empty():
+            self._ready.get_nowait()
+        self._thread.join()
+
+    def _fill(self, chunks: Iterable[Chunk]) -> None:
+        try:
+            for chunk in chunks:
+                self._ready.put(chunk)
+                if self._stopped.is_set():
+                    return
+            self._ready.put(_End())
+        except BaseException as error:
+            self._ready.put(_End(error))
 
 
-def _fill(ready: Queue[Chunk | _End], chunks: Iterable[Chunk], stopped: Event) -> None:
-    try:
-        for chunk in chunks:
-            ready.put(chunk)
-            if stopped.is_set():
-                return
-        ready.put(_End())
-    except BaseException as error:
-        ready.put(_End(error))
+def beside(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The same chunks in the same order. Raises what making them raised; the thread ends with the iteration."""
+    with closing(Beside(chunks, _AHEAD, "foleygen beside")) as made:
+        yield from made

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from foleygen.audio import onsets
 from foleygen.audio.mel import to_decibels
+from foleygen.audio.obedience import best_of
 from foleygen.audio.stitch import Window, joint
 from foleygen.engines.device import out_of_memory
 from foleygen.engines.foley import Engine
@@ -114,14 +115,11 @@ class Sampler:
 
     def _obeying(self, rows: Sequence[Row], made: list[Sounding]) -> list[Sounding]:
         """The best that a few attempts make of each row."""
-        best = list(made)
-        for attempt in range(1, ATTEMPTS + 1):
-            wrong = [index for index, sounding in enumerate(best) if self._faults(sounding)]
-            if not wrong:
-                break
-            again = self._sounds([replace(rows[index], attempt=attempt) for index in wrong])
-            for index, sounding in zip(wrong, again, strict=True):
-                best[index] = min(best[index], sounding, key=self._faults)
+
+        def again(wrong: Sequence[int], _: Sequence[Sounding], attempt: int) -> list[Sounding]:
+            return self._sounds([replace(rows[index], attempt=attempt) for index in wrong])
+
+        best = best_of(made, self._faults, again, ATTEMPTS)
         self._note_seeds(best)
         return best
 
@@ -188,14 +186,16 @@ class Sampler:
         Of a group that does not keep to its cues the windows at fault get other noise.
         """
         take = rows[0].take.number
-        best = self._joint_attempt(rows, run)
-        for attempt in range(1, ATTEMPTS + 1):
-            wrong = {sounding.row.window.index for sounding in best.soundings if self._faults(sounding)}
-            if not wrong:
-                break
-            tried = [sounding.row for sounding in best.soundings]
-            tried = [replace(row, attempt=attempt) if row.window.index in wrong else row for row in tried]
-            best = min(best, self._joint_attempt(tried, run), key=lambda one: sum(map(self._faults, one.soundings)))
+
+        def again(_: Sequence[int], groups: Sequence[_Attempt], attempt: int) -> list[_Attempt]:
+            soundings = groups[0].soundings
+            tried = [replace(one.row, attempt=attempt) if self._faults(one) else one.row for one in soundings]
+            return [self._joint_attempt(tried, run)]
+
+        def faults(group: _Attempt) -> int:
+            return sum(map(self._faults, group.soundings))
+
+        (best,) = best_of([self._joint_attempt(rows, run)], faults, again, ATTEMPTS)
         run.ties[take], run.sounds[take] = best.tie, best.last
         self._note_seeds(best.soundings)
         return best.soundings

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from foleygen.audio import onsets
 from foleygen.audio.delay import delayed
 from foleygen.audio.mel import to_decibels
+from foleygen.audio.obedience import best_of
 from foleygen.engines.foley import Engine
 from foleygen.facts import SAMPLE_RATE
 from foleygen.features.cache import FeatureCache
@@ -113,9 +114,9 @@ def _obeying(
     """The best that a few attempts make of one window with ``features`` (1, F, C): its noise and its mel (1, M, L)."""
     start_s = first.start / engine.bundle.sample_rate
     spoken = told(own, start_s, engine, settings.audio_delay)
-    tried: list[tuple[int, WindowKey, torch.Tensor]] = []
-    while not tried or (tried[-1][0] and len(tried) <= ATTEMPTS):
-        key = first.again(len(tried))
+
+    def made(attempt: int) -> tuple[WindowKey, torch.Tensor]:
+        key = first.again(attempt)
         latents = engine.latents(
             features,
             [key],
@@ -124,10 +125,13 @@ def _obeying(
             classifier_guidance=settings.classifier_guidance,
             tracks=[spoken],
         )
-        mels = engine.mels(latents, features, [spoken])
-        tried.append((_faults(mels, engine, settings, own, start_s, seconds), key, mels))
-    _, key, mels = min(tried, key=lambda one: one[0])
-    return key, mels
+        return key, engine.mels(latents, features, [spoken])
+
+    def faults(one: tuple[WindowKey, torch.Tensor]) -> int:
+        return _faults(one[1], engine, settings, own, start_s, seconds)
+
+    (best,) = best_of([made(0)], faults, lambda _, __, attempt: [made(attempt)], ATTEMPTS)
+    return best
 
 
 def _faults(

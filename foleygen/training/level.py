@@ -69,14 +69,8 @@ def fit(
     """
     if bundle.cues is None:
         raise UsageError(f"{bundle.path}: cannot be told anything", "train an adapter first, with foleygen train cues")
-    source = sources.source_of(bundle, datasets, views=1)
-    examples = None if folder is None else sources.load(folder, source)
-    if examples is None:
-        examples = sources.make(bundle, datasets, 1, seed, device, on_clip)
-        if folder is not None:
-            examples.save(folder)
-    loudness = _loudness(bundle, datasets)
-    return fitted(bundle, examples, loudness, seed, rows)
+    examples = sources.held(folder, bundle, datasets, 1, seed, device, on_clip)
+    return fitted(bundle, examples, _loudness(bundle, datasets), seed, rows)
 
 
 def fitted(bundle: Bundle, examples: Examples, loudness: NDArray[np.float64], seed: int, rows: int) -> LevelFit:
@@ -100,10 +94,9 @@ def fitted(bundle: Bundle, examples: Examples, loudness: NDArray[np.float64], se
 def _loudness(bundle: Bundle, datasets: Sequence[SceneDataset]) -> NDArray[np.float64]:
     """Of the scenes as ``examples`` orders them, those with pictures first, in LUFS."""
     meter = MelLoudness(mel_config(bundle))
-    ordered = sorted(datasets, key=lambda dataset: dataset.frames is None)
     found = [
         meter.integrated(torch.from_numpy(dataset.mels[[clip.row for clip in part]].astype(np.float32))).numpy()
-        for dataset in ordered
+        for dataset in sources.in_order(datasets)
         for part in (dataset.clips[i : i + _BATCH] for i in range(0, len(dataset.clips), _BATCH))
     ]
     return np.concatenate(found)

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foleygen.audio.obedience import judged
+from foleygen.audio.obedience import best_of, judged
 from foleygen.audio.onsets import detect
 from foleygen.engines.foley import Engine
 from foleygen.features.cues import CueTrack
 from foleygen.sampling.noise import WindowKey
+
+_Window = tuple[Tensor, Sequence[float]]
+"""Its mel (M, L) and the cues in it."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,12 @@ class Asked:
 
 def made(engine: Engine, asked: Asked, guidance: float | None, attempts: int = 0) -> Tensor:
     """Mels (N, M, L), each the best of up to ``attempts`` more where one does not keep to its cues."""
-    best = list(_mels(engine, asked, guidance))
-    for attempt in range(1, attempts + 1):
-        wrong = [row for row, cues in enumerate(asked.cues) if faults(engine, best[row], cues)]
-        if not wrong:
-            break
-        again = asked.again(wrong, attempt)
-        for row, mel, cues in zip(wrong, _mels(engine, again, guidance), again.cues, strict=True):
-            if faults(engine, mel, cues) < faults(engine, best[row], cues):
-                best[row] = mel
-    return torch.stack(best)
+
+    def again(wrong: Sequence[int], _: Sequence[_Window], attempt: int) -> list[_Window]:
+        return _windows(engine, asked.again(wrong, attempt), guidance)
+
+    best = best_of(_windows(engine, asked, guidance), lambda one: faults(engine, *one), again, attempts)
+    return torch.stack([mel for mel, _ in best])
 
 
 def faults(engine: Engine, mel: Tensor, cues: Sequence[float]) -> int:
@@ -62,6 +61,6 @@ def faults(engine: Engine, mel: Tensor, cues: Sequence[float]) -> int:
     return judged(sorted(cues), onsets.tolist(), lambda _: True).faults
 
 
-def _mels(engine: Engine, asked: Asked, guidance: float | None) -> Tensor:
+def _windows(engine: Engine, asked: Asked, guidance: float | None) -> list[_Window]:
     latents = engine.latents(asked.features, asked.keys, guidance=guidance, tracks=asked.tracks)
-    return engine.mels(latents, asked.features, asked.tracks)
+    return list(zip(engine.mels(latents, asked.features, asked.tracks), asked.cues, strict=True))

@@ -22,7 +22,7 @@ from foleygen.pipeline.voices.choosing import RAISED_COST, RAISED_DB, WITHIN_DB
 from foleygen.pipeline.voices.loops import Loop, looped
 from foleygen.pipeline.voices.mixing import Dip, Laid
 from foleygen.pipeline.voices.own import LEVEL_S, SILENT_DB, OwnSound, band_db
-from foleygen.pipeline.voices.recorded import imaged
+from foleygen.pipeline.voices.recorded import imaged, room_db
 from foleygen.pipeline.voices.shelf import Part, Shelf
 from foleygen.sampling.noise import share
 
@@ -43,7 +43,6 @@ _LOUDER_DB, _FAINTER_DB = 4.0, 6.0
 """How far the level follows the model's from its median on."""
 _AT_ONCE_S = 0.02
 """What begins so soon in the clip was there before."""
-_HIGHEST = 4.0
 
 Samples = NDArray[np.float32]
 
@@ -236,9 +235,7 @@ class Ongoing:
         samples = loop.samples.astype(np.float64)
         size, length = round(LEVEL_S * SAMPLE_RATE), samples.shape[-1]
         levels = [band_db(samples[..., n : n + size], SAMPLE_RATE) for n in range(0, max(1, length - size + 1), size)]
-        peak = float(np.abs(samples).max(initial=0.0))
-        room = 20 * np.log10(_HIGHEST / peak) if peak > 0 else 0.0
-        return float(min(plan.level_db + (self._share_db or 0.0) - float(np.median(levels)), room))
+        return min(plan.level_db + (self._share_db or 0.0) - float(np.median(levels)), room_db(samples))
 
     def _given_way(self, plan: _Plan) -> list[Dip]:
         """Where the model is not heard: all through, but where its own hits are."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve, resample_poly
+from scipy.signal import fftconvolve
 
 from foleygen.facts import SAMPLE_RATE
+from foleygen.library.rates import changed
 
 FADE_S = 0.25
 """How long a joint is, in a stretch that is long enough."""
@@ -83,8 +83,7 @@ class Loop:
 def looped(samples: Samples, rate: int) -> Loop:
     """The steady stretch (..., S) at ``rate`` Hz, half a second or more of it, as a loop."""
     numbers = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    common = gcd(SAMPLE_RATE, rate)
-    at_48k = resample_poly(numbers, SAMPLE_RATE // common, rate // common, axis=-1) if rate != SAMPLE_RATE else numbers
+    at_48k = changed(numbers, rate, SAMPLE_RATE)
     edge = round(_EDGE_S * SAMPLE_RATE) if rate != SAMPLE_RATE else 0
     whole = np.asarray(at_48k[..., edge : at_48k.shape[-1] - edge], np.float32)
     fade = min(round(FADE_S * SAMPLE_RATE), whole.shape[-1] // 8)

@@ -74,10 +74,14 @@ def sounded(
     heard = np.zeros((*sound.shape[:-1], round(min(HEARD_S, max(0.01, until_s)) * SAMPLE_RATE)))
     part = sound[..., place : place + heard.shape[-1]]
     heard[..., : part.shape[-1]] = part
-    peak = float(np.abs(sound).max(initial=0.0))
-    room = 20 * np.log10(HIGHEST / peak) if peak > 0 else 0.0
-    gain = min(level_db - band_db(heard, SAMPLE_RATE), room)
+    gain = min(level_db - band_db(heard, SAMPLE_RATE), room_db(sound))
     return Sounded(np.asarray(sound * 10 ** (gain / 20), np.float32), place, float(gain))
+
+
+def room_db(samples: NDArray[np.floating]) -> float:
+    """The gain by which no sample is higher than HIGHEST; 0 for silence."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    return float(20 * np.log10(HIGHEST / peak)) if peak > 0 else 0.0
 
 
 def imaged(samples: Samples, channels: int) -> NDArray[np.float64]:

@@ -48,11 +48,7 @@ def cues_loop(
         )
         raise UsageError(fact, "choose a recipe with the same objective")
     base = frozen(bundle).to(device)
-    source = sources.source_of(bundle, datasets, recipe.views)
-    examples = sources.load(folder, source)
-    if examples is None:
-        examples = sources.make(bundle, datasets, recipe.views, recipe.loop.seed, device, on_clip)
-        examples.save(folder)
+    examples = sources.held(folder, bundle, datasets, recipe.views, recipe.loop.seed, device, on_clip)
     reader = fit_level(bundle, datasets, folder).to(device)
     torch.manual_seed(recipe.loop.seed)
     adapter = CueAdapter(adapter_config(base, recipe))

@@ -113,7 +113,7 @@ class Table:
 
     def _seen(self, rng: Rng, cues: bool) -> Row:
         """A scene and its own picture."""
-        index = int(rng.choice(self._pictured_with_events if cues else self._pictured))
+        index = int(rng.choice(self._fitting(picture=True, cues=cues)))
         told = self._told(index)
         view = int(rng.integers(len(self._examples.features)))
         known: Sequence[Stretch] | None = None
@@ -132,10 +132,10 @@ class Table:
 
     def _unseen(self, rng: Rng, picture: bool, cues: bool) -> Row:
         """A scene, or two in one window, beside a wrong picture or none."""
-        index = int(rng.choice(self._with_events if cues else self._everything))
+        index = int(rng.choice(self._fitting(picture=False, cues=cues)))
         told, spliced = self._told(index), rng.random() < self._mix.spliced
         if spliced:
-            other = int(rng.choice(self._with_events if cues else self._everything))
+            other = int(rng.choice(self._fitting(picture=False, cues=cues)))
             told = self._joined(rng, told, self._told(other))
         kept = self._cues(rng, told) if cues else ()
         track = replace(self._track(kept, None if cues else ()), picture=picture)

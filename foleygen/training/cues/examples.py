@@ -78,6 +78,33 @@ def load(folder: Path, source: str) -> Examples | None:
         return Examples(source=source, **{name: arrays[name] for name in arrays.files if name != "source"})
 
 
+def held(
+    folder: Path | None,
+    bundle: Bundle,
+    datasets: Sequence[SceneDataset],
+    views: int,
+    seed: int,
+    device: str = "cpu",
+    on_clip: Callable[[int, int], None] | None = None,
+) -> Examples:
+    """The examples that a run's ``folder`` holds, or those that it holds from now on; without one they are not kept.
+
+    Raises UsageError as ``load`` and ``make`` do.
+    """
+    if folder is None:
+        return make(bundle, datasets, views, seed, device, on_clip)
+    examples = load(folder, source_of(bundle, datasets, views))
+    if examples is None:
+        examples = make(bundle, datasets, views, seed, device, on_clip)
+        examples.save(folder)
+    return examples
+
+
+def in_order(datasets: Sequence[SceneDataset]) -> list[SceneDataset]:
+    """As examples have them: those with pictures first."""
+    return sorted(datasets, key=lambda dataset: dataset.frames is None)
+
+
 def source_of(bundle: Bundle, datasets: Sequence[SceneDataset], views: int) -> str:
     """16 hex digits that change with all that ``make`` depends on."""
     configs = [dataset.config for dataset in datasets]
@@ -98,7 +125,7 @@ def make(
     """Encode datasets, those with pictures first. Raises UsageError for scenes that are kept for tests, or none."""
     for dataset in datasets:
         _check(dataset)
-    ordered = sorted(datasets, key=lambda dataset: dataset.frames is None)
+    ordered = in_order(datasets)
     eyes, ears = encoder_of(bundle, device), autoencoder_of(bundle).to(device)
     assert isinstance(ears, PatchAutoencoder)
     total, done = sum(map(len, ordered)), 0

@@ -56,11 +56,7 @@ def make_runs(
     on_run: Callable[[int, int], None] | None = None,
 ) -> None:
     """Make the teacher's runs that are missing in ``folder``, or a part of them; scenes are encoded once, too."""
-    source = sources.source_of(bundle, datasets, recipe.views)
-    examples = sources.load(folder, source)
-    if examples is None:
-        examples = sources.make(bundle, datasets, recipe.views, recipe.teaching.seed, device)
-        examples.save(folder)
+    examples = sources.held(folder, bundle, datasets, recipe.views, recipe.teaching.seed, device)
     mel_rate = bundle.sample_rate / bundle.mel.hop_length
     table = Table(examples, grid_of(bundle), recipe.mix, mel_rate)
     teacher = teacher_of(bundle, recipe.teaching, device, recipe.loop.precision)
