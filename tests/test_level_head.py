@@ -71,19 +71,18 @@ def test_contrast_enlarges_narrow_detail_and_keeps_what_is_broad() -> None:
     assert contrasted(mels, 1.0) is mels
 
 
-def test_the_sums_of_cues_tell_how_many_and_how_strong() -> None:
+def test_the_sums_of_cues_tell_how_many_are_known_where() -> None:
     grid, words = grid_of(tiny()), words_of(tiny())
     assert words is not None
     layout = CueLayout(grid.sub_steps)
 
-    def sums(*cues: ToldCue) -> torch.Tensor:
-        return cue_sums(torch.from_numpy(pack(track_of(cues, grid, words)))[None], layout)[0]
+    def sums(*cues: ToldCue, known: bool = True) -> torch.Tensor:
+        track = track_of(cues, grid, words, known=None if known else ())
+        return cue_sums(torch.from_numpy(pack(track))[None], layout)[0]
 
-    none, one, strong = sums(), sums(ToldCue(2.0, 0.3)), sums(ToldCue(2.0, 0.9))
-    two = sums(ToldCue(2.0, 0.9), ToldCue(4.0, 0.9))
+    none, one, two = sums(), sums(ToldCue(2.0)), sums(ToldCue(2.0), ToldCue(4.0))
     assert none[0] == 0 < one[0] < two[0]
-    assert one[2] < strong[2]
-    assert two[2] == pytest.approx(strong[2].item(), abs=0.02)
+    assert sums(ToldCue(2.0), known=False)[1] < one[1] == 1
     assert one.shape == (SUMS,)
 
 

@@ -1,4 +1,5 @@
-"""From what a model decoded to what the vocoder gets: detail along frequency, and the level that suits the window.
+"""From what a model decoded to what the vocoder gets: detail along frequency, hits as hard as they are told, and the
+level that suits the window.
 
 N windows, M token columns, D the transformer's width, B mel bands, L mel frames, F frames, X channels of what is told.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,13 +16,17 @@ from foleygen.audio.ceiling import lowered
 from foleygen.audio.contrast import contrasted
 from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.mel_loudness import MelLoudness
+from foleygen.audio.strikes import balance, strikes_of
 from foleygen.engines.building import level_head_of, mel_config
 from foleygen.models.cue_layout import CueLayout
 from foleygen.models.diffusion import Condition
+from foleygen.models.level import LevelHead, unfelt
 from foleygen.weights.bundle import Bundle
 
 QUIET = 0.005
 """Values of a mel up to this are the floor of its scale, which no level moves."""
+SILENCE_LUFS = -90.0
+"""Below which a mel frame is not quieter."""
 
 
 class Finish:
@@ -42,30 +48,54 @@ class Finish:
     def __call__(self, mels: Tensor, condition: Condition) -> Tensor:
         """Mels (N, B, L) as the vocoder gets them; all rows are told something beside their picture, or none is.
 
-        They are lowered to the loudness that suits them; then the moments that are louder than any true sound, which a
-        sampler of few steps overshoots with; then as a whole to where their loudest frame may be. Bundles that say
-        nothing of finishing leave them as they are.
+        Hits get the distances from each other that their strengths have. Windows are lowered to the loudness that suits
+        them and the strengths; then the moments that are louder than any true sound, which a sampler of few steps
+        overshoots with; then as a whole to where their loudest frame may be. Bundles that say nothing of finishing
+        leave them as they are.
         """
         if condition.told is not None:
             mels = contrasted(mels, self._told_contrast)
         if self._head is None:
             return mels
-        wanted = self._head(self._hears(condition), self._behind(condition, self._head.layout)).double()
-        mels = _moved(mels, wanted - self._loudness.integrated(mels))
+        wanted = self._usual_level(condition, self._head)
+        if condition.told is not None:
+            mels, harder = self._struck(mels, condition.told, self._head.layout)
+            wanted = wanted + harder.to(wanted)
+        mels = _lowered(mels, wanted - self._loudness.integrated(mels))
         mels = lowered(mels)
-        return _moved(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
+        return _lowered(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
+
+    def _usual_level(self, condition: Condition, head: LevelHead) -> Tensor:
+        """Loudness (N,) in LUFS, with hits of the usual strength."""
+        behind = self._behind(condition, head.layout)
+        told = None if condition.told is None else behind
+        loudness: Tensor = head(self._hears(Condition(condition.features, told)), behind)
+        return loudness.double()
+
+    def _struck(self, mels: Tensor, told: Tensor, layout: CueLayout) -> tuple[Tensor, Tensor]:
+        """Mels (N, B, L) whose hits are as hard beside each other as told, and how much harder than usual (N,)."""
+        rows = [strikes_of(row, layout, mels.shape[2]) for row in told.float().cpu().numpy()]
+        levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
+        gains = np.stack([balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)])
+        harder = torch.tensor([strikes.hardness_db for strikes in rows], dtype=torch.float64)
+        return _moved(mels, torch.from_numpy(gains)[:, None]), harder
 
     @staticmethod
     def _behind(condition: Condition, layout: CueLayout) -> Tensor:
-        """What rows are told (N, F, X): that there is a picture, where nothing else is."""
+        """What rows are told (N, F, X), without strengths; that there is a picture, where nothing else is."""
         if condition.told is not None:
-            return condition.told
+            return unfelt(condition.told, layout)
         behind = condition.features.new_zeros(*condition.features.shape[:2], layout.width)
         behind[..., layout.picture] = 1
         return behind
 
 
+def _lowered(mels: Tensor, gain: Tensor) -> Tensor:
+    """Mels (N, B, L) by gains (N,) in LU, if those lower them."""
+    return _moved(mels, gain.clamp(max=0)[:, None, None])
+
+
 def _moved(mels: Tensor, gain: Tensor) -> Tensor:
-    """Mels (N, B, L) by gains (N,) in LU, if those lower them; what is on the floor of the scale stays there."""
-    moved = mels + gain.clamp(max=0)[:, None, None].to(mels) / DB_PER_UNIT
+    """Mels (N, B, L) by gains in dB, (N, 1, L) or (N, 1, 1); what is on the floor of the scale stays there."""
+    moved = mels + gain.to(mels) / DB_PER_UNIT
     return torch.where(mels > QUIET, moved.clamp_min(0), mels)

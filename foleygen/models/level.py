@@ -1,5 +1,8 @@
 """How loud a window should be, by what is heard of its picture and what it is told: a linear map.
 
+It does not hear how hard hits are: scenes are as loud with soft hits as with hard ones, but who asks for soft ones
+wants them soft (``audio.strikes``).
+
 N windows, M token columns, D the transformer's width, T frames, X channels of cues and words (``CueLayout``).
 """
 
@@ -8,16 +11,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from foleygen.models.cue_layout import FELT, MIDDLE_DB, SPAN_DB, CueLayout
+from foleygen.models.cue_layout import CueLayout
 
-SUMS = 6
+SUMS = 3
 """Numbers that sum up a track of cues."""
 _LEAST = 0.1
-"""Presence, in frames, below which there is no cue."""
+"""Of presence, in frames: about a sixth of a cue."""
 
 
 class LevelHead(nn.Module):
-    """(N, M, D) of what the transformer hears and (N, T, X) of what is told -> loudness (N,) in LUFS."""
+    """(N, M, D) of what the transformer hears and (N, T, X) of what is told -> loudness (N,) in LUFS.
+
+    Both are ``unfelt``: without the strengths of cues.
+    """
 
     def __init__(self, condition_size: int, layout: CueLayout) -> None:
         super().__init__()
@@ -40,24 +46,22 @@ class LevelHead(nn.Module):
 
 
 def cue_sums(told: Tensor, layout: CueLayout) -> Tensor:
-    """What tracks (N, T, X) say as a whole, (N, SUMS).
-
-    How much there is of cues, how strong they are together and on average; the shares of the frames where they and
-    their strengths are known; whether there is a picture.
-    """
-    presence, strength = told[..., layout.presence], told[..., layout.strength]
-    felt = presence > FELT
-    decibels = SPAN_DB * torch.where(felt, strength / presence.clamp_min(FELT), 0.0) + MIDDLE_DB
-    amount = presence.sum(dim=(1, 2))
-    power = (presence * torch.where(felt, 10 ** (decibels / 10), 1.0)).sum(dim=(1, 2))
+    """What tracks (N, T, X) say as a whole, (N, SUMS): how much there is of cues, the share of the frames where they
+    are known, and whether there is a picture."""
+    amount = told[..., layout.presence].sum(dim=(1, 2))
     return torch.stack(
         [
             torch.log1p(amount * _LEAST),
-            torch.log10(power * _LEAST + 0.01),
-            torch.log10((power + _LEAST) / (amount + _LEAST)),
             told[..., layout.known].mean(dim=1),
-            told[..., layout.strength_known].mean(dim=1),
             told[..., layout.picture].mean(dim=1),
         ],
         dim=1,
     )
+
+
+def unfelt(told: Tensor, layout: CueLayout) -> Tensor:
+    """Tracks (N, T, X) without the strengths of their cues."""
+    told = told.clone()
+    told[..., layout.strength] = 0
+    told[..., layout.strength_known] = 0
+    return told

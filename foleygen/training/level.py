@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foleygen.audio.mel_loudness import MelLoudness
+from foleygen.audio.strikes import strikes_of
 from foleygen.engines.building import diffusion_of, mel_config
 from foleygen.engines.cues import grid_of
 from foleygen.errors import UsageError
 from foleygen.models.cue_layout import CueLayout
 from foleygen.models.diffusion import Condition
-from foleygen.models.level import LevelHead
+from foleygen.models.level import LevelHead, unfelt
 from foleygen.models.transformer import MDSGen
 from foleygen.training.cues import examples as sources
 from foleygen.training.cues.draw import Table
@@ -78,8 +79,8 @@ def fitted(bundle: Bundle, examples: Examples, loudness: NDArray[np.float64], se
     model = diffusion_of(bundle)
     assert isinstance(model, MDSGen)
     head = LevelHead(model.config.hidden_size, CueLayout(grid_of(bundle).sub_steps))
-    inputs, numbers = _inputs(head, model, examples, bundle, np.random.default_rng(seed), rows)
-    target = torch.from_numpy(loudness[numbers])
+    inputs, numbers, harder = _inputs(head, model, examples, bundle, np.random.default_rng(seed), rows)
+    target = torch.from_numpy(loudness[numbers]) - harder
     counts = target.isfinite()
     inputs, target, kept = inputs[counts], target[counts], torch.from_numpy(numbers % KEPT == 0)[counts]
     if kept.all() or not kept.any():
@@ -105,17 +106,21 @@ def _loudness(bundle: Bundle, datasets: Sequence[SceneDataset]) -> NDArray[np.fl
 @torch.inference_mode()
 def _inputs(
     head: LevelHead, model: MDSGen, examples: Examples, bundle: Bundle, rng: np.random.Generator, rows: int
-) -> tuple[Tensor, NDArray[np.int64]]:
-    """What the head is given (N, I) for scenes that are drawn, and their numbers (N,)."""
+) -> tuple[Tensor, NDArray[np.int64], Tensor]:
+    """What the head is given (N, I) for scenes that are drawn, their numbers (N,), and how much harder their hits are
+    told to be than usual (N,), in dB."""
     table = Table(examples, grid_of(bundle), CueMix(), bundle.sample_rate / bundle.mel.hop_length)
     found: list[Tensor] = []
     numbers: list[int] = []
+    harder: list[float] = []
     for first in range(0, rows, _BATCH):
         drawn = [table.scene(rng) for _ in range(min(_BATCH, rows - first))]
         features, told = (torch.from_numpy(np.stack([row[column] for row in drawn])) for column in (1, 2))
-        found.append(head.inputs(model.heard(Condition(features, told)), told).double())
+        quiet = unfelt(told, head.layout)
+        found.append(head.inputs(model.heard(Condition(features, quiet)), quiet).double())
+        harder.extend(strikes_of(row, head.layout, len(row)).hardness_db for row in told.numpy())
         numbers.extend(row[0] for row in drawn)
-    return torch.cat(found), np.array(numbers)
+    return torch.cat(found), np.array(numbers), torch.tensor(harder, dtype=torch.float64)
 
 
 def _ridge(inputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

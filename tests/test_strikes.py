@@ -1,0 +1,133 @@
+"""Hits as they are told, and gains that make the hits of a mel as hard as that."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from foleygen.audio.mel_loudness import MelLoudness
+from foleygen.audio.strikes import HELD, MOST_DB, RETURN, USUAL_DB, Strikes, balance, strikes_of
+from foleygen.engines.building import mel_config
+from foleygen.engines.cues import grid_of, words_of
+from foleygen.engines.foley import Engine
+from foleygen.features.cues import CueTrack, ToldCue, pack, track_of
+from foleygen.models.cue_layout import CueLayout
+from foleygen.models.level import unfelt
+from foleygen.sampling.noise import WindowKey
+from foleygen.weights import store
+from foleygen.weights.bundle import Bundle
+
+COLUMNS = 512
+
+
+@cache
+def engine() -> Engine:
+    return Engine.load(store.load("tiny", Bundle), "cpu", "fp32")
+
+
+def track(*cues: ToldCue, start_s: float = 0.0) -> CueTrack:
+    words = words_of(engine().bundle)
+    assert words is not None
+    return track_of(cues, grid_of(engine().bundle), words, picture=False, start_s=start_s)
+
+
+def strikes(*cues: ToldCue, start_s: float = 0.0) -> Strikes:
+    packed = pack(track(*cues, start_s=start_s))
+    return strikes_of(packed, CueLayout(grid_of(engine().bundle).sub_steps), COLUMNS)
+
+
+def test_hits_are_read_off_a_track_as_they_were_told() -> None:
+    found = strikes(ToldCue(1.0, 0.5), ToldCue(2.003, None), ToldCue(2.1, 1.0), ToldCue(8.1, 0.05))
+    rate = COLUMNS / grid_of(engine().bundle).seconds
+    assert np.abs(found.frames + 0.5 - np.array([1.0, 2.003, 2.1, 8.1]) * rate).max() <= 1.0
+    assert found.decibels[[0, 2, 3]] == pytest.approx([-6.02, 0.0, -26.02], abs=0.01)
+    assert np.isnan(found.decibels[1])
+
+
+def test_a_hit_of_the_window_beside_is_not_one_of_this() -> None:
+    assert len(strikes(ToldCue(4.0, 0.5), start_s=4.1).frames) == 0
+    assert len(strikes(ToldCue(4.0, 0.5), start_s=3.9).frames) == 1
+    assert strikes().hardness_db == 0
+
+
+def test_how_hard_hits_are_together() -> None:
+    usual = 10 ** (USUAL_DB / 20)
+    assert strikes(ToldCue(1.0, usual), ToldCue(3.0)).hardness_db == pytest.approx(0, abs=0.01)
+    assert strikes(ToldCue(1.0), ToldCue(3.0)).hardness_db == 0
+    assert strikes(ToldCue(1.0, 1.0)).hardness_db == pytest.approx(-USUAL_DB, abs=0.01)
+    half, full = strikes(ToldCue(1.0, 0.4), ToldCue(2.0, 0.2)), strikes(ToldCue(1.0, 0.8), ToldCue(2.0, 0.4))
+    assert full.hardness_db - half.hardness_db == pytest.approx(6.02, abs=0.01)
+
+
+def hits_at(*levels: float) -> tuple[np.ndarray, np.ndarray]:
+    """Levels of columns with a hit each 150 frames, which rings for 10, and where the hits are."""
+    frames = 50 + 150 * np.arange(len(levels))
+    made = np.full(150 * len(levels) + 50, -80.0)
+    for frame, level in zip(frames, levels, strict=True):
+        made[frame : frame + 10] = level
+    return made, frames
+
+
+def test_hits_come_to_the_distances_that_were_told() -> None:
+    levels, frames = hits_at(-20, -20, -26)
+    gains = balance(levels, Strikes(frames, np.array([-6.0, 0.0, -12.0])))
+    assert (levels + gains)[frames] == pytest.approx([-20, -14, -26])
+    assert gains[frames[1] : frames[1] + HELD] == pytest.approx(np.full(HELD, 6.0))
+    assert gains[frames[1] + HELD + RETURN] == 0
+    assert not gains[: frames[0] - 2].any()
+
+
+def test_what_is_alone_or_without_a_strength_stays() -> None:
+    levels, frames = hits_at(-20, -10)
+    assert not balance(levels, Strikes(frames, np.array([-6.0, np.nan]))).any()
+    assert not balance(levels, Strikes(frames[:0], np.array([]))).any()
+
+
+def test_what_is_not_there_is_not_raised_without_end() -> None:
+    levels, frames = hits_at(-20, -20, -70)
+    gains = balance(levels, Strikes(frames, np.zeros(3)))
+    assert gains[frames[2]] == MOST_DB
+    assert gains[frames[0]] == 0
+
+
+def test_a_soft_hit_is_not_lowered_below_what_rings_into_it() -> None:
+    levels, frames = hits_at(-20, -20, -20)
+    levels[frames[1] : frames[2]] = -24.0
+    levels[frames[1] : frames[1] + 10] = -20.0
+    gains = balance(levels, Strikes(frames, np.array([0.0, 0.0, -26.0])))
+    assert gains[frames[2]] == pytest.approx(-4.0)
+
+
+def test_strengths_can_be_taken_out_of_a_track() -> None:
+    layout = CueLayout(grid_of(engine().bundle).sub_steps)
+    told = torch.from_numpy(pack(track(ToldCue(1.0, 0.3), ToldCue(2.0, 0.9))))[None]
+    bare = torch.from_numpy(pack(track(ToldCue(1.0), ToldCue(2.0))))[None]
+    assert torch.equal(unfelt(told, layout), bare)
+
+
+def made(*cues: ToldCue, seed: int = 0) -> tuple[float, list[float]]:
+    """Loudness of a window of the embedded bundle, and of its hits."""
+    features, told = torch.zeros(1, 128, 128), [track(*cues)]
+    latents = engine().latents(features, [WindowKey(seed, "strikes", 0, 1)], tracks=told)
+    mels = engine().mels(latents, features, told)
+    meter = MelLoudness(mel_config(engine().bundle))
+    frames = meter.frames(mels)[0]
+    rate = len(frames) / grid_of(engine().bundle).seconds
+    places = [round(cue.time_s * rate) for cue in cues]
+    return meter.integrated(mels).item(), [frames[place - 1 : place + 6].max().item() for place in places]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_ladder_of_strengths_is_a_ladder_of_levels(seed: int) -> None:
+    strengths = (0.1, 0.25, 0.5, 0.75, 1.0)
+    _, levels = made(*(ToldCue(0.7 + 0.9 * place, one) for place, one in enumerate(strengths)), seed=seed)
+    assert np.diff(levels) == pytest.approx(np.diff(20 * np.log10(strengths)), abs=1.5)
+
+
+def test_hits_that_are_all_soft_make_a_soft_clip() -> None:
+    soft, usual, hard = (made(*(ToldCue(time, one) for time in (1.0, 3.0, 5.0)))[0] for one in (0.2, 0.6, 1.0))
+    assert soft < usual - 7
+    assert usual < hard - 3
