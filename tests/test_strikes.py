@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from foleygen.audio.mel_loudness import MelLoudness
-from foleygen.audio.strikes import HELD, MOST_DB, RETURN, USUAL_DB, Strikes, balance, strikes_of
+from foleygen.audio.strikes import HELD, LOWERED_DB, RAISED_DB, RETURN, USUAL_DB, Strikes, balance, strikes_of
 from foleygen.engines.building import mel_config
 from foleygen.engines.cues import grid_of, words_of
 from foleygen.engines.foley import Engine
@@ -89,8 +89,16 @@ def test_what_is_alone_or_without_a_strength_stays() -> None:
 def test_what_is_not_there_is_not_raised_without_end() -> None:
     levels, frames = hits_at(-20, -20, -70)
     gains = balance(levels, Strikes(frames, np.zeros(3)))
-    assert gains[frames[2]] == MOST_DB
+    assert gains[frames[2]] == RAISED_DB
     assert gains[frames[0]] == 0
+
+
+def test_what_is_far_too_loud_is_lowered_as_far_as_it_takes() -> None:
+    levels, frames = hits_at(-40, -40, -15, -5)
+    gains = balance(levels, Strikes(frames, np.zeros(4)))
+    middle = (-40 - 15) / 2
+    assert (levels + gains)[frames] == pytest.approx([middle - 0.5, middle - 0.5, middle, middle], abs=0.6)
+    assert -LOWERED_DB < gains[frames[3]] < -RAISED_DB
 
 
 def test_a_soft_hit_is_not_lowered_below_what_rings_into_it() -> None:
@@ -98,7 +106,7 @@ def test_a_soft_hit_is_not_lowered_below_what_rings_into_it() -> None:
     levels[frames[1] : frames[2]] = -24.0
     levels[frames[1] : frames[1] + 10] = -20.0
     gains = balance(levels, Strikes(frames, np.array([0.0, 0.0, -26.0])))
-    assert gains[frames[2]] == pytest.approx(-4.0)
+    assert gains[frames[2]] == pytest.approx(-4.0, abs=0.5)
 
 
 def test_strengths_can_be_taken_out_of_a_track() -> None:
@@ -114,10 +122,11 @@ def made(*cues: ToldCue, seed: int = 0) -> tuple[float, list[float]]:
     latents = engine().latents(features, [WindowKey(seed, "strikes", 0, 1)], tracks=told)
     mels = engine().mels(latents, features, told)
     meter = MelLoudness(mel_config(engine().bundle))
-    frames = meter.frames(mels)[0]
-    rate = len(frames) / grid_of(engine().bundle).seconds
+    power = 10 ** (meter.frames(mels)[0].numpy() / 10)
+    rate = len(power) / grid_of(engine().bundle).seconds
     places = [round(cue.time_s * rate) for cue in cues]
-    return meter.integrated(mels).item(), [frames[place - 1 : place + 6].max().item() for place in places]
+    levels = [float(10 * np.log10(power[place - 1 : place + 6].mean())) for place in places]
+    return meter.integrated(mels).item(), levels
 
 
 @pytest.mark.parametrize("seed", [0, 1])

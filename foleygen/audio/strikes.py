@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 USUAL_DB = -3.7
 """Of the hits of a scene together: the median of the mean power of their strengths (10,000 scenes)."""
-MOST_DB = 12.0
+RAISED_DB, LOWERED_DB = 12.0, 30.0
 """By which a hit is moved at most; one that lacks more is not there."""
 AHEAD, AFTER = 1, 6
 """Mel frames from which and to which the level of a hit is taken, about its own: 16 ms before to 96 ms after."""
@@ -69,12 +69,12 @@ def balance(levels: Floats, strikes: Strikes) -> Floats:
     if len(frames) < 2:
         return gains
     ends = np.append(strikes.frames[1:], len(levels))[there]
-    heard = np.array([_loudest(levels, first, end) for first, end in zip(frames, ends, strict=True)])
+    heard = np.array([_level(levels, first, end) for first, end in zip(frames, ends, strict=True)])
     off = heard - wanted
     off -= np.median(off)
     for first, end, level, excess in zip(frames, ends, heard, off, strict=True):
         begin = max(0, first - AHEAD)
-        gain = float(np.clip(-excess, -MOST_DB, MOST_DB))
+        gain = float(np.clip(-excess, -LOWERED_DB, RAISED_DB))
         if gain < 0 and begin > 0:
             ringing = (levels + gains)[max(0, begin - RINGING) : begin].mean()
             gain = max(gain, min(0.0, ringing - level))
@@ -83,10 +83,11 @@ def balance(levels: Floats, strikes: Strikes) -> Floats:
     return gains
 
 
-def _loudest(levels: Floats, first: int, end: int) -> float:
-    """The level of the hit at ``first``, before the next one at ``end``."""
+def _level(levels: Floats, first: int, end: int) -> float:
+    """The mean power, in dB, of the hit at ``first``, before the next one at ``end``."""
     begin = max(0, first - AHEAD)
-    return float(levels[begin : max(begin + 1, min(end - AHEAD, first + AFTER))].max())
+    stretch = levels[begin : max(begin + 1, min(end - AHEAD, first + AFTER))]
+    return float(10 * np.log10(np.mean(10 ** (stretch / 10))))
 
 
 def _held(count: int) -> Floats:
