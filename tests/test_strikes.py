@@ -62,6 +62,10 @@ def test_how_hard_hits_are_together() -> None:
     assert full.hardness_db - half.hardness_db == pytest.approx(6.02, abs=0.01)
 
 
+def told(frames: np.ndarray, *decibels: float, words: tuple[int, ...] = ()) -> Strikes:
+    return Strikes(frames, np.array(decibels), np.array(words or (0,) * len(decibels)))
+
+
 def hits_at(*levels: float) -> tuple[np.ndarray, np.ndarray]:
     """Levels of columns with a hit each 150 frames, which rings for 10, and where the hits are."""
     frames = 50 + 150 * np.arange(len(levels))
@@ -73,7 +77,7 @@ def hits_at(*levels: float) -> tuple[np.ndarray, np.ndarray]:
 
 def test_hits_come_to_the_distances_that_were_told() -> None:
     levels, frames = hits_at(-20, -20, -26)
-    gains = balance(levels, Strikes(frames, np.array([-6.0, 0.0, -12.0])))
+    gains = balance(levels, told(frames, -6.0, 0.0, -12.0))
     assert (levels + gains)[frames] == pytest.approx([-20, -14, -26])
     assert gains[frames[1] : frames[1] + HELD] == pytest.approx(np.full(HELD, 6.0))
     assert gains[frames[1] + HELD + RETURN] == 0
@@ -82,20 +86,20 @@ def test_hits_come_to_the_distances_that_were_told() -> None:
 
 def test_what_is_alone_or_without_a_strength_stays() -> None:
     levels, frames = hits_at(-20, -10)
-    assert not balance(levels, Strikes(frames, np.array([-6.0, np.nan]))).any()
-    assert not balance(levels, Strikes(frames[:0], np.array([]))).any()
+    assert not balance(levels, told(frames, -6.0, np.nan)).any()
+    assert not balance(levels, told(frames[:0])).any()
 
 
 def test_what_is_not_there_is_not_raised_without_end() -> None:
     levels, frames = hits_at(-20, -20, -70)
-    gains = balance(levels, Strikes(frames, np.zeros(3)))
+    gains = balance(levels, told(frames, 0, 0, 0))
     assert gains[frames[2]] == RAISED_DB
     assert gains[frames[0]] == 0
 
 
 def test_what_is_far_too_loud_is_lowered_as_far_as_it_takes() -> None:
     levels, frames = hits_at(-40, -40, -15, -5)
-    gains = balance(levels, Strikes(frames, np.zeros(4)))
+    gains = balance(levels, told(frames, 0, 0, 0, 0))
     middle = (-40 - 15) / 2
     assert (levels + gains)[frames] == pytest.approx([middle - 0.5, middle - 0.5, middle, middle], abs=0.6)
     assert -LOWERED_DB < gains[frames[3]] < -RAISED_DB
@@ -105,7 +109,7 @@ def test_a_soft_hit_is_not_lowered_below_what_rings_into_it() -> None:
     levels, frames = hits_at(-20, -20, -20)
     levels[frames[1] : frames[2]] = -24.0
     levels[frames[1] : frames[1] + 10] = -20.0
-    gains = balance(levels, Strikes(frames, np.array([0.0, 0.0, -26.0])))
+    gains = balance(levels, told(frames, 0.0, 0.0, -26.0))
     assert gains[frames[2]] == pytest.approx(-4.0, abs=0.5)
 
 

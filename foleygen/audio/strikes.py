@@ -32,10 +32,12 @@ LEAST_PRESENCE = 0.6
 
 @dataclass(frozen=True)
 class Strikes:
-    """Hits of a window: the mel frames (K,), ascending, and their strengths in dB (K,), NaN where none is told."""
+    """Hits of a window: the mel frames (K,), ascending, their strengths in dB (K,), NaN where none is told, and a
+    number (K,) for the words of each."""
 
     frames: NDArray[np.int64]
     decibels: Floats
+    words: NDArray[np.int64]
 
     @property
     def hardness_db(self) -> float:
@@ -54,7 +56,9 @@ def strikes_of(told: NDArray[np.float32], layout: CueLayout, columns: int) -> St
     around = np.pad(presence, 1)
     peaks = np.flatnonzero((presence >= LEAST_PRESENCE) & (presence >= around[:-2]) & (presence > around[2:]))
     decibels = np.where(given[peaks], MIDDLE_DB + SPAN_DB * strength[peaks] / presence[peaks], np.nan)
-    return Strikes(np.floor((peaks + 0.5) * columns / len(presence)).astype(np.int64), decibels)
+    words = told[:, layout.family].astype(np.int64) << 16 | told[:, layout.material].astype(np.int64)
+    frames = np.floor((peaks + 0.5) * columns / len(presence)).astype(np.int64)
+    return Strikes(frames, decibels, words[peaks // layout.sub_steps])
 
 
 def balance(levels: Floats, strikes: Strikes) -> Floats:

@@ -16,6 +16,7 @@ from foleygen.audio.ceiling import lowered
 from foleygen.audio.contrast import contrasted
 from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.mel_loudness import MelLoudness
+from foleygen.audio.restrike import restruck
 from foleygen.audio.strikes import balance, strikes_of
 from foleygen.engines.building import level_head_of, mel_config
 from foleygen.models.cue_layout import CueLayout
@@ -75,6 +76,8 @@ class Finish:
     def _struck(self, mels: Tensor, told: Tensor, layout: CueLayout) -> tuple[Tensor, Tensor]:
         """Mels (N, B, L) whose hits are as hard beside each other as told, and how much harder than usual (N,)."""
         rows = [strikes_of(row, layout, mels.shape[2]) for row in told.float().cpu().numpy()]
+        again = [restruck(mel, strikes) for mel, strikes in zip(mels.float().cpu().numpy(), rows, strict=True)]
+        mels = torch.from_numpy(np.stack(again)).to(mels)
         levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
         gains = np.stack([balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)])
         harder = torch.tensor([strikes.hardness_db for strikes in rows], dtype=torch.float64)
