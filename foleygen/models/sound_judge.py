@@ -40,9 +40,10 @@ class SoundJudgeConfig:
 
     def __post_init__(self) -> None:
         blocks = len(self.widths) - 1
-        if blocks < 1 or min(*self.widths, self.hidden, self.heads) < 1 or self.num_mels % (STEM * 2**blocks):
+        if blocks < 1 or min(*self.widths, self.hidden, self.heads) < 1 or self.num_mels % (STEM << blocks):
+            sizes = f"widths {self.widths}, hidden {self.hidden}, heads {self.heads}"
             raise BundleError(
-                f"judge of sounds: {self.num_mels} mels, widths {self.widths}, hidden {self.hidden}, heads {self.heads}",
+                f"judge of sounds: {self.num_mels} mels, {sizes}",
                 f"give two widths or more, and mels that can be divided by {STEM} and halved for each but the first",
             )
         if not 0 <= self.dropout < 1:
@@ -51,7 +52,7 @@ class SoundJudgeConfig:
     @property
     def rows(self) -> int:
         """Rows of bands that are left at the end of the blocks."""
-        return self.num_mels // (STEM * 2 ** (len(self.widths) - 1))
+        return self.num_mels // (STEM << (len(self.widths) - 1))
 
     def names(self, label: Label) -> tuple[str, ...]:
         """The families, or the materials."""
