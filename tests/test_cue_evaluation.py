@@ -169,7 +169,7 @@ HEARD = [
 
 def test_each_family_has_its_score_and_those_without_events_have_none() -> None:
     judge = Probe.fit([np.full((128, 512), 0.2 + 0.6 * (n % 2)) for n in range(4)], ["hammer", "door"] * 2)
-    found = by_family(HEARD, sync_report(HEARD, 8.192).families, judge)
+    found = by_family(HEARD, sync_report(HEARD, 8.192).families, judge.predict([one.mel for one in HEARD]))
     assert found == {
         "door": FamilyScore(1, 2, 1.0, 1, 1),
         "hammer": FamilyScore(1, 1, pytest.approx(2 / 3), 1, 1),

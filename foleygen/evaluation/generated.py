@@ -15,8 +15,10 @@ from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction, sync
+from foleygen.evaluation.naming import Namer, Namers, NamingReport, reported
 from foleygen.evaluation.perturb import PERTURBATIONS
-from foleygen.evaluation.probe import Probe, ProbeReport
+from foleygen.evaluation.probe import Probe
+from foleygen.models.sound_judge import LABELS, Label
 from foleygen.sampling.noise import WindowKey
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
@@ -111,17 +113,17 @@ def timbre_report(results: Sequence[Generated]) -> reconstruction.Reconstruction
     )
 
 
-def judge_of(training: SceneDataset, label: str) -> Probe:
-    """A classifier of the ``family`` or ``material`` that has learnt from the true sounds of training scenes."""
+def learnt_from(training: SceneDataset) -> Namers:
+    """Classifiers of family and material that have learnt from the true sounds of training scenes."""
     mels = [training.mels[clip.row].astype(np.float32) for clip in training.clips]
-    return Probe.fit(mels, [getattr(clip, label) for clip in training.clips])
+    return {label: Probe.fit(mels, [getattr(clip, label) for clip in training.clips]) for label in LABELS}
 
 
-def naming_report(results: Sequence[Generated], training: SceneDataset, label: str) -> ProbeReport:
-    """How often a classifier of true sounds names the ``family`` or ``material`` of the generated ones."""
-    probe = judge_of(training, label)
-    known = [result for result in results if getattr(result.record, label) in probe.labels]
-    return probe.evaluate(
+def naming_report(results: Sequence[Generated], namer: Namer, label: Label) -> NamingReport:
+    """How often a namer of true sounds names the ``family`` or ``material`` of the generated ones."""
+    known = [result for result in results if getattr(result.record, label) in namer.labels]
+    return reported(
+        namer,
         [result.mel for result in known],
         [getattr(result.record, label) for result in known],
         [result.true_mel for result in known],

@@ -7,7 +7,6 @@ whose penalty is chosen by leave-one-out error. N clips, P features, K classes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foleygen.errors import UsageError
-from foleygen.evaluation.report import Cell, text_table
+from foleygen.evaluation.naming import NamingReport, reported
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
 NUM_FILTERS = 96
@@ -25,32 +24,6 @@ STRIDE = 4
 PENALTIES = tuple(10.0**power for power in range(-1, 6))
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ProbeReport:
-    """Share of sounds named rightly, in [0, 1]; ``chance`` is that of always naming the commonest label.
-
-    ``true_accuracy`` is the classifier's own ceiling: held-out true sounds. ``labels`` has the share per true label,
-    ``confusion`` counts (true label, given label).
-    """
-
-    clips: int
-    accuracy: float
-    chance: float
-    true_accuracy: float | None
-    labels: dict[str, float]
-    confusion: dict[str, dict[str, int]]
-
-    def table(self) -> str:
-        """The report as text."""
-        rows: list[list[Cell]] = [
-            ["all", self.accuracy],
-            ["chance", self.chance],
-            ["held-out true sounds", self.true_accuracy],
-        ]
-        rows += [[name, share] for name, share in self.labels.items()]
-        return text_table([f"named rightly, {self.clips} clips", "share"], rows)
 
 
 @dataclass(frozen=True)
@@ -91,23 +64,9 @@ class Probe:
         mels: Sequence[ArrayLike],
         labels: Sequence[str],
         true_mels: Sequence[ArrayLike] | None = None,
-    ) -> ProbeReport:
+    ) -> NamingReport:
         """Name generated sounds, and the ``true_mels`` of the same clips if given. Raises UsageError without clips."""
-        if not labels or len(mels) != len(labels) or (true_mels is not None and len(true_mels) != len(labels)):
-            raise UsageError("the classifier was asked about no sounds or without their labels", "give one per sound")
-        given = self.predict(mels)
-        confusion = {
-            name: dict(Counter(g for g, label in zip(given, labels, strict=True) if label == name))
-            for name in sorted(set(labels))
-        }
-        return ProbeReport(
-            clips=len(labels),
-            accuracy=_share(given, labels),
-            chance=max(Counter(labels).values()) / len(labels),
-            true_accuracy=None if true_mels is None else _share(self.predict(true_mels), labels),
-            labels={name: row.get(name, 0) / sum(row.values()) for name, row in confusion.items()},
-            confusion=confusion,
-        )
+        return reported(self, mels, labels, true_mels)
 
 
 def mel_features(mel: ArrayLike, filters: Floats) -> Floats:
@@ -146,7 +105,3 @@ def _ridge(features: Floats, targets: Floats) -> tuple[Floats, float]:
     penalty = best[1]
     slopes: Floats = right.T @ ((singular / (singular**2 + penalty))[:, None] * projected)
     return slopes, penalty
-
-
-def _share(given: Sequence[str], labels: Sequence[str]) -> float:
-    return float(np.mean([a == b for a, b in zip(given, labels, strict=True)]))

@@ -11,7 +11,7 @@ from foleygen.training.data.dataset import SceneDataset
 
 SILENT = "no event that is strong enough to be heard"
 EVENTFUL = "events instead of a course of loudness"
-UNKNOWN = "a name that --train-data lacks"
+UNKNOWN = "a name that the judge has not learnt"
 
 
 @dataclass(frozen=True)

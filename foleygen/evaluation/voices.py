@@ -6,7 +6,7 @@ S samples. The model's sound is made once for each clip, told all cues and words
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,13 @@ from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation.cues.arms import Arm, cues_of, track_for
 from foleygen.evaluation.cues.level import followed, hit_levels
-from foleygen.evaluation.generated import Generated, audible_events, judge_of, sync_report
+from foleygen.evaluation.generated import Generated, audible_events, sync_report
+from foleygen.evaluation.naming import Namers, share_named
 from foleygen.evaluation.playing import has_click, leaps, repeats
-from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.facts import SAMPLE_RATE, Cue, Played
 from foleygen.library.rates import changed
+from foleygen.models.sound_judge import LABELS
 from foleygen.pipeline.voices.play import Voiced, voiced
 from foleygen.pipeline.voices.player import Take
 from foleygen.pipeline.voices.shelf import Shelf
@@ -38,7 +39,6 @@ from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
 VOICES: tuple[Voice, ...] = ("model", "library", "both")
 ON_CUE_S = 0.005
-LABELS = ("family", "material")
 Samples = NDArray[np.float32]
 
 
@@ -109,10 +109,10 @@ def evaluate(
     dataset: SceneDataset,
     shelf: Shelf,
     seed: int = 0,
-    training: SceneDataset | None = None,
+    judges: Namers | None = None,
     on_clip: Callable[[int, int], None] | None = None,
 ) -> VoicesReport:
-    """Every voice on each clip of ``dataset`` that has events; ``training`` are true sounds that a judge learns from.
+    """Every voice on each clip of ``dataset`` that has events; ``judges`` name the sounds.
 
     Raises UsageError for a bundle that cannot be told anything, and where no clip has an event.
     """
@@ -131,9 +131,9 @@ def evaluate(
         if on_clip is not None:
             on_clip(number, len(clips))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
-    judges = {} if training is None else {label: judge_of(training, label) for label in LABELS}
-    truth = _named([one.generated for one in found["model"]], judges, true=True)
-    return VoicesReport(tuple(_report(voice, found[voice], seconds, judges) for voice in VOICES), *truth)
+    asked = judges or {}
+    truth = _named([one.generated for one in found["model"]], asked, true=True)
+    return VoicesReport(tuple(_report(voice, found[voice], seconds, asked) for voice in VOICES), *truth)
 
 
 def played_by(engine: Engine, dataset: SceneDataset, shelf: Shelf, count: int, seed: int = 0) -> list[Generated]:
@@ -224,7 +224,7 @@ def _mel(engine: Engine, samples: Samples) -> tuple[NDArray[np.float32], float]:
         return mel(torch.from_numpy(samples)[None])[0].numpy(), mel.config.frame_rate
 
 
-def _report(voice: str, found: Sequence[Sounding], seconds: float, judges: Mapping[str, Probe]) -> VoiceReport:
+def _report(voice: str, found: Sequence[Sounding], seconds: float, judges: Namers) -> VoiceReport:
     generated = [one.generated for one in found]
     sync = sync_report(generated, seconds)
     near = [error <= ON_CUE_S for one in found for error in leaps(one.samples, one.generated.events)]
@@ -252,17 +252,12 @@ def _report(voice: str, found: Sequence[Sounding], seconds: float, judges: Mappi
     )
 
 
-def _named(generated: Sequence[Generated], judges: Mapping[str, Probe], true: bool = False) -> list[float | None]:
+def _named(generated: Sequence[Generated], judges: Namers, true: bool = False) -> list[float | None]:
     """The shares of LABELS that the judges name rightly, of the sounds or of the true ones."""
-    shares: list[float | None] = []
-    for label in LABELS:
-        judge = judges.get(label)
-        known = [one for one in generated if judge is not None and getattr(one.record, label) in judge.labels]
-        if judge is None or not known:
-            shares.append(None)
-            continue
-        names = judge.predict([one.true_mel if true else one.mel for one in known])
-        shares.append(
-            float(np.mean([getattr(one.record, label) == name for one, name in zip(known, names, strict=True)]))
-        )
-    return shares
+    mels = [one.true_mel if true else one.mel for one in generated]
+    return [
+        share_named(judges[label], judges[label].predict(mels), [getattr(one.record, label) for one in generated])
+        if label in judges
+        else None
+        for label in LABELS
+    ]

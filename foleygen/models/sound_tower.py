@@ -32,7 +32,7 @@ class SoundTowerConfig:
 
 @dataclass(frozen=True)
 class Heard:
-    """Features (N, 2 * D), the means and maxima over time, and logits (N, families) and (N, materials)."""
+    """Features (N, D'), and logits (N, families) and (N, materials)."""
 
     features: Tensor
     families: Tensor
@@ -40,7 +40,10 @@ class Heard:
 
 
 class SoundTower(nn.Module):
-    """Log-mel (N, M, L) in [0, 1] -> Heard. Frequency keeps its place to the end, since it tells sounds apart."""
+    """Log-mel (N, M, L) in [0, 1] -> Heard; the features (N, 2 * D) are the means and maxima over time.
+
+    Frequency keeps its place to the end, since it tells sounds apart.
+    """
 
     def __init__(self, config: SoundTowerConfig, num_families: int, num_materials: int) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from foleygen.training.contrast import ContrastConfig
 from foleygen.training.cues.recipe import CuesRecipe
 from foleygen.training.discriminators import AdversaryConfig
 from foleygen.training.distillation.recipe import DistillRecipe
-from foleygen.training.judges.recipes import AlignmentRecipe, TowerRecipe
+from foleygen.training.judges.recipes import AlignmentRecipe, JudgeRecipe, TowerRecipe
 from foleygen.training.loop import LoopConfig
 from foleygen.training.objectives import DiffusionConfig
 
@@ -203,6 +203,7 @@ Recipe = (
     | TaggerRecipe
     | AlignmentRecipe
     | TowerRecipe
+    | JudgeRecipe
     | CuesRecipe
     | DistillRecipe
 )
@@ -217,6 +218,7 @@ KINDS: Mapping[str, type[Recipe]] = {
     "tagger": TaggerRecipe,
     "alignment": AlignmentRecipe,
     "tower": TowerRecipe,
+    "judge": JudgeRecipe,
     "cues": CuesRecipe,
     "distill": DistillRecipe,
 }
@@ -232,6 +234,7 @@ Wanted = TypeVar(
     TaggerRecipe,
     AlignmentRecipe,
     TowerRecipe,
+    JudgeRecipe,
     CuesRecipe,
     DistillRecipe,
 )

@@ -18,9 +18,11 @@ from foleygen.cli.evaluate.cues import cues
 from foleygen.cli.evaluate.shared import (
     ENGINE,
     Chosen,
+    Naming,
     counter,
     data_options,
     found,
+    naming_options,
     note,
     open_dataset,
     open_engine,
@@ -112,7 +114,7 @@ def sync(
 
 @evaluate.command()
 @data_options
-@click.option("--train-data", type=click.Path(path_type=Path), help="A training dataset, to train the naming on.")
+@naming_options
 @settings_options(*ENGINE)
 @click.pass_obj
 def scenes(
@@ -120,7 +122,7 @@ def scenes(
     /,
     chosen: Chosen,
     as_json: bool,
-    train_data: Path | None,
+    naming: Naming,
     config_file: Path | None,
     **values: Any,
 ) -> None:
@@ -130,12 +132,13 @@ def scenes(
     Examples:
       foleygen evaluate scenes --count 200
       foleygen evaluate scenes --data held-out/ --train-data scenes/
+      foleygen evaluate scenes --data held-out/ --judge runs/judge
     """
     from foleygen.evaluation import generated
     from foleygen.evaluation.scope import left_out
-    from foleygen.training.data.dataset import SceneDataset
 
     engine, seed = open_engine(invocation, config_file, values)
+    namers = naming.namers(engine)
     dataset = open_dataset(chosen)
     results = generated.generate(engine, dataset, seed=seed, on_clip=counter("scenes"))
     seconds = engine.bundle.window_samples / engine.bundle.sample_rate
@@ -145,11 +148,10 @@ def scenes(
         reports = {"sync": generated.sync_report(results, seconds), **reports}
     if any(not result.events.size for result in results):
         reports["loudness"] = generated.loudness_report(results)
-    if train_data is not None:
-        training = SceneDataset(train_data)
-        for label in ("family", "material"):
-            reports[f"{label} named"] = generated.naming_report(results, training, label)
-            names[label] = {getattr(clip, label) for clip in training.clips}
+    for label, namer in namers.items():
+        names[label] = set(namer.labels)
+        if any(getattr(result.record, label) in names[label] for result in results):
+            reports[f"{label} named"] = generated.naming_report(results, namer, label)
     show(as_json, reports, dataset, left_out(results, names))
 
 

@@ -11,9 +11,11 @@ from foleygen.cli.app import Invocation
 from foleygen.cli.evaluate.shared import (
     ENGINE,
     Chosen,
+    Naming,
     counter,
     data_options,
     found,
+    naming_options,
     note,
     open_dataset,
     open_engine,
@@ -44,7 +46,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--library", type=PATH, metavar="DIR", help="With --picture: a last column, the same cues played by recordings."
 )
-@click.option("--train-data", type=PATH, help="Scenes of a training, to train the naming on.")
+@naming_options
 @click.option(
     "--table",
     type=PATH,
@@ -64,7 +66,7 @@ def cues(
     attempts: int,
     picture: Path | None,
     library: Path | None,
-    train_data: Path | None,
+    naming: Naming,
     table: Path | None,
     config_file: Path | None,
     **values: Any,
@@ -79,14 +81,15 @@ def cues(
       foleygen evaluate cues --count 64 --recordings sounds/
       foleygen evaluate cues --data held-out/ --arm "picture, cues" --at 1 --at 1.5 --at 2 --at 3
       foleygen evaluate cues --data held-out/ --train-data data/ --arm "cues, words" --table measured.yaml
+      foleygen evaluate cues --data held-out/ --judge runs/judge --arm "cues, words" --arm "cues, wrong words"
       foleygen evaluate cues filmed/ --json
       foleygen evaluate cues --count 10 --arm picture --arm "picture, cues" --picture cues.png
       foleygen evaluate cues --count 10 --arm "picture, cues, words" --picture cues.png --library recordings/
     """
     if library is not None and picture is None:
         raise UsageError("--library is a column of the picture, and none is asked for", "add --picture PNG")
-    if clips and (picture is not None or table is not None or train_data is not None or attempts):
-        fact = "--picture, --table, --train-data and --attempts are for scenes, and clips are given"
+    if clips and (picture is not None or table is not None or naming.given or attempts):
+        fact = "--picture, --table, --train-data, --judge and --attempts are for scenes, and clips are given"
         raise UsageError(fact, "leave out one of the two")
     engine, seed = open_engine(invocation, config_file, values)
     if clips:
@@ -105,19 +108,16 @@ def cues(
     from foleygen.evaluation.cues.arms import chosen_arms
     from foleygen.evaluation.cues.families import measured
     from foleygen.evaluation.cues.gallery import SCENES, Gallery
-    from foleygen.evaluation.generated import judge_of
     from foleygen.evaluation.voices import played_by
     from foleygen.pipeline.voices.shelf import opened
-    from foleygen.training.data.dataset import SceneDataset
 
     arms = chosen_arms(names, guidances)
     shelf = None if library is None else opened(library)
-    dataset = open_dataset(chosen)
-    judge = None if train_data is None else judge_of(SceneDataset(train_data), "family")
+    judges, dataset = naming.namers(engine), open_dataset(chosen)
     gallery = Gallery(engine.bundle.window_samples / engine.bundle.sample_rate)
     on_arm = None if picture is None else gallery.add
     report = scenes.evaluate(
-        engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judge=judge, attempts=attempts
+        engine, dataset, arms, seed, on_clip=counter("sounds"), on_arm=on_arm, judges=judges, attempts=attempts
     )
     if shelf is not None:
         gallery.add_sounds("library", played_by(engine, dataset, shelf, SCENES, seed))

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from foleygen.cli.options import load_settings
+from foleygen.errors import UsageError
 
 if TYPE_CHECKING:
     from foleygen.cli.app import Invocation
     from foleygen.engines.foley import Engine
+    from foleygen.evaluation.naming import Namers
     from foleygen.training.data.dataset import SceneDataset
 
 ENGINE = ("model", "steps", "guidance", "classifier_guidance", "seed", "device", "precision")
@@ -60,6 +62,49 @@ def data_options(command: Command) -> Command:
     return collected
 
 
+@dataclass(frozen=True)
+class Naming:
+    """Who is to name the sounds: classifiers that learn from ``train_data``, a trained ``judge``, or nobody."""
+
+    train_data: Path | None
+    judge: Path | None
+
+    @property
+    def given(self) -> bool:
+        """Whether somebody is."""
+        return self.train_data is not None or self.judge is not None
+
+    def namers(self, engine: Engine) -> Namers:
+        """Those who name sounds of ``engine``; empty for nobody. Raises UsageError."""
+        from foleygen.evaluation.generated import learnt_from
+        from foleygen.evaluation.naming import judges_of
+        from foleygen.training.data.dataset import SceneDataset
+
+        if self.judge is not None:
+            return judges_of(self.judge, engine.bundle.mel.num_mels)
+        return {} if self.train_data is None else learnt_from(SceneDataset(self.train_data))
+
+
+def naming_options(command: Command) -> Command:
+    """Options that say who names the sounds; the command gets them as one ``naming``."""
+
+    @functools.wraps(command)
+    def collected(*arguments: Any, **values: Any) -> Any:
+        naming = Naming(**{item.name: values.pop(item.name) for item in fields(Naming)})
+        if naming.train_data is not None and naming.judge is not None:
+            raise UsageError("--train-data and --judge both say who names the sounds", "leave out one of the two")
+        return command(*arguments, naming=naming, **values)
+
+    for option in (
+        click.option("--judge", type=click.Path(path_type=Path), metavar="RUN", help="A run of train judge, to name."),
+        click.option(
+            "--train-data", type=click.Path(path_type=Path), help="Scenes of a training, to train the naming on."
+        ),
+    ):
+        collected = option(collected)
+    return collected
+
+
 def open_engine(invocation: Invocation, config_file: Path | None, values: dict[str, Any]) -> tuple[Engine, int]:
     """The engine of the settings, and the seed."""
     settings = load_settings(invocation, config_file, values)
@@ -83,7 +128,6 @@ def open_dataset(chosen: Chosen) -> SceneDataset:
 
     What makes a dataset's numbers doubtful is said. Raises UsageError.
     """
-    from foleygen.errors import UsageError
     from foleygen.evaluation.scope import Scope
     from foleygen.training.data.dataset import DatasetConfig, SceneDataset, make
 

@@ -8,14 +8,24 @@ from typing import Any
 import click
 
 from foleygen.cli.app import Invocation
-from foleygen.cli.evaluate.shared import ENGINE, Chosen, counter, data_options, open_dataset, open_engine, show
+from foleygen.cli.evaluate.shared import (
+    ENGINE,
+    Chosen,
+    Naming,
+    counter,
+    data_options,
+    naming_options,
+    open_dataset,
+    open_engine,
+    show,
+)
 from foleygen.cli.options import settings_options
 
 
 @click.command()
 @click.argument("library", metavar="LIBRARY", type=click.Path(path_type=Path))
 @data_options
-@click.option("--train-data", type=click.Path(path_type=Path), help="True sounds from which a judge learns names.")
+@naming_options
 @settings_options(*ENGINE)
 @click.pass_obj
 def voices(
@@ -24,7 +34,7 @@ def voices(
     library: Path,
     chosen: Chosen,
     as_json: bool,
-    train_data: Path | None,
+    naming: Naming,
     config_file: Path | None,
     **values: Any,
 ) -> None:
@@ -32,7 +42,7 @@ def voices(
 
     LIBRARY is a folder that 'foleygen library index' has read. The clips are scenes with events, all of which are told
     as cues, and the words too; the model alone stands beside them. With --train-data a judge that learnt from these
-    scenes names the sounds.
+    scenes names the sounds, or that of --judge.
 
     \b
     Examples:
@@ -42,9 +52,8 @@ def voices(
     engine, seed = open_engine(invocation, config_file, values)
     from foleygen.evaluation.voices import evaluate
     from foleygen.pipeline.voices.shelf import opened
-    from foleygen.training.data.dataset import SceneDataset
 
+    judges = naming.namers(engine)
     dataset = open_dataset(chosen)
-    training = None if train_data is None else SceneDataset(train_data)
-    report = evaluate(engine, dataset, opened(library), seed, training, counter("clips"))
+    report = evaluate(engine, dataset, opened(library), seed, judges, counter("clips"))
     show(as_json, {"voices": report}, dataset)

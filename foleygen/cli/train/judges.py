@@ -1,4 +1,4 @@
-"""``foleygen train alignment|tower``: the networks that judge sounds."""
+"""``foleygen train alignment|tower|judge``: the networks that judge sounds."""
 
 from __future__ import annotations
 
@@ -52,4 +52,25 @@ def tower(data: tuple[Path, ...], recipe: str, output: Path, quiet: bool, **loop
         run_loop(module.tower_loop(changed(chosen, changes), data, output, device), "tower", quiet)
 
 
-COMMANDS = (alignment, tower)
+@click.command()
+@datasets_option("Dataset of scenes, with pictures or without")
+@run_options("sound-judge")
+def judge(data: tuple[Path, ...], recipe: str, output: Path, quiet: bool, **loop: Any) -> None:
+    """Train the judge that names family and material of sounds.
+
+    Its names are those of the datasets. It tells whether words are obeyed: foleygen evaluate cues --judge RUN.
+
+    \b
+    Example:
+      foleygen train judge --data data/ --data sounds/ -o runs/judge
+    """
+    from foleygen.training.judges import sound_judge as module
+    from foleygen.training.judges.recipes import JudgeRecipe
+    from foleygen.training.recipe import load
+
+    chosen = load(recipe, JudgeRecipe)
+    with computing(loop) as (device, changes):
+        run_loop(module.judge_loop(changed(chosen, changes), data, output, device), "judge", quiet)
+
+
+COMMANDS = (alignment, tower, judge)

@@ -63,16 +63,24 @@ def chosen_arms(names: Sequence[str] = (), guidances: Sequence[float] = ()) -> l
     return [replace(arm, guidance=scale) for arm in arms for scale in guidances or (None,)]
 
 
+Told = tuple[str | None, str | None]
+"""The family and the material that are said; None: not said."""
+
+
+def words_for(arm: Arm, clip: ClipRecord, wrong: tuple[str, str], words: Words) -> Told:
+    """What ``clip`` is said to be in this arm; a word that the bundle has not learnt is not said."""
+    if arm.words == "none":
+        return None, None
+    family, material = (clip.family, clip.material) if arm.words == "right" else wrong
+    return family if family in words.families else None, material if material in words.materials else None
+
+
 def track_for(arm: Arm, clip: ClipRecord, wrong: tuple[str, str], grid: CueGrid, words: Words) -> CueTrack | None:
     """What ``clip`` is told in this arm; ``wrong`` are the family and material of another clip. None: nothing.
 
-    A word that the bundle has not learnt is not said. A clip without events is not told that it has none: what goes
-    on for its whole length is no event.
+    A clip without events is not told that it has none: what goes on for its whole length is no event.
     """
-    family, material = (clip.family, clip.material) if arm.words == "right" else wrong
-    spoken, seen = arm.words != "none", arm.picture != "none"
-    what = family if spoken and family in words.families else None
-    of = material if spoken and material in words.materials else None
+    (what, of), seen = words_for(arm, clip, wrong, words), arm.picture != "none"
     cues = cues_of(clip)
     if arm.cues and cues:
         return track_of(cues, grid, words, family=what, material=of, picture=seen)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from foleygen.cues.measured import Family, Measured
 from foleygen.evaluation.generated import Generated
-from foleygen.evaluation.probe import Probe
 from foleygen.evaluation.report import Cell, text_table
 from foleygen.evaluation.sync import SyncScore
 from foleygen.weights.bundle import Bundle
@@ -32,10 +31,12 @@ class FamilyScore:
 
 
 def by_family(
-    heard: Sequence[Generated], scores: Mapping[str, SyncScore], judge: Probe | None = None
+    heard: Sequence[Generated], scores: Mapping[str, SyncScore], given: Sequence[str] | None = None
 ) -> dict[str, FamilyScore]:
-    """The score of each family of ``heard``; ``scores`` are those of the clips with events, by family."""
-    given = [] if judge is None else judge.predict([one.mel for one in heard])
+    """The score of each family of ``heard``; ``scores`` are those of the clips with events, by family.
+
+    ``given`` are the families that a judge names them as.
+    """
     found = {}
     for family in sorted({one.record.family for one in heard}):
         own = [index for index, one in enumerate(heard) if one.record.family == family]
@@ -45,7 +46,7 @@ def by_family(
             events=score.events if score else 0,
             f1_50ms=score.f1_50ms if score else None,
             sounds=len(own),
-            named=None if judge is None else sum(given[index] == family for index in own),
+            named=None if given is None else sum(given[index] == family for index in own),
         )
     return found
 

@@ -20,13 +20,23 @@ from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.evaluation import reconstruction
 from foleygen.evaluation.cues.again import Asked, made
-from foleygen.evaluation.cues.arms import ARMS, Arm, cues_of, other_row, other_word, seen_track, track_for
-from foleygen.evaluation.cues.families import TRUE, FamilyScore, by_family
-from foleygen.evaluation.cues.families import table as families_table
+from foleygen.evaluation.cues.arms import (
+    ARMS,
+    Arm,
+    Told,
+    cues_of,
+    other_row,
+    other_word,
+    seen_track,
+    track_for,
+    words_for,
+)
+from foleygen.evaluation.cues.families import TRUE, by_family
 from foleygen.evaluation.cues.level import Level, followed, hit_levels, level_of
+from foleygen.evaluation.cues.named import named
+from foleygen.evaluation.cues.report import ArmReport, CuesReport
 from foleygen.evaluation.generated import Generated, audible_events, sync_report
-from foleygen.evaluation.probe import Probe
-from foleygen.evaluation.report import Cell, text_table
+from foleygen.evaluation.naming import Namers
 from foleygen.sampling.noise import WindowKey, generator
 from foleygen.training.data.dataset import ClipRecord, SceneDataset
 
@@ -40,70 +50,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Heard:
-    """One sound: what it was asked for, and what came; ``levels`` of its hits in dB."""
+    """One sound: what it was asked for, and what came; ``levels`` of its hits in dB, and the words that were said."""
 
     generated: Generated
     level: Level
     levels: Floats
     strengths: Floats
-
-
-@dataclass(frozen=True)
-class ArmReport:
-    """One arm over all clips. F1, precision, recall and what is obeyed are over the clips with events.
-
-    ``null_*``: the same sounds against events of other clips of the family. ``strength`` is the mean over clips of the
-    correlation of a hit's level with its strength, both in dB; ``level_error`` the median distance to the true sound's
-    loudness in LU, ``delivered_error`` the same under the gain that a finished clip gets; ``over_full_scale`` the share
-    of windows with a sample beyond it. ``attack_l1`` is between the mean spectra after the events, each less its mean.
-    """
-
-    arm: str
-    clips: int
-    events: int
-    f1_50ms: float | None
-    null_50ms: float | None
-    f1_100ms: float | None
-    null_100ms: float | None
-    precision: float | None
-    recall: float | None
-    median_error_ms: float | None
-    obeyed: float | None
-    strength: float | None
-    loudness_lufs: float | None
-    level_error: float | None
-    delivered_error: float | None
-    peak_db: float | None
-    over_full_scale: float
-    gradient: float | None
-    spectrum_l1: float
-    spectrum_l1_other: float | None
-    attack_l1: float | None
-    families: dict[str, FamilyScore]
-
-
-@dataclass(frozen=True)
-class CuesReport:
-    """All arms, the true sounds first."""
-
-    arms: tuple[ArmReport, ...]
-
-    def table(self) -> str:
-        """Tables: when, and what; when by family, and, with a judge, what."""
-        timing: list[list[Cell]] = [
-            [a.arm, a.events, a.f1_50ms, a.null_50ms, a.f1_100ms, a.null_100ms, a.precision, a.recall,
-             a.median_error_ms, a.obeyed, a.strength]
-            for a in self.arms
-        ]  # fmt: skip
-        sound: list[list[Cell]] = [
-            [a.arm, a.clips, a.loudness_lufs, a.level_error, a.delivered_error, a.peak_db, a.over_full_scale,
-             a.gradient, a.spectrum_l1, a.spectrum_l1_other, a.attack_l1]
-            for a in self.arms
-        ]  # fmt: skip
-        when = ["", "events", "F1@50", "null", "F1@100", "null", "P", "R", "median ms", "obeyed", "strength"]
-        what = ["", "clips", "LUFS", "error", "delivered", "peak dB", "over", "gradient", "L1", "other clip", "attack"]
-        families = families_table({a.arm: a.families for a in self.arms})
-        return f"{text_table(when, timing)}\n\n{text_table(what, sound)}\n\n{families}"
+    told: Told = (None, None)
 
 
 def evaluate(
@@ -114,20 +67,19 @@ def evaluate(
     batch_size: int = 8,
     on_clip: Callable[[int, int], None] | None = None,
     on_arm: Callable[[str, Sequence[Heard]], None] | None = None,
-    judge: Probe | None = None,
+    judges: Namers | None = None,
     attempts: int = 0,
 ) -> CuesReport:
     """Every arm on every clip of ``dataset``, whose recordings and seeds training must not have seen.
 
-    ``on_arm`` gets the sounds of each arm, the true ones first; a ``judge`` says how many sounds of each family it
-    names. Windows that do not keep to their cues are made again up to ``attempts`` times. Raises UsageError for a
-    bundle that cannot be told anything.
+    ``on_arm`` gets the sounds of each arm, the true ones first; ``judges`` name them. Windows that do not keep to their
+    cues are made again up to ``attempts`` times. Raises UsageError for a bundle that cannot be told anything.
     """
     if engine.words is None:
         raise UsageError(f"{engine.bundle.name}: cannot be told when or what", "name a bundle with cues, such as tiny")
-    features = _features(engine, dataset)
+    asked, features = judges or {}, _features(engine, dataset)
     truth, seconds = _true_sounds(engine, dataset), engine.bundle.window_samples / engine.bundle.sample_rate
-    reports = [_report(TRUE, truth, truth, seconds, judge)]
+    reports = [_report(TRUE, truth, truth, seconds, asked)]
     if on_arm is not None:
         on_arm(TRUE, truth)
     for number, arm in enumerate(arms):
@@ -139,7 +91,7 @@ def evaluate(
                 on_clip(number * len(dataset.clips) + len(heard), len(arms) * len(dataset.clips))
         if on_arm is not None:
             on_arm(arm.says, heard)
-        reports.append(_report(arm.says, heard, truth, seconds, judge))
+        reports.append(_report(arm.says, heard, truth, seconds, asked))
     return CuesReport(tuple(reports))
 
 
@@ -178,10 +130,16 @@ def _made(
         sounds = engine.vocoder(mels, [generator("evaluate cues", key) for key in keys])[
             :, : engine.bundle.window_samples
         ]
-    return [_heard(engine, dataset, clips[row], sound) for row, sound in zip(rows, sounds.float().cpu(), strict=True)]
+    told = [words_for(arm, clips[row], lie, engine.words) for row, lie in zip(rows, wrong, strict=True)]
+    return [
+        _heard(engine, dataset, clips[row], sound, said)
+        for row, sound, said in zip(rows, sounds.float().cpu(), told, strict=True)
+    ]
 
 
-def _heard(engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch.Tensor) -> Heard:
+def _heard(
+    engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch.Tensor, told: Told = (None, None)
+) -> Heard:
     mel = MelSpectrogram(mel_config(engine.bundle).in_decibels)
     with torch.inference_mode():
         found = mel(sound[None])[0].numpy()
@@ -198,6 +156,7 @@ def _heard(engine: Engine, dataset: SceneDataset, clip: ClipRecord, sound: torch
         level_of(sound.numpy(), engine.bundle.sample_rate),
         hit_levels(found, [cue.time_s for cue in cues], rate),
         20 * np.log10([cue.strength or 1.0 for cue in cues]) if cues else np.zeros(0),
+        told,
     )
 
 
@@ -219,9 +178,7 @@ def _true_sounds(engine: Engine, dataset: SceneDataset) -> list[Heard]:
     return heard
 
 
-def _report(
-    name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float, judge: Probe | None
-) -> ArmReport:
+def _report(name: str, heard: Sequence[Heard], truth: Sequence[Heard], seconds: float, judges: Namers) -> ArmReport:
     generated = [replace(one.generated, true_mel=true.generated.mel) for one, true in zip(heard, truth, strict=True)]
     sync = sync_report(generated, seconds) if any(g.events.size for g in generated) else None
     timbre = reconstruction.evaluate(
@@ -229,6 +186,7 @@ def _report(
     )
     pairs = list(zip(heard, truth, strict=True))
     struck = [g for g in generated if g.events.size]
+    names = {label: namer.predict([g.mel for g in generated]) for label, namer in judges.items()}
     score, null = (sync.score, sync.other_clip) if sync else (None, None)
     return ArmReport(
         arm=name,
@@ -252,7 +210,8 @@ def _report(
         spectrum_l1=timbre.spectrum_l1,
         spectrum_l1_other=timbre.spectrum_l1_other_clip,
         attack_l1=_attack(struck, seconds),
-        families=by_family(generated, sync.families if sync else {}, judge),
+        families=by_family(generated, sync.families if sync else {}, names.get("family")),
+        named=named(judges, names, [g.record for g in generated], [one.told for one in heard]),
     )
 
 

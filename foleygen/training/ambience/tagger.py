@@ -21,13 +21,13 @@ from foleygen.training.ambience.windows import Windows, tags_of
 from foleygen.training.loop import Batch, DrawBatch, Loop, Loss
 from foleygen.training.recipe import recorded
 from foleygen.training.runs import channels_last, shipped
+from foleygen.training.spoiling import recoloured
 from foleygen.weights import parts
 
 GAIN = (-0.20, 0.12)
 """Change of level of a training crop, in mel units of 100 dB."""
 COLOUR = 0.08
-"""Standard deviation of the change of level from the lowest to the highest row, and from the middle to both: a tag is
-not to be known by one recording's equipment."""
+"""Change of colour of a training crop: a tag is not to be known by one recording's equipment."""
 NOISE = 0.03
 """Standard deviation of noise on the mel: what was decoded or vocoded is not to look foreign."""
 
@@ -50,11 +50,7 @@ def make_draw(
             places = [windows.mels[row, :, start : start + crop] for start in starts]
             crops.append(max(places, key=lambda place: float(place.mean(dtype=np.float32))))
         mel = torch.from_numpy(np.stack(crops).astype(np.float32))
-        across = torch.linspace(-0.5, 0.5, mel.shape[1])[None, :, None]
-        slope, bend = COLOUR * torch.randn(2, count, 1, 1, generator=generator)
-        gain = torch.empty(count, 1, 1).uniform_(*GAIN, generator=generator)
-        sounding = mel > 0.02  # what is silent stays so
-        mel = torch.where(sounding, mel + gain + slope * across + bend * (4 * across.square() - 1 / 3), mel).clamp(0, 1)
+        mel = recoloured(mel, GAIN, COLOUR, generator)
         if tokenizer is not None:
             half = count // 2
             with torch.inference_mode():
