@@ -26,7 +26,7 @@ LENGTH = 24
 """Mel frames that are laid in at most, 0.4 s; the second half fades."""
 FADE_DB = 40.0
 CHOKED = 2
-"""Mel frames before a hit in which what rings is damped, as a body is by the blow that comes, where it would hide it."""
+"""Mel frames before a hit in which what rings is damped, as a body is by the blow that comes, if it would hide it."""
 CHOKES_DB = (6.0, 12.0, 18.0)
 """Tried in turn until the hit is heard."""
 
@@ -51,7 +51,7 @@ def restruck(mel: Mel, strikes: Strikes) -> Mel:
 
 def _choke(made: Mel, frame: int, needed: float) -> None:
     """Damp what rings into the hit at ``frame`` by as little as makes it rise by ``needed``."""
-    rise = max(1, frame - AHEAD)
+    rise = max(0, frame - AHEAD)
     ringing = slice(max(0, rise - CHOKED), rise)
     before = made[:, ringing].copy()
     for depth in (0.0, *CHOKES_DB):
@@ -77,8 +77,9 @@ def _chosen(donors: NDArray[np.intp], hit: int, gaps: NDArray[np.int64], places:
 
 def _lay_in(made: Mel, mel: Mel, frame: int, gap: int, rise: int, room: int) -> None:
     """Put the attack that rises at ``rise`` where one at ``frame`` does, over what is there."""
-    begin, source = max(0, frame - 2 * AHEAD), max(0, rise - AHEAD)
-    count = min(LENGTH, gap, room, made.shape[1] - begin, mel.shape[1] - source)
+    ahead = min(frame, 2 * AHEAD)  # of a hit at the window's very beginning the attack is cut
+    begin, source = frame - ahead, max(0, rise + AHEAD - ahead)
+    count = min(LENGTH, gap + ahead, room + ahead, made.shape[1] - begin, mel.shape[1] - source)
     fade = np.clip(2 * np.arange(count) / LENGTH - 1, 0, 1) * FADE_DB / 100
     patch = mel[:, source : source + count] - fade.astype(np.float32)
     np.maximum(made[:, begin : begin + count], patch, out=made[:, begin : begin + count])
