@@ -79,6 +79,10 @@ class Mark(NamedTuple):
     listed: str
     events: int
     seconds: float
+    steady: int
+    """How many steady stretches it has."""
+    noise_db: float | None
+    is_stereo: bool
 
 
 def file_of(root: Path) -> Path:
@@ -170,12 +174,20 @@ class Store:
 
     def marks(self) -> dict[str, Mark]:
         """What tells each recording from what it was, by file."""
-        columns = "file, stamp, listed, length(events), samples, sample_rate"
+        columns = "file, stamp, listed, length(events), samples, sample_rate, length(steady), noise_db, is_stereo"
         with self._said():
             rows = self._db.execute(f"SELECT {columns} FROM recordings").fetchall()
         return {
-            os.fsdecode(file): Mark(stamp, listed, size // EVENT.itemsize, _seconds(samples, rate))
-            for file, stamp, listed, size, samples, rate in rows
+            os.fsdecode(file): Mark(
+                stamp,
+                listed,
+                size // EVENT.itemsize,
+                _seconds(samples, rate),
+                steady // STEADY.itemsize,
+                noise_db,
+                bool(is_stereo),
+            )  # fmt: skip
+            for file, stamp, listed, size, samples, rate, steady, noise_db, is_stereo in rows
         }
 
     def counts(self) -> tuple[int, int]:
