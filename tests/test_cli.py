@@ -127,7 +127,7 @@ def test_wrong_usage_is_one_sentence_and_code_2(foleygen: Foleygen, arguments: l
     [
         (
             ["--timeline", "reel.fcpxml", "--timeline", "reel.aaf"],
-            "--timeline: takes one, and is given reel.fcpxml and reel.aaf; leave out all but one, and run it again for the",
+            "--timeline: takes one, and is given reel.fcpxml and reel.aaf; leave out all but one, and run it",
         ),
         (["-o", "a", "--output", "b"], "--output: takes one, and is given a and b; leave out all but one"),
         (

@@ -224,6 +224,13 @@ def test_a_joint_is_not_heard(made: Callable[[int, float], Samples], rate: int) 
     assert levels.max() < owns.max() + 1
 
 
+@pytest.mark.parametrize("seconds", [1.0, 1.4, 2.0, 3.9])
+def test_of_a_short_stretch_next_to_all_is_played_each_round(seconds: float) -> None:
+    for made in (engine, noise, tone):
+        loop = looped(made(48000, seconds)[None], 48000)
+        assert min(joint.leave - joint.enter for joint in loop.joints) >= 0.74 * loop.samples.shape[-1]
+
+
 def test_channels_are_joined_at_the_same_places() -> None:
     left, right = noise(48000, 2.0), engine(48000, 2.0)
     loop = looped(np.stack([left, right]), 48000)
@@ -357,6 +364,34 @@ def test_the_words_of_a_clip_go_on_all_through_as_the_model_has_them(shelf: Shel
     given = ClipSettings(sheet([Cue(1.0)]), "rain")
     assert not player(shelf, given, samples).ongoing.is_playing
     assert not player(shelf, ClipSettings(sound="rain"), np.zeros(round(SECONDS * RATE))).ongoing.is_playing
+
+
+def test_a_short_stretch_is_played_where_it_need_not_come_round(tmp_path: Path) -> None:
+    short, long = Noise("rain 1.wav", seconds=1.5), Noise("rain 2.wav", seed=1, seconds=6.0)
+    found = opened(library(tmp_path / "rain", short, long))
+    keys = [(0, "clip", number) for number in range(12)]
+    for end_s, wanted in ((7.0, {"rain 2.wav"}), (1.3, {"rain 1.wav", "rain 2.wav"})):
+        files_played = set()
+        for key in keys:
+            one = player(found, rain((0.3, end_s)), key=key)
+            heard(one)
+            files_played.add(one.ongoing.played[0].file)
+            assert not list(one.remarks())
+        assert files_played == wanted
+
+
+def test_what_comes_round_often_is_told(tmp_path: Path) -> None:
+    found = opened(library(tmp_path / "rain", Noise("rain 1.wav", seconds=1.5), Noise("rain 2.wav", seconds=1.3)))
+    one = player(found, rain((0.0, 7.9)))
+    heard(one)
+    (hit,) = one.ongoing.played
+    steady = {"rain 1.wav": "1.5", "rain 2.wav": "1.3"}[hit.file]
+    assert hit.rounds is not None
+    assert 5 <= hit.rounds <= 8
+    assert list(one.remarks()) == [
+        f"{hit.file}: {steady} s of it are steady and come round {hit.rounds} times, which may be heard; put longer "
+        "recordings of rain there"
+    ]
 
 
 def test_what_the_library_lacks_stays_the_models(shelf: Shelf) -> None:

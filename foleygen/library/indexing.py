@@ -133,7 +133,7 @@ def _one(one: Found, mark: Mark | None, store: Store, tally: Tally, told: Told) 
     """Raises ClipError for a file that cannot be read, or changes meanwhile."""
     now, line = stamp(one.path), naming.mark() + ("" if one.listed is None else one.listed.digest)
     if mark is not None and (now, line) == (mark.stamp, mark.listed):
-        why = lack(mark.events, mark.steady, mark.noise_db, mark.is_stereo)
+        why = lack(mark.events, mark.steady_bytes, mark.noise_db, mark.is_stereo)
         tally.lacking += why is not None
         return told(Indexed(one.file, mark.events, mark.seconds, False, why))
     entry = _entry(one, store)

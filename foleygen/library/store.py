@@ -79,8 +79,8 @@ class Mark(NamedTuple):
     listed: str
     events: int
     seconds: float
-    steady: int
-    """How many steady stretches it has."""
+    steady_bytes: int
+    """Of its steady stretches."""
     noise_db: float | None
     is_stereo: bool
 
@@ -178,16 +178,8 @@ class Store:
         with self._said():
             rows = self._db.execute(f"SELECT {columns} FROM recordings").fetchall()
         return {
-            os.fsdecode(file): Mark(
-                stamp,
-                listed,
-                size // EVENT.itemsize,
-                _seconds(samples, rate),
-                steady // STEADY.itemsize,
-                noise_db,
-                bool(is_stereo),
-            )  # fmt: skip
-            for file, stamp, listed, size, samples, rate, steady, noise_db, is_stereo in rows
+            os.fsdecode(file): Mark(mark, listed, size // EVENT.itemsize, _seconds(samples, rate), parts, noise, both)
+            for file, mark, listed, size, samples, rate, parts, noise, both in rows
         }
 
     def counts(self) -> tuple[int, int]:
