@@ -134,7 +134,7 @@ def test_wrong_usage_is_one_sentence_and_code_2(foleygen: Foleygen, arguments: l
             ["--from-file", "a", "--from-file", "b", "--from-file", "c"],
             "--from-file: takes one, and is given a and b and",
         ),
-        (["--cues", "a.csv", "--cues", "none"], "--cues: takes one, and is given a.csv and none"),
+        (["--cues", "a.csv", "--cues", "none", "--cues", "b.csv"], "--cues: takes one, and is given a.csv and b.csv"),
     ],
 )
 def test_of_two_files_none_is_passed_over(foleygen: Foleygen, arguments: list[str], says: str) -> None:
@@ -146,6 +146,10 @@ def test_of_two_files_none_is_passed_over(foleygen: Foleygen, arguments: list[st
 
 def test_the_same_file_twice_is_one(foleygen: Foleygen) -> None:
     assert "no such file" in foleygen("add-sound", "clips", "-o", "a", "-o", "a").err
+
+
+def test_a_word_in_place_of_a_file_leaves_it_out(foleygen: Foleygen) -> None:
+    assert "no such file" in foleygen("add-sound", "clips", "--cues", "lost.csv", "--cues", "spot").err
 
 
 def test_a_misspelt_key_stops_with_a_hint(foleygen: Foleygen, tmp_path: Path) -> None:
