@@ -372,6 +372,21 @@ def test_a_clip_without_cues_is_left_to_the_picture(tmp_path: Path, told_bundle:
     assert sidecar.load(output).own.cues is None
 
 
+def test_what_goes_on_is_saved_without_a_cue_and_is_no_silence(tmp_path: Path, random_bundle: Path) -> None:
+    finish(tmp_path, random_bundle, name="shot.mp4", takes=1, count=50)
+    path = tmp_path / "shot.cues.csv"
+    path.write_text("seconds,sound\n0.5..1.5,rain\n")
+    with served(tmp_path) as server, opened() as driver:
+        driver.get(server.address)
+        show(driver, "shot")
+        for keys, count in ((("m", "s"), "1 cue"), ((DELETE, "s"), "0 cues")):
+            press(driver, *keys)
+            until(driver, f"document.getElementById('said').textContent === '{count} saved in shot.cues.csv'")
+        assert [box["label"].split(" from ")[0] for box in driver.execute_script(BOXES)] == ["rain"]
+        assert not complaints(driver)
+    assert [line.split(",")[0] for line in path.read_text().splitlines()[1:]] == ["0.500000..1.500000"]
+
+
 def test_two_pages_do_not_overwrite_each_other_unseen(tmp_path: Path, random_bundle: Path) -> None:
     folder_of(tmp_path, random_bundle)
     with served(tmp_path) as server, opened() as driver:
