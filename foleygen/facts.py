@@ -53,6 +53,8 @@ class Obedience:
     """Sounds that begin where nobody asked for one, and the cues were to be all there is."""
     spotted: bool = False
     """The cues were seen in the picture, and nobody gave them."""
+    lasting: int = 0
+    """Stretches in which something was to go on; whether it does is not judged."""
 
     @property
     def kept(self) -> int:

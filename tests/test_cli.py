@@ -122,6 +122,36 @@ def test_wrong_usage_is_one_sentence_and_code_2(foleygen: Foleygen, arguments: l
     assert ended.out == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["--timeline", "reel.fcpxml", "--timeline", "reel.aaf"],
+            "--timeline: takes one, and is given reel.fcpxml and reel.aaf; leave out all but one, and run it",
+        ),
+        (["-o", "a", "--output", "b"], "--output: takes one, and is given a and b; leave out all but one"),
+        (
+            ["--from-file", "a", "--from-file", "b", "--from-file", "c"],
+            "--from-file: takes one, and is given a and b and",
+        ),
+        (["--cues", "a.csv", "--cues", "none", "--cues", "b.csv"], "--cues: takes one, and is given a.csv and b.csv"),
+    ],
+)
+def test_of_two_files_none_is_passed_over(foleygen: Foleygen, arguments: list[str], says: str) -> None:
+    ended = foleygen("add-sound", "clips", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert sentences(ended.err)[0].startswith(f"error: {says}")
+    assert len(sentences(ended.err)) == 1
+
+
+def test_the_same_file_twice_is_one(foleygen: Foleygen) -> None:
+    assert "no such file" in foleygen("add-sound", "clips", "-o", "a", "-o", "a").err
+
+
+def test_a_word_in_place_of_a_file_leaves_it_out(foleygen: Foleygen) -> None:
+    assert "no such file" in foleygen("add-sound", "clips", "--cues", "lost.csv", "--cues", "spot").err
+
+
 def test_a_misspelt_key_stops_with_a_hint(foleygen: Foleygen, tmp_path: Path) -> None:
     (tmp_path / "foleygen.yaml").write_text("stepz: 20\n")
     ended = foleygen("add-sound", ".")

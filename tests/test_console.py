@@ -25,13 +25,13 @@ from rich.console import Console as Terminal
 
 from foleygen.batch import events
 from foleygen.batch.events import Report
-from foleygen.cli.terminal import plots, reading
+from foleygen.cli.terminal import plots, reading, views
 from foleygen.cli.terminal.bars import BarView
 from foleygen.cli.terminal.console import open_console, summary
 from foleygen.cli.terminal.streams import is_interactive
 from foleygen.cli.terminal.views import EventView, LineView
 from foleygen.errors import ClipError, printable
-from foleygen.facts import UNMEASURED, Loudness, Take
+from foleygen.facts import UNMEASURED, Loudness, Obedience, Take
 from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
@@ -85,6 +85,22 @@ def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureF
         "  shots/a.foley.mp4: done in 5.0 s, 8.0x real time, -23.0 LUFS, peak -2.5 dBTP, 2 takes",
         "  shots/a.foley.mp4: done in 5.0 s, 4.0x real time",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (None, ""),
+        (Obedience(), ""),
+        (Obedience(14, (1.0,)), ", 13 of 14 cues"),
+        (Obedience(2, spotted=True), ", 2 of 2 cues that were seen"),
+        (Obedience(lasting=1), ", 1 stretch"),
+        (Obedience(3, lasting=2), ", 3 of 3 cues, 2 stretches"),
+    ],
+)
+def test_a_line_tells_of_the_cues_and_stretches_that_there_are(kept: Obedience | None, told: str) -> None:
+    take = Take(1, UNMEASURED, 0.0, 0.0, (), (), None, obedience=kept)
+    assert views.levels(done(loudness=UNMEASURED, takes=(take,))) == told
 
 
 def test_progress_events_are_not_a_flood(capsys: pytest.CaptureFixture[str]) -> None:

@@ -270,6 +270,18 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             "7 of 14 cues are kept, nothing begins at 0.000, 1.000, 2.000, 3.000, 4.000 s and 2 more, something that "
             "nobody asked for begins at 0.500 s; move those cues, or try another --seed",
         ),
+        (
+            ClipSettings(CUES),
+            LOUD,
+            Obedience(2, (), (0.5,)),
+            "2 of 2 cues are kept, something that nobody asked for begins at 0.500 s; try another --seed",
+        ),
+        (
+            ClipSettings(CUES),
+            LOUD,
+            Obedience(0, (), (0.5,), lasting=2),
+            "something that nobody asked for begins at 0.500 s; try another --seed",
+        ),
         (ClipSettings(CUES, spotted=True), LOUD, Obedience(2, (0.6,), (0.1,), spotted=True), None),
         (
             ClipSettings(CUES, spotted=True),

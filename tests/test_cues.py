@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import filled, moved, sheet
-from foleygen.cues.marker import Marker, Markers, resolved
+from foleygen.cues.marker import Marker, Markers, remarks, resolved
 from foleygen.errors import ClipError
 from foleygen.facts import Cue, Stretch
 
@@ -224,6 +224,16 @@ def test_stretches() -> None:
     assert resolved(Markers(Path("a.csv"), (Marker("x", "00:00:01:00", length=25),)), clock()).known == (
         Stretch(1.0, 2.0),
     )
+    assert list(remarks(Markers(Path("a.csv"), (whole, whole, whole)), clock())) == [
+        "a.csv: the stretch of line 2 ends 90.000 s after a.mov (and so do 2 more), and is cut to the clip; check that "
+        "these are its cues"
+    ]
+    for end, count in ((10, 0), (Fraction("10.5"), 0), (Fraction("10.501"), 1), (10**12, 1)):
+        one = Marker("line 2", Fraction(2), Fraction(end), sound="rain")
+        assert len(list(remarks(Markers(Path("a.csv"), (one,)), clock()))) == count
+    lengths = Markers(Path("a.csv"), (Marker("x", "00:00:09:00", length=25), Marker("y", "00:00:09:00", length=50)))
+    (said,) = remarks(lengths, clock())
+    assert said.startswith("a.csv: the stretch of y ends 1.000 s after a.mov, and is cut")
     with pytest.raises(ClipError, match="the cue at 3 s lies outside of the stretches"):
         resolved(Markers(Path("a.csv"), (Marker("line 2", Fraction(0), Fraction(2)), cue)), clock())
     with pytest.raises(ClipError, match="line 2: the stretch ends before it begins"):

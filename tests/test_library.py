@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,6 +111,39 @@ def test_a_folder_is_indexed_and_shown(foleygen: Foleygen, library: Path) -> Non
     assert (found["recordings"], found["events"], found["digest"]) == (4, 7, index.digest)
     assert found["unknown_words"] == {"boots": 1, "heels": 1}
     assert sorted(os.listdir(library)) == ["Footsteps", "GLASImpt_Clink_JD_KITCHEN.wav", "rain.wav"]
+
+
+def test_what_cannot_be_played_is_told(foleygen: Foleygen, tmp_path: Path) -> None:
+    hits, noise = steps(count=2), np.random.default_rng(4).standard_normal(3 * RATE)
+    swell = noise * np.geomspace(1e-4, 0.1, len(noise))
+    swell[: RATE // 2] = 0
+    sounds = {
+        "dark.wav": 1e-4 * np.random.default_rng(5).standard_normal((RATE, 2)),
+        "empty.wav": np.zeros(0),
+        "good.wav": np.stack([hits, 0.5 * hits], axis=1),
+        "knocks.wav": np.stack([hits, -hits], axis=1),
+        "rain.wav": 0.05 * np.stack([noise, -noise], axis=1),
+        "swell.wav": swell,
+    }
+    for name, samples in sounds.items():
+        record(tmp_path / "fx" / name, samples)
+    for _ in range(2):  # the second time from what is kept
+        ended = foleygen("index", "fx")
+        assert ended.code == ExitCode.OK
+        warnings = [line for line in ended.err.splitlines() if line.startswith("warning: ")]
+        assert [re.split("[:;] ", line)[1] for line in warnings] == [
+            f"fx/{name}.wav" for name in ("dark", "empty", "knocks", "rain")
+        ]
+        assert "left and right cancel each other" in warnings[2]
+        assert "is silent, or all but silent" in warnings[0]
+        assert "fx: 2 events in 6 recordings" in ended.err
+        assert "5 of which nothing can be played" in ended.err
+        lines = [json.loads(line) for line in foleygen("index", "fx", "--json").out.splitlines()]
+        lacks = {line["file"]: line["lack"] for line in lines if line["event"] == "recording"}
+        assert [name for name, why in lacks.items() if why is None] == ["good.wav"]
+        assert "has no hit" in lacks["swell.wav"]
+        assert lines[-1]["lacking"] == 5
+    assert foleygen("index", "fx", "--quiet").err == ""
 
 
 def test_what_is_known_is_not_measured_again(library: Path) -> None:

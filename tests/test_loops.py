@@ -124,10 +124,9 @@ def test_a_model_is_told_what_goes_on_and_nothing_of_when() -> None:
 def test_what_begins_where_something_goes_on_is_no_fault() -> None:
     told = ClipSettings(sheet([Cue(1.0)], None, "", LASTING))
     assert (found := obedience(told, [1.0, 2.0, 4.0, 7.0])) is not None
-    assert (found.missed, found.extra) == ((), (7.0,))
+    assert (found.missed, found.extra, found.lasting) == ((), (7.0,), 1)
     seen = ClipSettings(sheet([Cue(1.0)]), "rain", spotted=True)
-    assert (found := obedience(seen, [0.0, 1.0])) is not None
-    assert not found.extra
+    assert obedience(seen, [0.0, 1.0]) is None  # rain begins at no cue
 
 
 # What is steady
@@ -223,6 +222,13 @@ def test_a_joint_is_not_heard(made: Callable[[int, float], Samples], rate: int) 
     owns = 10 * np.log10((own[: len(own) // width * width].reshape(-1, width) ** 2).mean(axis=1))
     assert owns.min() - 1 < levels.min()
     assert levels.max() < owns.max() + 1
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.4, 2.0, 3.9])
+def test_of_a_short_stretch_next_to_all_is_played_each_round(seconds: float) -> None:
+    for made in (engine, noise, tone):
+        loop = looped(made(48000, seconds)[None], 48000)
+        assert min(joint.leave - joint.enter for joint in loop.joints) >= 0.74 * loop.samples.shape[-1]
 
 
 def test_channels_are_joined_at_the_same_places() -> None:
@@ -360,6 +366,34 @@ def test_the_words_of_a_clip_go_on_all_through_as_the_model_has_them(shelf: Shel
     assert not player(shelf, ClipSettings(sound="rain"), np.zeros(round(SECONDS * RATE))).ongoing.is_playing
 
 
+def test_a_short_stretch_is_played_where_it_need_not_come_round(tmp_path: Path) -> None:
+    short, long = Noise("rain 1.wav", seconds=1.5), Noise("rain 2.wav", seed=1, seconds=6.0)
+    found = opened(library(tmp_path / "rain", short, long))
+    keys = [(0, "clip", number) for number in range(12)]
+    for end_s, wanted in ((7.0, {"rain 2.wav"}), (1.3, {"rain 1.wav", "rain 2.wav"})):
+        files_played = set()
+        for key in keys:
+            one = player(found, rain((0.3, end_s)), key=key)
+            heard(one)
+            files_played.add(one.ongoing.played[0].file)
+            assert not list(one.remarks())
+        assert files_played == wanted
+
+
+def test_what_comes_round_often_is_told(tmp_path: Path) -> None:
+    found = opened(library(tmp_path / "rain", Noise("rain 1.wav", seconds=1.5), Noise("rain 2.wav", seconds=1.3)))
+    one = player(found, rain((0.0, 7.9)))
+    heard(one)
+    (hit,) = one.ongoing.played
+    steady = {"rain 1.wav": "1.5", "rain 2.wav": "1.3"}[hit.file]
+    assert hit.rounds is not None
+    assert 5 <= hit.rounds <= 8
+    assert list(one.remarks()) == [
+        f"{hit.file}: {steady} s of it are steady and come round {hit.rounds} times, which may be heard; put longer "
+        "recordings of rain there"
+    ]
+
+
 def test_what_the_library_lacks_stays_the_models(shelf: Shelf) -> None:
     one = player(shelf, ClipSettings(sheet([], None, "", [Lasting(1.0, 3.0, "waves")])))
     assert np.array_equal(heard(one, 0.25), np.full(round(SECONDS * SAMPLE_RATE), 0.25, np.float32))
@@ -384,6 +418,41 @@ def test_hits_are_heard_in_what_goes_on(shelf: Shelf) -> None:
     assert found[round(4.02 * SAMPLE_RATE) :][:480].mean() == pytest.approx(0.5, abs=0.05)  # the model's own hit
     assert abs(found[round(3.0 * SAMPLE_RATE) :][:24000].mean()) < 0.01
     assert abs(found[round(6.0 * SAMPLE_RATE) :][:24000].mean()) < 0.01
+
+
+def burst(at_s: float) -> Samples:
+    """A model that has one hit and nothing else."""
+    own = model((0.0, 0.0, 0.0))
+    first, count = round(at_s * RATE), round(0.3 * RATE)
+    decay = np.exp(-np.arange(count) / (0.03 * RATE))
+    own[first : first + count] = 0.3 * decay * np.random.default_rng(1).standard_normal(count)
+    return own
+
+
+@pytest.mark.parametrize("voice", ["library", "both"])
+def test_what_nobody_asked_for_between_stretches_gives_way(voice: Voice, shelf: Shelf) -> None:
+    own = burst(3.2)
+    one = player(shelf, rain((1.0, 3.0), (4.0, 7.0)), own, voice, onsets=(3.2,))
+    track = np.concatenate(list(one.sound([np.repeat(own, 3)])))
+    assert one.onsets() == [1.0, 4.0]
+    assert np.abs(track[round(3.19 * SAMPLE_RATE) : 4 * SAMPLE_RATE]).max() < 1e-3
+    assert np.abs(track[round(5.0 * SAMPLE_RATE) :][:4800]).max() > 0.01
+
+
+@pytest.mark.parametrize("voice", ["library", "both"])
+def test_what_goes_on_by_the_model_begins_after_what_was_taken_out(voice: Voice, shelf: Shelf) -> None:
+    lasting = [Lasting(1.0, 3.0, "rain"), Lasting(3.6, 7.0, "waves")]  # of which the library has none
+    one = player(shelf, ClipSettings(sheet([], None, "", lasting)), burst(3.2), voice, onsets=(3.2,))
+    found = heard(one, 0.5)
+    share = 1.0 if voice == "library" else 10 ** (-3.01 / 20)
+    assert np.abs(found[round(3.22 * SAMPLE_RATE) : round(3.58 * SAMPLE_RATE)]).max() < 0.01
+    assert found[round(3.8 * SAMPLE_RATE) :][: 3 * SAMPLE_RATE].mean() == pytest.approx(0.5 * share, abs=0.002)
+
+
+def test_what_the_library_does_not_play_keeps_what_nobody_asked_for(shelf: Shelf) -> None:
+    one = player(shelf, ClipSettings(sheet([], None, "", [Lasting(4.0, 7.0, "waves")])), onsets=(3.2,))
+    assert np.array_equal(heard(one, 0.5), np.full(round(SECONDS * SAMPLE_RATE), 0.5, np.float32))
+    assert one.onsets() == [3.2]
 
 
 def test_it_goes_on_in_what_is_kept_around_the_clip(shelf: Shelf) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import browser
 import pytest
 from browser import NARROW, complaints, opened, press, until
+from finished import finish
 from reviewing import STRANGE, folder_of, served
 from test_review_server import finished_with
 
@@ -22,6 +23,12 @@ from foleygen.record import sidecar
 
 DELETE, ESCAPE, LEFT, RIGHT, UP, PAGE_DOWN = "\ue017", "\ue00c", "\ue012", "\ue014", "\ue013", "\ue00f"
 CONTROL, SHIFT, ENTER = "\ue009", "\ue008", "\ue007"
+BOXES = """const axis = document.getElementById('axis').getBoundingClientRect();
+    return [...document.querySelectorAll('#lasting span')].map((one) => {
+        const box = one.getBoundingClientRect(), words = one.querySelector('b').getBoundingClientRect();
+        return { left: (box.left - axis.left) / axis.width, right: (box.right - axis.left) / axis.width,
+            words: words.top, label: one.getAttribute('aria-label') };
+    })"""
 READY = "document.getElementById('video').readyState >= 2"
 
 
@@ -191,6 +198,35 @@ def test_a_cue_is_dragged_from_picture_to_picture(disk: Any) -> None:
     assert cues(disk)[0].startswith("01:00:00:00")
 
 
+def test_what_goes_on_is_drawn_as_spans(driver: Any, random_bundle: Path, tmp_path: Path) -> None:
+    made = finish(tmp_path, random_bundle, name="shot.mp4", takes=1, count=50)
+    rows = "0.5..1.5,rain\n1.0..1.25,wind\n1.5..9,fire\n"
+    made.output.with_name("shot.cues.csv").write_text(f"seconds,sound\n{rows}")
+    assert run(["review", str(tmp_path), "-q"]) == 0
+    complaints(driver)
+    driver.get((tmp_path / "review.html").as_uri())
+    show(driver, "shot")
+    boxes = driver.execute_script(BOXES)
+    assert [box["label"].split(" from ")[0] for box in boxes] == ["rain", "wind", "fire"]
+    assert boxes[0]["label"].endswith("from 01:00:00:12 to 01:00:01:12, 0.500 s to 1.500 s")
+    spans = [(0.25, 0.75), (0.5, 0.625), (0.75, 1.0)]
+    for box, (begin, end) in zip(boxes, spans, strict=True):
+        assert (box["left"], box["right"]) == (pytest.approx(begin, abs=0.005), pytest.approx(end, abs=0.005))
+    assert boxes[1]["words"] < boxes[0]["words"] - 15  # in a lane above
+    assert boxes[2]["words"] == pytest.approx(boxes[0]["words"])
+    press(driver, "m")
+    driver.find_element("css selector", ".cue").click()  # spans are in nobody's way
+    press(driver, DELETE)
+    driver.find_element("id", "save").click()
+    table = downloaded(driver, "shot.cues.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table[1:]] == [
+        "0.500000..1.500000", "1.000000..1.250000", "1.500000..2.000000"
+    ]  # fmt: skip
+    assert "nothing is heard" not in text(driver, "said")
+    show(driver, "shot")
+    assert not complaints(driver)
+
+
 def test_picks_are_downloaded(disk: Any) -> None:
     show(disk)
     press(disk, "3", "p")
@@ -334,6 +370,21 @@ def test_a_clip_without_cues_is_left_to_the_picture(tmp_path: Path, told_bundle:
         assert not complaints(driver)
     assert not (tmp_path / "shot.cues.csv").exists()
     assert sidecar.load(output).own.cues is None
+
+
+def test_what_goes_on_is_saved_without_a_cue_and_is_no_silence(tmp_path: Path, random_bundle: Path) -> None:
+    finish(tmp_path, random_bundle, name="shot.mp4", takes=1, count=50)
+    path = tmp_path / "shot.cues.csv"
+    path.write_text("seconds,sound\n0.5..1.5,rain\n")
+    with served(tmp_path) as server, opened() as driver:
+        driver.get(server.address)
+        show(driver, "shot")
+        for keys, count in ((("m", "s"), "1 cue"), ((DELETE, "s"), "0 cues")):
+            press(driver, *keys)
+            until(driver, f"document.getElementById('said').textContent === '{count} saved in shot.cues.csv'")
+        assert [box["label"].split(" from ")[0] for box in driver.execute_script(BOXES)] == ["rain"]
+        assert not complaints(driver)
+    assert [line.split(",")[0] for line in path.read_text().splitlines()[1:]] == ["0.500000..1.500000"]
 
 
 def test_two_pages_do_not_overwrite_each_other_unseen(tmp_path: Path, random_bundle: Path) -> None:

@@ -279,6 +279,13 @@ def test_a_changed_cue_file_is_a_reason(
             4,
             "late.csv: its time lies outside of a.mp4 (0.480 s), line 2 1.520 s after its end;",
         ),
+        (["--cues", "negative.csv"], 2, "negative.csv: line 2: its seconds are '-1', not a number, 0 or more; correct"),
+        (["--cues", "back.csv"], 2, "back.csv: line 2: the stretch ends before it begins; give its beginning first"),
+        (
+            ["--cues", "labels.csv"],
+            2,
+            "labels.csv: line 2: the stretch ends before it begins; give its beginning first",
+        ),
         (["--cues", "words.csv"], 4, "a.mp4: the sound 'ceramic': the model has not learnt ceramic; choose from"),
         (["--no-picture"], 4, "a.mp4: has neither cues nor words, and its picture is not to be used; give it cues"),
         (["--cues-start", "1:00"], 2, "--cues-start: '1:00' is not a timecode such as 01:00:00:00 or 'clip'"),
@@ -298,6 +305,9 @@ def test_what_is_wrong_is_one_sentence(
     make_clip(tmp_path / "a.mp4")
     (tmp_path / "bad.csv").write_text("seconds\nnan\n")
     (tmp_path / "late.csv").write_text("seconds\n2.0\n")
+    (tmp_path / "negative.csv").write_text("seconds\n-1\n")
+    (tmp_path / "back.csv").write_text("seconds,sound\n0.3..0.1,rain\n")
+    (tmp_path / "labels.csv").write_text("timecode,sound\n00:00:00:09..00:00:00:02,rain\n")
     (tmp_path / "words.csv").write_text("seconds,sound\n0.1,ceramic\n")
     found, _, err = foleygen("add-sound", "a.mp4", "--model", told_bundle, *arguments)
     assert found == code

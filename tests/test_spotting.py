@@ -211,6 +211,15 @@ def test_fill_picture_start_and_doubles(clips: list[Path], tmp_path: Path) -> No
     assert notes == ("a.cues.csv: 1 of its 2 cues fall within 10 ms of another one of the same sound and count as it",)
 
 
+def test_a_stretch_that_is_longer_than_the_clip_is_told(clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "a.cues.csv").write_text("seconds,sound\n1.0..30.5,rain\n")
+    own, notes = Spotter().of(clips[0]).settled(CLOCK)
+    assert own.cues is not None
+    assert own.cues.lasting[0].end_s == float(CLOCK.duration_s)
+    (note,) = notes
+    assert note.startswith("a.cues.csv: the stretch of line 2 ends 20.500 s after a.mov, and is cut to the clip; check")
+
+
 def test_nothing_at_all_is_an_error_of_the_clip() -> None:
     with pytest.raises(
         ClipError, match=r"a.mov: has neither cues nor words, and its picture is not to be used; give it"

@@ -146,6 +146,8 @@ def _from_file(path: Path) -> dict[str, object]:
     return values
 
 
+WORDS_FOR_FILES = ("auto", "spot", "none")
+"""What is said in place of a file of cues."""
 _FILES: Mapping[str, Callable[[str], bool]] = {"cues": lambda text: text not in ("auto", "spot"), "words": is_list}
 """Which values of a kind are paths."""
 

@@ -96,9 +96,31 @@ def _option(setting: Field[Any]) -> Callable[[Command], Command]:
     metavar = rule.metavar or {"whole": "N", "number": "X", "decibel": "DB", "path": "DIR"}.get(rule.kind)
     kind = _type(rule)
     proposed = partial(_proposed, setting.name, rule) if kind is click.STRING else None
+    is_file = rule.kind in ("path", "cues")
     return click.option(
-        *flags, f"--{name}", type=kind, metavar=metavar, default=None, help=text, shell_complete=proposed
+        *flags,
+        f"--{name}",
+        type=kind,
+        metavar=metavar,
+        default=None,
+        help=text,
+        shell_complete=proposed,
+        multiple=is_file,
+        callback=_once if is_file else None,
     )
+
+
+def _once(context: click.Context, parameter: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """The last value that was typed. Raises UsageError for several files: who names two does not mean the last.
+
+    A word in place of a file leaves it out, and is said after it as before it.
+    """
+    several = [one for one in dict.fromkeys(map(str, values)) if one not in config.WORDS_FOR_FILES]
+    if len(several) > 1:
+        fact = f"--{str(parameter.name).replace('_', '-')}: takes one, and is given {' and '.join(several)}"
+        again = "leave out all but one, and run it again for the others: what is done is not done again"
+        raise UsageError(fact, again if parameter.name == "timeline" else "leave out all but one")
+    return values[-1] if values else None
 
 
 def _proposed(name: str, rule: Spec, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

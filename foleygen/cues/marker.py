@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +19,12 @@ Time = Fraction | str
 
 _LONG_S = 10**9
 """Times of such a length have no digits that say anything."""
+OVER_S = Fraction(1, 2)
+"""A stretch that ends so soon after the clip was meant to last to its end."""
 _APART_PICTURES = 1
 """By how much the seconds and the timecode of one marker may differ: either is often rounded."""
+BACKWARDS, FORWARDS = "the stretch ends before it begins", "give its beginning first"
+"""What is said of such a stretch, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Markers:
 def resolved(found: Markers, clock: ClipClock, start: str | None = None) -> CueSheet:
     """The cues of the clip with that ``clock``; ``start`` is what the markers' clock reads at its first picture.
 
-    Raises ClipError for times outside of the clip and for timecode of another rate.
+    Raises ClipError for times outside of the clip and for timecode of another rate; a stretch that begins in the clip
+    ends with it.
     """
     own = clock if start is None else clock.starting_at(start)
     placed = [(marker, _seconds(marker, own, found.path, start is not None)) for marker in found.markers]
@@ -77,6 +83,35 @@ def resolved(found: Markers, clock: ClipClock, start: str | None = None) -> CueS
             fact = f"{printable(found.path)}: the cue at {cue.seconds:g} s lies outside of the stretches it speaks of"
             raise ClipError(fact, "make a stretch longer, or remove the cue")
     return made
+
+
+def is_backwards(marker: Marker) -> bool:
+    """Whether it is a stretch that ends before it begins, whatever the clip; no clock goes on after midnight."""
+    if isinstance(marker.at, str) and isinstance(marker.until, str):
+        return _digits(marker.until) <= _digits(marker.at)
+    if isinstance(marker.at, str) or marker.until is None or isinstance(marker.until, str):
+        return False
+    return marker.until <= marker.at
+
+
+def _digits(label: str) -> list[int]:
+    return [int(part) for part in re.findall("[0-9]+", label)]
+
+
+def remarks(found: Markers, clock: ClipClock, start: str | None = None) -> Iterator[str]:
+    """What to warn of, where ``resolved`` has nothing against the markers: stretches that end well after the clip."""
+    own, is_moved = clock if start is None else clock.starting_at(start), start is not None
+    over = []
+    for marker in found.markers:
+        if marker.is_stretch:
+            end = _end(marker, _seconds(marker, own, found.path, is_moved), own, found.path, is_moved)
+            over += [(marker, end)] if end > own.duration_s + OVER_S else []
+    if over:
+        first, end = over[0]
+        more = f" (and so {'does' if len(over) == 2 else 'do'} {len(over) - 1} more)" if len(over) > 1 else ""
+        late = f"{_plain(end - own.duration_s)} s after {printable(own.name)}"
+        fact = f"{printable(found.path.name)}: the stretch of {first.where} ends {late}{more}, and is cut to the clip"
+        yield f"{fact}; check that these are its cues"
 
 
 def _cue(marker: Marker, seconds: Fraction) -> Cue:
@@ -104,14 +139,17 @@ def _at(time: Time, clock: ClipClock, where: str, is_moved: bool) -> Fraction:
 
 
 def _stretch(marker: Marker, start: Fraction, clock: ClipClock, path: Path, is_moved: bool) -> Stretch:
-    where = f"{printable(path)}: {marker.where}"
-    if marker.until is None:
-        end = start + Fraction(marker.length or 0) / clock.rate
-    else:
-        end = _at(marker.until, clock, where, is_moved)
+    end = _end(marker, start, clock, path, is_moved)
     if end <= start:
-        raise ClipError(f"{where}: the stretch ends before it begins", "give its beginning first")
+        raise ClipError(f"{printable(path)}: {marker.where}: {BACKWARDS}", FORWARDS)
     return Stretch(float(start), float(min(end, clock.duration_s)))
+
+
+def _end(marker: Marker, start: Fraction, clock: ClipClock, path: Path, is_moved: bool) -> Fraction:
+    """When a stretch that begins at ``start`` ends; may be after the clip."""
+    if marker.until is None:
+        return start + Fraction(marker.length or 0) / clock.rate
+    return _at(marker.until, clock, f"{printable(path)}: {marker.where}", is_moved)
 
 
 def _inside(times: Sequence[Fraction], markers: Sequence[Marker], clock: ClipClock, path: Path) -> None:

@@ -49,9 +49,12 @@ def cut(recording: Mono) -> Cut:
     places = [attacks.placed(recording, frame) for frame in attacks.frames(bands, level, floor)]
     events, vectors = _measured(recording, _ordered(places, recording), level, floor)
     steps = in_steps(vectors)
+    parts = steady.stretches(recording, level, events)
+    is_silent = float(level.max(initial=SILENCE_DB)) <= steady.QUIETEST_DB
+    if not len(events) and not parts and (recording.is_cancelled or is_silent):
+        return Cut(events, steps, None, (), recording.is_cancelled)
     noise = float(np.percentile(level, levels.FLOOR_PERCENTILE)) if len(level) else SILENCE_DB
-    heard = noise if noise > SILENCE_DB + 1 else None
-    return Cut(events, steps, heard, steady.stretches(recording, level, events), recording.is_stereo)
+    return Cut(events, steps, noise, parts, recording.is_stereo)
 
 
 def _ordered(places: Sequence[Place], recording: Mono) -> list[Place]:

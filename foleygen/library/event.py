@@ -39,7 +39,8 @@ class Recording:
     source: str | None = None
     """Who made it, or where it comes from, for credits."""
     noise_db: float | None = None
-    """The level (RMS, dBFS) that it does not fall below but for a tenth of its length; None: silence."""
+    """The level (RMS, dBFS) that it does not fall below but for a tenth of its length; None: it has nothing
+    that is heard, because it is silent or, if ``is_stereo``, because its channels cancel each other."""
     steady: tuple[Stretch, ...] = ()
     """Where it goes on, for a second and more, without events and at one level."""
     is_stereo: bool = False

@@ -18,6 +18,7 @@ from foleygen.facts import stamp
 from foleygen.library import naming, tags
 from foleygen.library.cutting import Cut, cut
 from foleygen.library.event import Recording
+from foleygen.library.lacking import Lack, lack
 from foleygen.library.mono import Mono
 from foleygen.library.store import Entry, Mark, Store, file_of
 from foleygen.library.walk import Found, Walk
@@ -38,6 +39,8 @@ class Indexed:
     events: int
     seconds: float
     is_new: bool
+    lack: Lack | None = None
+    """Why nothing of it can be played."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Tally:
     measured: int = 0
     measured_s: float = 0.0
     failed: list[ClipError] = field(default_factory=list)
+    lacking: int = 0
+    """Of which nothing can be played."""
     dropped: int = 0
     """Not there any more."""
     is_remade: bool = False
@@ -128,13 +133,18 @@ def _one(one: Found, mark: Mark | None, store: Store, tally: Tally, told: Told) 
     """Raises ClipError for a file that cannot be read, or changes meanwhile."""
     now, line = stamp(one.path), naming.mark() + ("" if one.listed is None else one.listed.digest)
     if mark is not None and (now, line) == (mark.stamp, mark.listed):
-        return told(Indexed(one.file, mark.events, mark.seconds, is_new=False))
+        why = lack(mark.events, mark.steady_bytes, mark.noise_db, mark.is_stereo)
+        tally.lacking += why is not None
+        return told(Indexed(one.file, mark.events, mark.seconds, False, why))
     entry = _entry(one, store)
     store.put(replace(entry[0], listed=line))
     if entry[1]:
         tally.measured += 1
         tally.measured_s += entry[0].recording.seconds
-    return told(Indexed(one.file, len(entry[0].events), entry[0].recording.seconds, is_new=entry[1]))
+    found, events = entry[0].recording, len(entry[0].events)
+    why = lack(events, len(found.steady), found.noise_db, found.is_stereo)
+    tally.lacking += why is not None
+    return told(Indexed(one.file, events, found.seconds, entry[1], why))
 
 
 def _entry(one: Found, store: Store) -> tuple[Entry, bool]:

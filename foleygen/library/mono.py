@@ -19,6 +19,8 @@ MAX_CHANNELS = 128
 SIDE_DB = -50.0
 """Left and right of a recording differ if half their difference is no fainter than that beside half their sum: what is
 fainter comes of converters and coders, and is no image."""
+CANCELLED_DB = 30.0
+"""Left and right cancel each other if half their sum is so much fainter than half their difference."""
 _LOUDEST = 1e3
 _KEPT = 1 << 23
 """Samples that stay in memory, 32 MiB: three minutes at 48 kHz. Of longer recordings parts are read again."""
@@ -45,6 +47,11 @@ class Mono:
     def is_stereo(self) -> bool:
         """Whether left and right differ, once ``blocks`` was through."""
         return self._side > self._middle * 10 ** (SIDE_DB / 10)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether left and right cancel each other, once ``blocks`` was through."""
+        return self._side > self._middle * 10 ** (CANCELLED_DB / 10)
 
     def blocks(self) -> Iterator[Samples]:
         """All of it, in order, BLOCK_S at a time; ``samples`` is as many as there were, when this is through."""

@@ -79,6 +79,10 @@ class Mark(NamedTuple):
     listed: str
     events: int
     seconds: float
+    steady_bytes: int
+    """Of its steady stretches."""
+    noise_db: float | None
+    is_stereo: bool
 
 
 def file_of(root: Path) -> Path:
@@ -170,12 +174,12 @@ class Store:
 
     def marks(self) -> dict[str, Mark]:
         """What tells each recording from what it was, by file."""
-        columns = "file, stamp, listed, length(events), samples, sample_rate"
+        columns = "file, stamp, listed, length(events), samples, sample_rate, length(steady), noise_db, is_stereo"
         with self._said():
             rows = self._db.execute(f"SELECT {columns} FROM recordings").fetchall()
         return {
-            os.fsdecode(file): Mark(stamp, listed, size // EVENT.itemsize, _seconds(samples, rate))
-            for file, stamp, listed, size, samples, rate in rows
+            os.fsdecode(file): Mark(mark, listed, size // EVENT.itemsize, _seconds(samples, rate), parts, noise, both)
+            for file, mark, listed, size, samples, rate, parts, noise, both in rows
         }
 
     def counts(self) -> tuple[int, int]:

@@ -16,23 +16,24 @@ _MOST_TIMES = 5
 
 
 def obedience(own: ClipSettings, onsets: Sequence[float]) -> Obedience | None:
-    """How the ``onsets`` of a whole clip, in seconds after its first picture, keep to its cues; None without any."""
-    if own.cues is None:
+    """How the ``onsets`` of a whole clip, in seconds after its first picture, keep to its cues; None without any.
+
+    None too where cues are seen and the clip's words ask for what goes on all through: it begins at none of them.
+    """
+    if own.cues is None or (own.spotted and own.sound is not None and understand(own.sound).goes_on):
         return None
-    # What goes on all through is heard beside the cues that are seen.
-    goes_on = own.spotted and own.sound is not None and understand(own.sound).goes_on
-    is_known = (lambda _: False) if goes_on else own.cues.is_known
-    return replace(judged([cue.seconds for cue in own.cues.cues], onsets, is_known), spotted=own.spotted)
+    found = judged([cue.seconds for cue in own.cues.cues], onsets, own.cues.is_known)
+    return replace(found, spotted=own.spotted, lasting=len(own.cues.lasting))
 
 
 def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
     """Sentences on the take that is in the finished clip; none where all is well."""
     found = heard.obedience
     if found is not None and found.faults and not found.spotted:
-        parts = [f"{found.kept} of {found.given} cues are kept"]
+        parts = [f"{found.kept} of {found.given} cues are kept"] if found.given else []
         parts += [f"nothing begins at {_times(found.missed)}"] if found.missed else []
         parts += [f"something that nobody asked for begins at {_times(found.extra)}"] if found.extra else []
-        yield f"{', '.join(parts)}; move those cues, or try another --seed"
+        yield f"{', '.join(parts)}; {'move those cues, or ' if found.missed else ''}try another --seed"
         return
     level = heard.loudness.integrated_lufs
     peak = heard.loudness.true_peak_dbtp

@@ -69,6 +69,9 @@ class _Teller:
             self._steps.advance(self._done, self._total, _short(printable(event.file)))
         if isinstance(event, indexing.Failed) and not self._as_json:
             write_note(f"error: {event.error}")
+        if isinstance(event, indexing.Indexed) and event.lack is not None and event.lack.remedy is not None:
+            path = printable(self._root / event.file)
+            self._steps.message(f"warning: {path}: {event.lack.fact}; {event.lack.remedy}")
         if self._as_json:
             write_json(_document(event, self._root))
 
@@ -87,7 +90,8 @@ def _document(event: Listed | Indexed | Failed | LeftOut, root: Path) -> dict[st
     if isinstance(event, indexing.Failed):
         error = event.error
         return {"event": "error", "file": event.file, "message": error.message, "remedy": error.remedy}
-    facts = {"events": event.events, "seconds": round(event.seconds, 3), "new": event.is_new}
+    why = None if event.lack is None else event.lack.fact
+    facts = {"events": event.events, "seconds": round(event.seconds, 3), "new": event.is_new, "lack": why}
     return {"event": "recording", "file": event.file, **facts}
 
 
@@ -102,6 +106,7 @@ def _summary(tally: Tally, root: Path, file: Path | None) -> dict[str, Any]:
         "events": tally.events,
         "measured": tally.measured,
         "measured_s": round(tally.measured_s, 3),
+        "lacking": tally.lacking,
         "failed": len(tally.failed),
         "dropped": tally.dropped,
         "remade": tally.is_remade,
@@ -120,5 +125,6 @@ def _say(tally: Tally, root: Path) -> None:
     if tally.measured:
         rate = real_time(tally.measured_s, tally.seconds)
         parts.append(f"{tally.measured} measured in {clock_time(tally.seconds)} ({rate})")
-    parts += [f"{count} {what}" for count, what in ((tally.dropped, "gone"), (len(tally.failed), "failed")) if count]
+    rest = ((tally.lacking, "of which nothing can be played"), (tally.dropped, "gone"), (len(tally.failed), "failed"))
+    parts += [f"{count} {what}" for count, what in rest if count]
     write_note(f"{printable(root)}: {', '.join(parts)}")

@@ -11,6 +11,7 @@ from foleygen.cli.terminal.events import document_of
 from foleygen.cli.terminal.reading import clock_time, real_time, speed
 from foleygen.cli.terminal.streams import write_json, write_note, write_result
 from foleygen.errors import printable
+from foleygen.facts import Obedience
 
 if TYPE_CHECKING:
     from foleygen.batch.events import Event
@@ -100,13 +101,14 @@ def done_line(event: events.ClipDone) -> str:
 
 
 def levels(event: events.ClipDone) -> str:
-    """``, -23.0 LUFS, peak -3.1 dBTP, 3 takes, 14 of 14 cues``, as far as they are known."""
+    """``, -23.0 LUFS, peak -3.1 dBTP, 3 takes, 14 of 14 cues, 2 stretches``, as far as they are known."""
     found = event.loudness
-    kept = event.takes[0].obedience if event.takes else None
+    kept = (event.takes[0].obedience if event.takes else None) or Obedience()
     parts = [
         "" if found.integrated_lufs is None else f", {found.integrated_lufs:.1f} LUFS",
         "" if found.true_peak_dbtp is None else f", peak {found.true_peak_dbtp:.1f} dBTP",
         f", {len(event.takes)} takes" if len(event.takes) > 1 else "",
-        "" if kept is None else f", {kept.kept} of {kept.given} cues{' that were seen' if kept.spotted else ''}",
+        f", {kept.kept} of {kept.given} cues{' that were seen' if kept.spotted else ''}" if kept.given else "",
+        f", {kept.lasting} stretch{'' if kept.lasting == 1 else 'es'}" if kept.lasting else "",
     ]
     return "".join(parts)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.cues.words import Sound
-from foleygen.errors import ClipError
+from foleygen.errors import ClipError, printable
 from foleygen.facts import SAMPLE_RATE, Played
 from foleygen.pipeline.voices.asked import Going
 from foleygen.pipeline.voices.choosing import RAISED_COST, RAISED_DB, WITHIN_DB
@@ -34,8 +34,10 @@ USUAL_DB, NEAR_DB = -32.0, 3.0
 """The level (see ``own.band_db``) of what goes on, the median of what the model makes of engines, rain, fire, wind and
 waves; and how far from it the model's own may take what somebody has asked for. Where the model is nearly silent says
 nothing, and takes and stretches of one cue are to sound alike."""
-ENOUGH_S = 4.0
-"""A stretch that lasts half as long as that counts as 1 dB further away."""
+ENOUGH_S, SHORTER_DB = 4.0, 3.0
+"""A stretch that lasts half as long as that, or as what is wanted if that is less, counts as so much further away."""
+OFTEN = 4
+"""What is shorter than ENOUGH_S and comes round more often than that is told."""
 SHORTEST_S = 0.05
 """What is over sooner does not go on."""
 FADE_IN_S, FADE_OUT_S = 0.1, 0.3
@@ -98,6 +100,8 @@ class Ongoing:
         self.gone: dict[str, ClipError] = {}
         """Of each recording that could not be played, by its sentence."""
         self.unplayed = 0
+        self._often: list[tuple[Part, Played, str]] = []
+        """What is short and comes round often, for which words."""
         planned = (self._planned(one) for one in going)
         self._plans = self._chosen([plan for plan in planned if plan is not None])
         self._dips: list[Dip] = []
@@ -119,6 +123,12 @@ class Ongoing:
         """What the library does not have."""
         for words in dict.fromkeys(plan.going.words for plan in self._plans if not plan.parts):
             yield f"the library has nothing that goes on for {words}: it is the model's"
+        if self._often:
+            part, played, words = max(self._often, key=lambda one: one[1].rounds or 0)
+            others = len({one.file for _, one, _ in self._often}) - 1
+            more = f" (and so do {others} more)" if others > 1 else " (and so does 1 more)" if others else ""
+            much = f"{printable(played.file)}: {_seconds(part, self._shelf):.1f} s of it are steady and come round"
+            yield f"{much} {played.rounds} times{more}, which may be heard; put longer recordings of {words} there"
 
     def _planned(self, going: Going) -> _Plan | None:
         """None where next to nothing of it is in the take, or the model has nothing that only words ask for."""
@@ -174,15 +184,11 @@ class Ongoing:
         spectra = np.array([part.stretch.spectrum for part in parts])
         own = self._own.spectrum(plan.first / SAMPLE_RATE, plan.last / SAMPLE_RATE)
         distances = np.sqrt(((spectra - own) ** 2).mean(axis=1)) if own.any() else np.zeros(len(parts))
-        seconds = np.array(
-            [
-                (part.stretch.end - part.stretch.start) / self._shelf.index.recordings[part.recording].sample_rate
-                for part in parts
-            ]
-        )
+        seconds = np.array([_seconds(part, self._shelf) for part in parts])
         raised = plan.level_db - np.array([part.stretch.level_db for part in parts])
         cost = distances + RAISED_COST * np.maximum(0.0, raised - RAISED_DB)
-        return np.asarray(cost + np.maximum(0.0, np.log2(ENOUGH_S / seconds)), np.float64)
+        enough = min(ENOUGH_S, (plan.last - plan.first) / SAMPLE_RATE)
+        return np.asarray(cost + SHORTER_DB * np.maximum(0.0, np.log2(enough / seconds)), np.float64)
 
     def _share(self, plan: _Plan, *what: object) -> float:
         key = "all" if np.isinf(plan.going.start_s) else round(plan.going.start_s * 1000)
@@ -221,14 +227,15 @@ class Ongoing:
         ends_s = part.stretch.end / one.sample_rate
         first_s = part.stretch.start / one.sample_rate + start / SAMPLE_RATE
         played = Played(max(0.0, plan.going.start_s), one.file, first_s, gain_db, 0.0, one.licence, one.source)
-        self.played.append(
-            replace(
-                played,
-                until_s=min(plan.last / SAMPLE_RATE - self._take.offset_s, self._take.duration_s),
-                file_until_s=min(ends_s, first_s + length / SAMPLE_RATE) if rounds == 1 else ends_s,
-                rounds=rounds,
-            )
+        played = replace(
+            played,
+            until_s=min(plan.last / SAMPLE_RATE - self._take.offset_s, self._take.duration_s),
+            file_until_s=min(ends_s, first_s + length / SAMPLE_RATE) if rounds == 1 else ends_s,
+            rounds=rounds,
         )
+        self.played.append(played)
+        if rounds > OFTEN and _seconds(part, self._shelf) < ENOUGH_S:
+            self._often.append((part, played, plan.going.words))
 
     def _gain_db(self, plan: _Plan, loop: Loop) -> float:
         """What brings the loop to the level of the plan, as far as nothing of it is much above full scale."""
@@ -253,6 +260,11 @@ class Ongoing:
                 begin, over = start - (not fade_in), end + (not fade_out)
                 found.append(Dip(begin, start + fade_in, end - fade_out, over))
         return found
+
+
+def _seconds(part: Part, shelf: Shelf) -> float:
+    """How long a stretch is."""
+    return (part.stretch.end - part.stretch.start) / shelf.index.recordings[part.recording].sample_rate
 
 
 def _smooth(levels: Samples) -> Samples:

@@ -27,6 +27,8 @@ _GOOD = 0.15
 """A joint that is worth less than the best by more than that is none."""
 _EARLIEST, _LATEST = 0.6, 0.4
 """Shares of a stretch: from where on it may be left, and until where it may be entered."""
+_SHORT_S, _SHORT_EARLIEST, _SHORT_LATEST = 4.0, 0.75, 0.125
+"""The same of one that is so short that it comes round soon: next to all of it is played each time."""
 _EDGE_S = 0.01
 """What is left away at either end, where a filter has heard silence."""
 
@@ -94,12 +96,14 @@ def looped(samples: Samples, rate: int) -> Loop:
 def _joints(heard: NDArray[np.float64], fade: int) -> tuple[Joint, ...]:
     """The best joints of mono samples (S,), at most JOINTS."""
     size = len(heard)
-    last = int(_LATEST * size)
+    is_short = size < _SHORT_S * SAMPLE_RATE
+    earliest, latest = (_SHORT_EARLIEST, _SHORT_LATEST) if is_short else (_EARLIEST, _LATEST)
+    last = int(latest * size)
     early = heard[: last + fade]
     energies = _energies(early, fade)
     usual = _decibels(np.array([np.mean(heard**2) * fade]))[0]
     found = []
-    for leave in np.linspace(_EARLIEST * size + fade, size, _CANDIDATES).astype(int):
+    for leave in np.linspace(earliest * size + fade, size, _CANDIDATES).astype(int):
         leaving = heard[leave - fade : leave]
         energy = float(leaving @ leaving)
         product = fftconvolve(early, leaving[::-1], mode="valid")

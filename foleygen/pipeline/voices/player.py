@@ -85,9 +85,9 @@ class Player:
         places = self._places(found)
         self._choices = chosen(shelf, heard(found, places, own), take.key)
         self._plays_hits = any(choice.events for choice in self._choices)
-        self._parts = self._planned(places)
         share_db = SHARE_DB if voice == "both" else None
         self.ongoing = Ongoing(shelf, own, going(take.own), take, self._kept(places), share_db, channels)
+        self._parts = [] if self.is_silent else self._planned(places)
 
     @property
     def is_silent(self) -> bool:
@@ -166,17 +166,16 @@ class Player:
         return [float(place) for place in np.maximum.accumulate(places)] if places else []
 
     def _planned(self, places: Sequence[float]) -> list[_Part]:
-        if not self._plays_hits:
-            return []
         parts = []
         for choice, place, end in zip(self._choices, places, ends(places), strict=True):
             at_s = choice.hit.seconds + self._take.offset_s
             if choice.events and at_s < self._own.end_s:
                 parts.append(self._part(at_s, min(place, at_s), end, choice))
-        if self._voice == "library":
-            for onset in extras(self._take.own, self._take.onsets):
-                at_s = onset + self._take.offset_s
-                parts.append(self._part(at_s, at_s, min((p for p in places if p > at_s), default=np.inf), None))
+        # What goes on is to begin too, where the model plays it.
+        wanted = [*places, *(one.start_s + self._take.offset_s for one in going(self._take.own))]
+        for onset in extras(self._take.own, self._take.onsets):
+            at_s = onset + self._take.offset_s
+            parts.append(self._part(at_s, at_s, min((p for p in wanted if p > at_s), default=np.inf), None))
         ordered = sorted(parts, key=lambda part: (part.begin, part.at))
         return _ended(ordered)
 
@@ -190,7 +189,7 @@ class Player:
 
     def _part(self, at_s: float, place: float, end: float, choice: Choice | None) -> _Part:
         first = round((place - _AHEAD_S) * SAMPLE_RATE)
-        if self._voice == "both":
+        if self._voice == "both" and choice is not None:
             return _Part(first, round(at_s * SAMPLE_RATE), None, choice)
         again = max(self._own.quiet_from(place, end), at_s)
         bounds = (place - _GONE_S, again, again + _BACK_S)

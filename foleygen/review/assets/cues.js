@@ -18,9 +18,11 @@ const cues = () => historyOf(current).rows;
 const isChanged = (clip) => histories.has(clip.id) && JSON.stringify(histories.get(clip.id).rows) !== histories.get(clip.id).saved;
 
 /** Whether there is something to save: what was changed, and cues that are in no file yet. */
-const isUnsaved = (clip) => isChanged(clip) || (clip.sheet.tag === "none" && historyOf(clip).rows.length > 0);
-/** What a file without any cue means. */
-const silence = (rows) => (rows.length ? "" : ": without a cue nothing is heard; delete the file to leave it to the picture");
+const isUnsaved = (clip) => isChanged(clip) || (clip.sheet.tag === "none" && saysSomething(clip));
+/** Whether there is a cue, or something goes on. */
+const saysSomething = (clip) => historyOf(clip).rows.length > 0 || clip.sheet.lasting.length > 0;
+/** What a file that says nothing means. */
+const silence = (clip) => (saysSomething(clip) ? "" : ": without a cue nothing is heard; delete the file to leave it to the picture");
 
 /** Do something to the cues; `same` joins it to the step before, as while a handle is dragged. */
 function change(rows, keep, same = false) {

@@ -33,7 +33,7 @@ async function saveServed() {
   adopt(clip, answer);
   histories.get(clip.id).rows = clip.sheet.rows;
   if (clip === current) drawCues();
-  say(`${plural(clip.sheet.rows.length, "cue")} saved in ${clip.sheet.file}${silence(clip.sheet.rows)}`);
+  say(`${plural(clip.sheet.rows.length, "cue")} saved in ${clip.sheet.file}${silence(clip)}`);
   return true;
 }
 

@@ -125,5 +125,5 @@ function downloadPicks() {
 function saveCues() {
   if (SERVED) return saveServed();
   download(current.sheet.file, table(current, cues()), "text/csv");
-  return say(`Put ${current.sheet.file} beside the clip and run 'foleygen add-sound' again, or name it with --cues${silence(cues())}.`);
+  return say(`Put ${current.sheet.file} beside the clip and run 'foleygen add-sound' again, or name it with --cues${silence(current)}.`);
 }

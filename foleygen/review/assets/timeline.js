@@ -1,6 +1,6 @@
 // Ruler, motion, waveform, spectrogram and the handles of the cues, all on one axis of time.
 
-const axis = byId("axis");
+const axis = byId("axis"), LANE = 22;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function sized(id) {
@@ -87,7 +87,25 @@ function drawCues() {
     part.style.width = `${100 * (to - from) / current.seconds}%`;
     return part;
   }));
+  drawLasting();
   showEditor();
+}
+
+/** What goes on, as spans; those at one time have their words in lanes, from the bottom up. */
+function drawLasting() {
+  const ends = [], part = (seconds) => `${100 * seconds / current.seconds}%`;
+  byId("lasting").replaceChildren(...current.sheet.lasting.map(([from, to, sound]) => {
+    const free = ends.findIndex((end) => end <= from), lane = free < 0 ? ends.length : free;
+    ends[lane] = to;
+    const bar = make("i"), words = make("b", { textContent: sound });
+    bar.style.bottom = `${LANE * lane}px`;
+    words.style.bottom = `${LANE * lane + 4}px`;
+    const label = `${sound} from ${labelAt(from, current)} to ${labelAt(to, current)}, ${from.toFixed(3)} s to ${to.toFixed(3)} s`;
+    const span = make("span", { role: "img", "aria-label": label }, bar, words);
+    span.style.left = part(from);
+    span.style.width = part(to - from);
+    return span;
+  }));
 }
 
 function handle(index) {
@@ -160,7 +178,7 @@ function showEditor() {
   byId("one").hidden = !cue;
   byId("undo").disabled = !history.past.length;
   byId("redo").disabled = !history.future.length;
-  byId("save").disabled = SERVED ? !isUnsaved(current) : !cues().length && !isChanged(current);
+  byId("save").disabled = SERVED ? !isUnsaved(current) : !saysSomething(current) && !isChanged(current);
   if (!cue) return;
   byId("at").textContent = labelAt(cue.seconds, current);
   byId("strength").value = cue.strength === null ? DEFAULT_STRENGTH : cue.strength;
