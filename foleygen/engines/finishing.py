@@ -1,5 +1,5 @@
-"""From what a model decoded to what the vocoder gets: detail along frequency, hits as hard as they are told, and the
-level that suits the window.
+"""From what a model decoded to what the vocoder gets: detail along frequency, hits where and as hard as they are
+told, and the level that suits the window.
 
 N windows, M token columns, D the transformer's width, B mel bands, L mel frames, F frames, X channels of what is told.
 """
@@ -49,10 +49,10 @@ class Finish:
     def __call__(self, mels: Tensor, condition: Condition) -> Tensor:
         """Mels (N, B, L) as the vocoder gets them; all rows are told something beside their picture, or none is.
 
-        Hits get the distances from each other that their strengths have. Windows are lowered to the loudness that suits
-        them and the strengths; then the moments that are louder than any true sound, which a sampler of few steps
-        overshoots with; then as a whole to where their loudest frame may be. Bundles that say nothing of finishing
-        leave them as they are.
+        Hits that did not come are struck again, and all get the distances from each other that their strengths have.
+        Windows are lowered to the loudness that suits them and the strengths; then the moments that are louder than any
+        true sound, which a sampler of few steps overshoots with; then as a whole to where their loudest frame may be.
+        Bundles that say nothing of finishing leave them as they are.
         """
         if condition.told is not None:
             mels = contrasted(mels, self._told_contrast)
