@@ -75,31 +75,50 @@ def hits_at(*levels: float) -> tuple[np.ndarray, np.ndarray]:
     return made, frames
 
 
+def gains_of(levels: np.ndarray, strikes: Strikes) -> np.ndarray:
+    return balance(levels, strikes).gains
+
+
 def test_hits_come_to_the_distances_that_were_told() -> None:
     levels, frames = hits_at(-20, -20, -26)
-    gains = balance(levels, told(frames, -6.0, 0.0, -12.0))
+    gains = gains_of(levels, told(frames, -6.0, 0.0, -12.0))
     assert (levels + gains)[frames] == pytest.approx([-20, -14, -26])
     assert gains[frames[1] : frames[1] + HELD] == pytest.approx(np.full(HELD, 6.0))
     assert gains[frames[1] + HELD + RETURN] == 0
     assert not gains[: frames[0] - 2].any()
 
 
-def test_what_is_alone_or_without_a_strength_stays() -> None:
-    levels, frames = hits_at(-20, -10)
-    assert not balance(levels, told(frames, -6.0, np.nan)).any()
-    assert not balance(levels, told(frames[:0])).any()
+def test_hits_without_strengths_stay_and_beside_others_are_usual() -> None:
+    levels, frames = hits_at(-20, -20)
+    found = balance(levels, told(frames, np.nan, np.nan))
+    assert not found.gains.any()
+    assert not found.alike.any()
+    assert found.harder_db == 0
+    assert not balance(levels, told(frames[:0])).gains.any()
+    beside = levels + gains_of(levels, told(frames, 0.0, np.nan))
+    assert beside[frames[0]] - beside[frames[1]] == pytest.approx(-USUAL_DB)
+
+
+def test_how_loud_hits_are_does_not_depend_on_those_beside_them() -> None:
+    levels, frames = hits_at(-20, -26, -14, -20)
+    for strengths in ((0, -12, -12, -12), (0, 0, 0, -12), (0, -3, -6, -9)):
+        found = balance(levels, told(frames, *strengths))
+        alike = (levels + found.alike)[frames]
+        assert np.ptp(alike) < 0.01
+        of_full_strength = (levels + found.gains)[frames[0]] + found.harder_db - alike[0]
+        assert of_full_strength == pytest.approx(-USUAL_DB, abs=0.01)
 
 
 def test_what_is_not_there_is_not_raised_without_end() -> None:
     levels, frames = hits_at(-20, -20, -70)
-    gains = balance(levels, told(frames, 0, 0, 0))
+    gains = gains_of(levels, told(frames, 0, 0, 0))
     assert gains[frames[2]] == RAISED_DB
     assert gains[frames[0]] == 0
 
 
 def test_what_is_far_too_loud_is_lowered_as_far_as_it_takes() -> None:
     levels, frames = hits_at(-40, -40, -15, -5)
-    gains = balance(levels, told(frames, 0, 0, 0, 0))
+    gains = gains_of(levels, told(frames, 0, 0, 0, 0))
     middle = (-40 - 15) / 2
     assert (levels + gains)[frames] == pytest.approx([middle - 0.5, middle - 0.5, middle, middle], abs=0.6)
     assert -LOWERED_DB < gains[frames[3]] < -RAISED_DB
@@ -109,7 +128,7 @@ def test_a_soft_hit_is_not_lowered_below_what_rings_into_it() -> None:
     levels, frames = hits_at(-20, -20, -20)
     levels[frames[1] : frames[2]] = -24.0
     levels[frames[1] : frames[1] + 10] = -20.0
-    gains = balance(levels, told(frames, 0.0, 0.0, -26.0))
+    gains = gains_of(levels, told(frames, 0.0, 0.0, -26.0))
     assert gains[frames[2]] == pytest.approx(-4.0, abs=0.5)
 
 

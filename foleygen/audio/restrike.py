@@ -80,6 +80,6 @@ def _lay_in(made: Mel, mel: Mel, frame: int, gap: int, rise: int, room: int) -> 
     ahead = min(frame, 2 * AHEAD)  # of a hit at the window's very beginning the attack is cut
     begin, source = frame - ahead, max(0, rise + AHEAD - ahead)
     count = min(LENGTH, gap + ahead, room + ahead, made.shape[1] - begin, mel.shape[1] - source)
-    fade = np.clip(2 * np.arange(count) / LENGTH - 1, 0, 1) * FADE_DB / 100
+    fade = np.clip(2 * np.arange(count) / count - 1, 0, 1) * FADE_DB / 100
     patch = mel[:, source : source + count] - fade.astype(np.float32)
     np.maximum(made[:, begin : begin + count], patch, out=made[:, begin : begin + count])

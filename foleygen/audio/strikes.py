@@ -9,6 +9,7 @@ F frames of what is told, S sub-steps of each, X channels (``CueLayout``), L col
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,19 @@ class Strikes:
     words: NDArray[np.int64]
 
     @property
+    def told(self) -> bool:
+        """Whether a strength is told; hits without one are as strong as usual then."""
+        return bool(np.isfinite(self.decibels).any())
+
+    @property
+    def wanted_db(self) -> Floats:
+        """Strengths in dB (K,), the usual one where none is told."""
+        return np.nan_to_num(self.decibels, nan=USUAL_DB)
+
+    @property
     def hardness_db(self) -> float:
         """How much harder than usual they are together; 0 where no strength is told."""
-        if not np.isfinite(self.decibels).any():
-            return 0.0
-        power = 10 ** (np.nan_to_num(self.decibels, nan=USUAL_DB) / 10)
-        return float(10 * np.log10(power.mean())) - USUAL_DB
+        return float(10 * np.log10(np.mean(10 ** (self.wanted_db / 10)))) - USUAL_DB if self.told else 0.0
 
 
 def strikes_of(told: NDArray[np.float32], layout: CueLayout, columns: int) -> Strikes:
@@ -61,24 +69,41 @@ def strikes_of(told: NDArray[np.float32], layout: CueLayout, columns: int) -> St
     return Strikes(frames, decibels, words[peaks // layout.sub_steps])
 
 
-def balance(levels: Floats, strikes: Strikes) -> Floats:
-    """Gains in dB (L,) that bring hits to the distances from each other that their strengths have.
+class Balance(NamedTuple):
+    """Gains in dB (L,) that bring hits to the distances from each other that their strengths have, such as make them
+    all alike, and by how much more those are then harder than usual."""
 
-    ``levels`` (L,) are those of a mel's columns in dB. The hit in the middle stays, and what is before the first one;
-    a hit that others ring into is not lowered below them.
+    gains: Floats
+    alike: Floats
+    harder_db: float
+
+
+def balance(levels: Floats, strikes: Strikes) -> Balance:
+    """For ``levels`` (L,) of a mel's columns in dB; nothing where no strength is told.
+
+    The hit in the middle of those that are off stays where it is, and what is before the first one; a hit that others
+    ring into is not lowered below them.
     """
-    there = np.isfinite(strikes.decibels)
-    frames, wanted = strikes.frames[there], strikes.decibels[there]
+    if not strikes.told:
+        return Balance(np.zeros(len(levels)), np.zeros(len(levels)), 0.0)
+    ends = np.append(strikes.frames[1:], len(levels))
+    heard = np.array([_level(levels, first, end) for first, end in zip(strikes.frames, ends, strict=True)])
+    nought = float(np.median(heard - strikes.wanted_db))  # the level of a hit of full strength
+    middle = float(np.median(heard))
+    return Balance(
+        _gains(levels, strikes.frames, heard, nought + strikes.wanted_db - heard),
+        _gains(levels, strikes.frames, heard, middle - heard),
+        middle - (nought + USUAL_DB),
+    )
+
+
+def _gains(levels: Floats, frames: NDArray[np.int64], heard: Floats, wanted: Floats) -> Floats:
+    """Gains (L,) of which each holds from its hit on, as near to those ``wanted`` (K,) as may be."""
     gains = np.zeros(len(levels))
-    if len(frames) < 2:
-        return gains
-    ends = np.append(strikes.frames[1:], len(levels))[there]
-    heard = np.array([_level(levels, first, end) for first, end in zip(frames, ends, strict=True)])
-    off = heard - wanted
-    off -= np.median(off)
-    for first, end, level, excess in zip(frames, ends, heard, off, strict=True):
+    ends = np.append(frames[1:], len(levels))
+    for first, end, level, gain in zip(frames, ends, heard, wanted, strict=True):
         begin = max(0, first - AHEAD)
-        gain = float(np.clip(-excess, -LOWERED_DB, RAISED_DB))
+        gain = float(np.clip(gain, -LOWERED_DB, RAISED_DB))
         if gain < 0 and begin > 0:
             ringing = (levels + gains)[max(0, begin - RINGING) : begin].mean()
             gain = max(gain, min(0.0, ringing - level))

@@ -17,7 +17,7 @@ from foleygen.audio.contrast import contrasted
 from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.mel_loudness import MelLoudness
 from foleygen.audio.restrike import restruck
-from foleygen.audio.strikes import balance, strikes_of
+from foleygen.audio.strikes import RAISED_DB, balance, strikes_of
 from foleygen.engines.building import level_head_of, mel_config
 from foleygen.models.cue_layout import CueLayout
 from foleygen.models.diffusion import Condition
@@ -59,10 +59,10 @@ class Finish:
         if self._head is None:
             return mels
         wanted = self._usual_level(condition, self._head)
-        if condition.told is not None:
-            mels, harder = self._struck(mels, condition.told, self._head.layout)
-            wanted = wanted + harder.to(wanted)
-        mels = _lowered(mels, wanted - self._loudness.integrated(mels))
+        if condition.told is None:
+            mels = _lowered(mels, wanted - self._loudness.integrated(mels))
+        else:
+            mels = self._struck(mels, wanted, condition.told, self._head.layout)
         mels = lowered(mels)
         return _lowered(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
 
@@ -73,15 +73,22 @@ class Finish:
         loudness: Tensor = head(self._hears(Condition(condition.features, told)), behind)
         return loudness.double()
 
-    def _struck(self, mels: Tensor, told: Tensor, layout: CueLayout) -> tuple[Tensor, Tensor]:
-        """Mels (N, B, L) whose hits are as hard beside each other as told, and how much harder than usual (N,)."""
+    def _struck(self, mels: Tensor, wanted: Tensor, told: Tensor, layout: CueLayout) -> Tensor:
+        """Mels (N, B, L) whose hits are where and as hard as told, where usual ones would make them as loud as
+        ``wanted`` (N,) in LUFS.
+
+        Those with told strengths are raised to that, too: how soft their hits are meant to be is known.
+        """
         rows = [strikes_of(row, layout, mels.shape[2]) for row in told.float().cpu().numpy()]
         again = [restruck(mel, strikes) for mel, strikes in zip(mels.float().cpu().numpy(), rows, strict=True)]
         mels = torch.from_numpy(np.stack(again)).to(mels)
         levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
-        gains = np.stack([balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)])
-        harder = torch.tensor([strikes.hardness_db for strikes in rows], dtype=torch.float64)
-        return _moved(mels, torch.from_numpy(gains)[:, None]), harder
+        found = [balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)]
+        gains, alike = (torch.from_numpy(np.stack(column))[:, None] for column in list(zip(*found, strict=True))[:2])
+        harder = torch.tensor([one.harder_db for one in found]).to(wanted)
+        most = torch.tensor([RAISED_DB if strikes.told else 0.0 for strikes in rows]).to(wanted)
+        whole = torch.minimum(wanted + harder - self._loudness.integrated(_moved(mels, alike)), most)
+        return _moved(mels, gains.to(wanted) + whole[:, None, None])
 
     @staticmethod
     def _behind(condition: Condition, layout: CueLayout) -> Tensor:

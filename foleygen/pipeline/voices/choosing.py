@@ -37,7 +37,7 @@ RECENT = 3
 """Events that are not heard again so soon, where there are many."""
 USUAL_DB = -20.0
 """The level (see ``own.band_db``) of a hit of full strength where the model has none."""
-_WEAKEST = 0.03
+_WEAKEST = 0.05
 
 
 @dataclass(frozen=True)
