@@ -39,6 +39,11 @@ def flux(mel: ArrayLike) -> NDArray[np.float64]:
     return rise
 
 
+def least_flux(strength: NDArray[np.float64]) -> float:
+    """What the flux of an onset reaches in a sound whose flux is ``strength`` (T,)."""
+    return max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(strength, PERCENTILE)))
+
+
 def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
     """Onset times of a normalised mel (M, T) in [0, 1], ascending.
 
@@ -50,8 +55,7 @@ def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
         return np.zeros(0)
     strength = flux(mel)
     radius = max(1, round(PEAK_RADIUS_S * frame_rate))
-    threshold = max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(strength, PERCENTILE)))
-    frames = peaks(strength, radius, strength >= threshold)
+    frames = peaks(strength, radius, strength >= least_flux(strength))
     return np.maximum(0.0, (frames + _vertex(strength, frames)) / frame_rate + OFFSET_S)
 
 

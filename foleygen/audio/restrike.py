@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foleygen.audio.onsets import MIN_FLUX, PERCENTILE, RELATIVE_FLUX, flux
+from foleygen.audio.mel import DB_PER_UNIT
+from foleygen.audio.onsets import flux, least_flux
 from foleygen.audio.strikes import AHEAD, Strikes
 
 Mel = NDArray[np.float32]
@@ -35,7 +36,7 @@ def restruck(mel: Mel, strikes: Strikes) -> Mel:
     """The mel (B, L) on the scale of decibels with its missing hits; itself where none is missing."""
     rises = flux(mel)
     places, heard = _rises(rises, strikes.frames)
-    needed = MARGIN * max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(rises, PERCENTILE)))
+    needed = MARGIN * least_flux(rises)
     there = heard >= needed
     if there.all() or not there.any():
         return mel
@@ -55,7 +56,7 @@ def _choke(made: Mel, frame: int, needed: float) -> None:
     ringing = slice(max(0, rise - CHOKED), rise)
     before = made[:, ringing].copy()
     for depth in (0.0, *CHOKES_DB):
-        made[:, ringing] = np.where(before > 0, np.maximum(before - depth / 100, 0.0), before)
+        made[:, ringing] = np.where(before > 0, np.maximum(before - depth / DB_PER_UNIT, 0.0), before)
         if flux(made[:, max(0, rise - AROUND - 1) : rise + AROUND + 2]).max() >= needed:
             return
 
@@ -80,6 +81,6 @@ def _lay_in(made: Mel, mel: Mel, frame: int, gap: int, rise: int, room: int) -> 
     ahead = min(frame, 2 * AHEAD)  # of a hit at the window's very beginning the attack is cut
     begin, source = frame - ahead, max(0, rise + AHEAD - ahead)
     count = min(LENGTH, gap + ahead, room + ahead, made.shape[1] - begin, mel.shape[1] - source)
-    fade = np.clip(2 * np.arange(count) / count - 1, 0, 1) * FADE_DB / 100
+    fade = np.clip(2 * np.arange(count) / count - 1, 0, 1) * FADE_DB / DB_PER_UNIT
     patch = mel[:, source : source + count] - fade.astype(np.float32)
     np.maximum(made[:, begin : begin + count], patch, out=made[:, begin : begin + count])

@@ -8,6 +8,7 @@ F frames of what is told, S sub-steps of each, X channels (``CueLayout``), L col
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,23 +88,26 @@ def balance(levels: Floats, strikes: Strikes) -> Balance:
     if not strikes.told:
         return Balance(np.zeros(len(levels)), np.zeros(len(levels)), 0.0)
     ends = np.append(strikes.frames[1:], len(levels))
-    heard = np.array([_level(levels, first, end) for first, end in zip(strikes.frames, ends, strict=True)])
+    stretches = list(zip(strikes.frames.tolist(), ends.tolist(), strict=True))
+    heard = np.array([_level(levels, first, end) for first, end in stretches])
     nought = float(np.median(heard - strikes.wanted_db))  # the level of a hit of full strength
     middle = float(np.median(heard))
     return Balance(
-        _gains(levels, strikes.frames, heard, nought + strikes.wanted_db - heard),
-        _gains(levels, strikes.frames, heard, middle - heard),
+        _gains(levels, stretches, heard, nought + strikes.wanted_db),
+        _gains(levels, stretches, heard, np.full(len(heard), middle)),
         middle - (nought + USUAL_DB),
     )
 
 
-def _gains(levels: Floats, frames: NDArray[np.int64], heard: Floats, wanted: Floats) -> Floats:
-    """Gains (L,) of which each holds from its hit on, as near to those ``wanted`` (K,) as may be."""
+def _gains(levels: Floats, stretches: Sequence[tuple[int, int]], heard: Floats, wanted: Floats) -> Floats:
+    """Gains (L,) that bring hits from the levels that are ``heard`` (K,) to those ``wanted`` (K,), as near as may be.
+
+    ``stretches`` are from each hit to the next one, for which its gain holds.
+    """
     gains = np.zeros(len(levels))
-    ends = np.append(frames[1:], len(levels))
-    for first, end, level, gain in zip(frames, ends, heard, wanted, strict=True):
+    for (first, end), level, aim in zip(stretches, heard, wanted, strict=True):
         begin = max(0, first - AHEAD)
-        gain = float(np.clip(gain, -LOWERED_DB, RAISED_DB))
+        gain = float(np.clip(aim - level, -LOWERED_DB, RAISED_DB))
         if gain < 0 and begin > 0:
             ringing = (levels + gains)[max(0, begin - RINGING) : begin].mean()
             gain = max(gain, min(0.0, ringing - level))

@@ -50,9 +50,9 @@ class Finish:
         """Mels (N, B, L) as the vocoder gets them; all rows are told something beside their picture, or none is.
 
         Hits that did not come are struck again, and all get the distances from each other that their strengths have.
-        Windows are lowered to the loudness that suits them and the strengths; then the moments that are louder than any
-        true sound, which a sampler of few steps overshoots with; then as a whole to where their loudest frame may be.
-        Bundles that say nothing of finishing leave them as they are.
+        Windows are brought to the loudness that suits them and the strengths. Lowered are then the moments that are
+        louder than any true sound, which a sampler of few steps overshoots with, and the whole to where its loudest
+        frame may be. Bundles that say nothing of finishing leave them as they are.
         """
         if condition.told is not None:
             mels = contrasted(mels, self._told_contrast)
@@ -84,7 +84,8 @@ class Finish:
         mels = torch.from_numpy(np.stack(again)).to(mels)
         levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
         found = [balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)]
-        gains, alike = (torch.from_numpy(np.stack(column))[:, None] for column in list(zip(*found, strict=True))[:2])
+        gains = torch.from_numpy(np.stack([one.gains for one in found]))[:, None]
+        alike = torch.from_numpy(np.stack([one.alike for one in found]))[:, None]
         harder = torch.tensor([one.harder_db for one in found]).to(wanted)
         most = torch.tensor([RAISED_DB if strikes.told else 0.0 for strikes in rows]).to(wanted)
         whole = torch.minimum(wanted + harder - self._loudness.integrated(_moved(mels, alike)), most)

@@ -111,8 +111,8 @@ class CueSpec:
 class LevelSpec:
     """The head that says how loud a window should be; a louder one is lowered to that before it is vocoded.
 
-    It is lowered further where its loudest mel frame is above ``loudest_frame`` LUFS. None is raised: what came out
-    quieter may be meant to.
+    It is lowered further where its loudest mel frame is above ``loudest_frame`` LUFS. None is raised, since what came
+    out quieter may be meant to, but those that are told how hard their hits are.
     """
 
     loudest_frame: float

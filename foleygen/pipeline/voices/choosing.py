@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.cues.words import Sound
+from foleygen.features.cues import WEAKEST
 from foleygen.pipeline.voices.asked import Hit
 from foleygen.pipeline.voices.own import SILENT_DB, OwnSound
 from foleygen.pipeline.voices.shelf import Numbers, Shelf
@@ -37,7 +38,6 @@ RECENT = 3
 """Events that are not heard again so soon, where there are many."""
 USUAL_DB = -20.0
 """The level (see ``own.band_db``) of a hit of full strength where the model has none."""
-_WEAKEST = 0.05
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _bases(found: Sequence[Heard]) -> dict[Sound | None, float]:
 
 
 def _decibels(strength: float | None) -> float:
-    return 0.0 if strength is None else float(20 * np.log10(max(_WEAKEST, strength)))
+    return 0.0 if strength is None else float(20 * np.log10(max(WEAKEST, strength)))
 
 
 def _ranks(found: Sequence[Heard], levels: Sequence[float]) -> Iterator[float]:
