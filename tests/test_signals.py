@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from foleygen.cli.app import run
 from foleygen.errors import ExitCode
 
 MakeClip = Callable[..., Path]
@@ -95,3 +96,41 @@ def test_a_background_job_ignores_the_keyboard(tmp_path: Path, random_bundle: Pa
     ended, names, _ = stop_at(process, "start", None, signal.SIGINT)
     assert (ended, names[-1]) == (0, "summary")
     assert (tmp_path / "clips" / "a.foley.mp4").is_file()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_handled_as_before_once_a_command_has_ended(
+    signum: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signum)
+    try:
+        signal.signal(signum, signal.default_int_handler)
+        assert run(["--version"]) == ExitCode.OK
+        assert signal.getsignal(signum) is signal.default_int_handler
+    finally:
+        signal.signal(signum, before)
+
+
+FORKED = """
+import os, signal, sys, time
+from foleygen.cli.app import _stopped_by_signals
+with _stopped_by_signals():
+    ready, told = os.pipe()
+    child = os.fork()
+    if not child:
+        while True:
+            try:
+                os.write(told, b"x")
+                time.sleep(600)
+            except BaseException:  # as destructors do, whose exceptions are printed and gone
+                pass
+    os.read(ready, 1)
+    os.kill(child, signal.SIGTERM)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_ends_by_the_signal_and_not_by_an_exception() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.stderr) == (str(-signal.SIGTERM), "")

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
@@ -113,8 +114,11 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of ``foleygen ARGUMENTS``; every error ends here, as one sentence on stderr."""
-    invocation = Invocation()
-    _handle_signals()
+    with _stopped_by_signals():
+        return _ended(arguments, Invocation())
+
+
+def _ended(arguments: Sequence[str], invocation: Invocation) -> int:
     try:
         result = cli.main(list(arguments), prog_name="foleygen", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
@@ -166,17 +170,31 @@ def _unprinted(code: int, invocation: Invocation) -> int:
     return code if code or invocation.tells_of_files else said
 
 
-def _handle_signals() -> None:
-    """SIGINT and SIGTERM clean up and end in their own exit codes; the second one ends at once."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        # A shell starts background jobs with SIGINT ignored, and means it.
-        if signal.getsignal(signum) is not signal.SIG_IGN:
-            signal.signal(signum, _interrupt)
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM clean up and end in their own exit codes; the second one ends at once.
 
+    Processes that are forked meanwhile do as if nothing were handled, and so does this one afterwards.
+    """
+    process = os.getpid()
+    # A shell starts background jobs with SIGINT ignored, and means it.
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    handled = {signum: handler for signum, handler in before.items() if handler is not signal.SIG_IGN}
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signum, signal.SIG_DFL)
-    raise Interrupted(signum)
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_DFL)
+        if os.getpid() != process:  # an exception would end in whatever the child was about to catch
+            os.kill(os.getpid(), signum)
+            return
+        raise Interrupted(signum)
+
+    for signum in handled:
+        signal.signal(signum, interrupt)
+    try:
+        yield
+    finally:
+        for signum, handler in handled.items():
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
 
 
 def _explained(error: click.ClickException) -> str:
