@@ -165,10 +165,14 @@ class Stretch:
     start_s: float
     end_s: float
 
+    def has(self, seconds: float) -> bool:
+        """Whether that time is in it."""
+        return self.start_s <= seconds < self.end_s
+
 
 @dataclass(frozen=True, order=True)
 class Lasting(Stretch):
-    """A stretch in which a sound goes on: what it is, is known, and when it begins within, is left to the picture."""
+    """A stretch in which a sound goes on all through or, if it is one of hits, as the picture says."""
 
     sound: str
     """Words for it."""
@@ -190,7 +194,7 @@ class CueSheet:
     digest: str = ""
     """SHA-256 (hex) over what decides the sound: times, strengths, sounds and stretches."""
     lasting: tuple[Lasting, ...] = ()
-    """What goes on, in order; there the picture decides, whatever is known around it."""
+    """What goes on, in order; there something may begin at any time, whatever is known around it."""
 
     def is_known(self, seconds: float) -> bool:
         """Whether the cues alone decide at ``seconds``."""
@@ -198,11 +202,11 @@ class CueSheet:
             return False
         if self.known is None:
             return True
-        return any(stretch.start_s <= seconds < stretch.end_s for stretch in self.known)
+        return any(stretch.has(seconds) for stretch in self.known)
 
     def lasting_at(self, seconds: float) -> str | None:
         """Words for what goes on at ``seconds``, the last that began; None: nothing does."""
-        return next((one.sound for one in reversed(self.lasting) if one.start_s <= seconds < one.end_s), None)
+        return next((one.sound for one in reversed(self.lasting) if one.has(seconds)), None)
 
     @property
     def sounds(self) -> tuple[str | None, ...]:

@@ -23,7 +23,6 @@ from foleygen.cues.heard import recording_at
 from foleygen.cues.marker import resolved
 from foleygen.errors import UsageError
 from foleygen.facts import SAMPLE_RATE, Cue, Lasting, Stretch
-from foleygen.features.cues import CueGrid, ToldCue, ToldStretch, Words, track_of
 from foleygen.library.cutting import cut
 from foleygen.library.index import Index
 from foleygen.library.mono import Mono
@@ -107,18 +106,6 @@ def test_a_sheet_of_what_goes_on() -> None:
     old = json.dumps([[[1000000, None, None]], None], ensure_ascii=False)  # clips of older versions are not made again
     assert sheet([Cue(1.0)]).digest == hashlib.sha256(old.encode()).hexdigest()
     assert made.sounds == (None, "rain", "wind")
-
-
-def test_a_model_is_told_what_goes_on_and_nothing_of_when() -> None:
-    grid, vocabulary = CueGrid(frames=32, frame_s=0.064), Words(("door", "rain"), ("water", "wood"))
-    track = track_of(
-        [ToldCue(0.3, family="door", material="wood"), ToldCue(1.5, family="door", material="wood")],
-        grid, vocabulary, lasting=[ToldStretch(1.0, 1.8, "rain")],
-    )  # fmt: skip
-    at = {second: int(second / grid.frame_s) for second in (0.7, 1.1, 1.5, 1.75, 1.95)}
-    assert [bool(track.known[frame]) for frame in at.values()] == [True, False, True, False, True]
-    assert [int(track.family[frame]) for frame in at.values()] == [1, 2, 1, 2, 1]
-    assert [int(track.material[frame]) for frame in at.values()] == [2, 0, 2, 0, 2]
 
 
 def test_what_begins_where_something_goes_on_is_no_fault() -> None:

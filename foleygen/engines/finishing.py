@@ -66,6 +66,13 @@ class Finish:
         mels = lowered(mels)
         return _lowered(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
 
+    def softened(self, mels: Tensor, most: float) -> Tensor:
+        """Mels (N, B, L) that are no louder than ``most`` LUFS each; as they are where the bundle says nothing of
+        levels."""
+        if self._head is None:
+            return mels
+        return _lowered(mels, most - self._loudness.integrated(mels))
+
     def _usual_level(self, condition: Condition, head: LevelHead) -> Tensor:
         """Loudness (N,) in LUFS, with hits of the usual strength."""
         behind = self._behind(condition, head.layout)

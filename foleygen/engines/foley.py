@@ -250,6 +250,11 @@ class Engine:
         return mels
 
     @torch.inference_mode()
+    def softened(self, mels: Tensor, most: float) -> Tensor:
+        """Finished mels (N, M, L) that are no louder than ``most`` LUFS each, where the bundle has a head of levels."""
+        return self._finish.softened(mels, most)
+
+    @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """Mels (N, M, L) of latents (N, Z, H, W), in the bundle's scaling, as the model made them."""
         spec = self.bundle.autoencoder

@@ -41,16 +41,6 @@ class ToldCue:
 
 
 @dataclass(frozen=True)
-class ToldStretch:
-    """A stretch in which something goes on, in seconds of the clip: there nothing is known, but what it is."""
-
-    start_s: float
-    end_s: float
-    family: str | None = None
-    material: str | None = None
-
-
-@dataclass(frozen=True)
 class Words:
     """What a bundle can be told: the families and materials that its adapter has learnt."""
 
@@ -111,22 +101,20 @@ def track_of(
     family: str | None = None,
     material: str | None = None,
     picture: bool = True,
-    lasting: Sequence[ToldStretch] = (),
 ) -> CueTrack:
     """The track of the window that begins at ``start_s``, from all cues of its clip.
 
     ``known`` are the stretches in which the cues are all there are: None for everywhere, none for the surroundings of
     the cues alone. A cue beyond them is known around itself. A cue's words hold from the start of its token column to
     the next cue with words, before the first one those of the first; ``family`` and ``material`` hold where no cue
-    says otherwise. In a stretch that is ``lasting`` its own words hold, and only the surroundings of cues are known.
-    Raises UsageError for a word that ``words`` does not have, and for a time or strength that is no number.
+    says otherwise. Raises UsageError for a word that ``words`` does not have, and for a time or strength that is no
+    number.
     """
     _check(cues)
     ordered = sorted(cues, key=lambda cue: cue.time_s)
     presence, strength, told = _bumps(ordered, grid, start_s)
     families, materials = _spoken(ordered, grid, words, start_s, (family, material))
-    there = _known(ordered, grid, start_s, known, lasting)
-    _go_on(lasting, ordered, grid, words, start_s, (families, materials))
+    there = _known(ordered, grid, start_s, known)
     return CueTrack(presence, strength, there, told, families, materials, picture)
 
 
@@ -208,39 +196,16 @@ def _known(
     grid: CueGrid,
     start_s: float,
     stretches: Sequence[Stretch] | None,
-    lasting: Sequence[ToldStretch],
 ) -> NDArray[np.bool_]:
-    if stretches is None and not lasting:
+    if stretches is None:
         return np.ones(grid.frames, np.bool_)
     centres = start_s + (np.arange(grid.frames) + 0.5) * grid.frame_s
-    known = np.full(grid.frames, stretches is None)
-    for begin, end in stretches or ():
+    known = np.zeros(grid.frames, np.bool_)
+    for begin, end in stretches:
         known |= (centres >= begin) & (centres <= end)
-    for one in lasting:
-        known &= (centres < one.start_s) | (centres >= one.end_s)
     for cue in cues:
         known |= (centres >= cue.time_s - AROUND_S) & (centres <= cue.time_s + AROUND_S)
     return known
-
-
-def _go_on(
-    lasting: Sequence[ToldStretch],
-    cues: Sequence[ToldCue],
-    grid: CueGrid,
-    words: Words,
-    start_s: float,
-    spoken: tuple[NDArray[np.int16], NDArray[np.int16]],
-) -> None:
-    """Put the words of what goes on into those of every frame, (T,) each, but around cues with words of their own."""
-    centres = start_s + (np.arange(grid.frames) + 0.5) * grid.frame_s
-    free = np.ones(grid.frames, np.bool_)
-    for cue in cues:
-        if (cue.family, cue.material) != (None, None):
-            free &= np.abs(centres - cue.time_s) > AROUND_S
-    for one in lasting:
-        inside = free & (centres >= one.start_s) & (centres < one.end_s)
-        for row, number in zip(spoken, words.numbers(one.family, one.material), strict=True):
-            row[inside] = number
 
 
 def _spoken(

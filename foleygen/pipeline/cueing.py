@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from foleygen.audio.obedience import judged
+from foleygen.audio.strikes import USUAL_DB
 from foleygen.cues.cue import moved
 from foleygen.cues.words import understand
 from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
-from foleygen.facts import CueSheet, Obedience
+from foleygen.facts import CueSheet, Obedience, Stretch
 from foleygen.features import cues as features
-from foleygen.features.cues import CueTrack, ToldStretch, Words
+from foleygen.features.cues import CueGrid, CueTrack, Words
 from foleygen.settings import AS_THE_RUN, ClipSettings
 
 ATTEMPTS = 3
 """How often a window that does not keep to its cues is made again, each time from other noise."""
+BESIDE_LUFS = -28.0
+"""What goes on beside told hits is no louder: as loud as a window of usual hits. Wind alone would have 9 LU more."""
+USUAL, SOFT = 10 ** (USUAL_DB / 20), 0.25
+"""Strengths: of hits in it that have none, and of the softest ones under which it lies."""
+AT_ONCE_S = 0.02
+"""What begins so soon in a clip was there before, and what ends so late goes on after it."""
+
+
+@dataclass(frozen=True)
+class ToldLayer:
+    """A sound that goes on in stretches of a window, and is made by itself."""
+
+    words: str
+    spans: tuple[tuple[float, float], ...]
+    """In which it is heard, in seconds of the window; infinite where it is not to begin, or to end, in the clip."""
+    track: CueTrack
+    most_lufs: float | None
+    """Its greatest loudness; None: hits are told nowhere in its clip, and it is as loud as it is by itself."""
 
 
 def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0) -> CueTrack | None:
     """The track of the window at ``start_s`` of a clip; None where nothing is said of the clip.
 
-    The sound is moved by ``delay_s`` afterwards, its cues are meant for then. Raises UsageError for words that the
-    bundle does not know, BundleError for one that cannot be told anything.
+    Stretches with a sound are silent in it, but for the cues there: ``layers`` has what goes on. The sound is moved by
+    ``delay_s`` afterwards, its cues are meant for then. Raises UsageError for words that the bundle does not know,
+    BundleError for one that cannot be told anything.
     """
     if replace(own, spotted=False) == AS_THE_RUN:
         return None
@@ -40,12 +61,56 @@ def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0
         grid,
         vocabulary,
         start_s=start_s,
-        known=None if sheet.known is None else [(one.start_s, one.end_s) for one in sheet.known],
+        known=None if sheet.known is None else [(one.start_s, one.end_s) for one in (*sheet.known, *sheet.lasting)],
         family=family,
         material=material,
         picture=own.picture,
-        lasting=[ToldStretch(one.start_s, one.end_s, *_meant(one.sound, vocabulary)) for one in sheet.lasting],
     )
+
+
+def layers(
+    own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0, end_s: float = math.inf
+) -> list[ToldLayer]:
+    """What goes on in the window at ``start_s`` of a clip of ``end_s`` seconds, by its words in order of time.
+
+    What goes on by its nature, as rain does, is made by its words alone; of any other sound the picture says when.
+    Raises UsageError for words that the bundle does not know.
+    """
+    grid, vocabulary = engine.cue_grid, engine.words
+    if own.cues is None or not own.cues.lasting or grid is None or vocabulary is None:
+        return []
+    sheet = _early(own.cues, delay_s)
+    found = []
+    for words in dict.fromkeys(one.sound for one in sheet.lasting):
+        family, material = _meant(words, vocabulary)
+        seen = own.picture and not understand(words).goes_on
+        spans = [_span(one, delay_s, end_s) for one in sheet.lasting if one.sound == words]
+        heard = tuple((begin - start_s, end - start_s) for begin, end in spans if _is_in(begin, end, start_s, grid))
+        if heard:
+            track = features.without_cues(grid, vocabulary, family=family, material=material, picture=seen)
+            found.append(ToldLayer(words, heard, track, _most_lufs(sheet, words)))
+    return found
+
+
+def _most_lufs(sheet: CueSheet, words: str) -> float | None:
+    """How loud what goes on may be beside the hits that are told: in all of the clip, so that no joint is heard."""
+    if not sheet.cues:
+        return None
+    within = [
+        cue.strength for cue in sheet.cues if any(one.sound == words and one.has(cue.seconds) for one in sheet.lasting)
+    ]
+    softest = min((USUAL if strength is None else strength for strength in within), default=1.0)
+    return BESIDE_LUFS + 20 * math.log10(max(softest, SOFT))
+
+
+def _span(one: Stretch, delay_s: float, end_s: float) -> tuple[float, float]:
+    """From when to when a stretch sounds, before the delay."""
+    begin = -math.inf if one.start_s + delay_s < AT_ONCE_S else one.start_s
+    return begin, math.inf if one.end_s + delay_s > end_s - AT_ONCE_S else one.end_s
+
+
+def _is_in(begin: float, end: float, start_s: float, grid: CueGrid) -> bool:
+    return begin < start_s + grid.seconds and end > start_s
 
 
 def obedience(own: ClipSettings, onsets: list[float], start_s: float, end_s: float, delay_s: float) -> Obedience:

@@ -20,6 +20,7 @@ from foleygen.errors import SetupError, printable
 from foleygen.features.cues import CueTrack
 from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
 from foleygen.pipeline.jobs import Report
+from foleygen.pipeline.layers import NO_LAYERS, Asked, LayerRun, Layers, laid
 from foleygen.pipeline.pictures import overlap
 from foleygen.pipeline.tracks import TakeTrack, Track, clocked, failing, window_key
 from foleygen.sampling.joint import GROUP, Tie
@@ -38,6 +39,8 @@ class Row:
     told: CueTrack | None = None
     attempt: int = 0
     """Above 0 it is made again, from other noise."""
+    layers: tuple[torch.Tensor, ...] = ()
+    """What goes on in it, (M, L) each."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Sampler:
         self._rows: dict[bool, list[Row]] = {False: [], True: []}
         """Those that are told nothing, and those that are."""
         self._runs: dict[int, _Run] = {}
+        self._layers = Layers(engine, settings)
 
     def push(self, track: Track, window: Window, features: NDArray[np.float32]) -> Iterator[Sounding]:
         """Take in one window with its features (F, C); gives what is ready, maybe of other clips, maybe nothing."""
@@ -105,7 +109,8 @@ class Sampler:
         try:
             if run is not None:
                 return self._joint_sounds(batch, run)
-            return self._obeying(batch, self._sounds(batch))
+            rows = _laid(batch, self._layers.apart([self._asked(row) for row in batch], self._size))
+            return self._obeying(rows, self._sounds(rows))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or self._size == 1:
                 raise
@@ -155,7 +160,7 @@ class Sampler:
                 [row.told for row in rows],
             )
         with clocked("decoding", tracks):
-            mels = engine.mels(latents, features, [row.told for row in rows])
+            mels = laid(engine.mels(latents, features, [row.told for row in rows]), [row.layers for row in rows])
         with clocked("vocoding", tracks):
             sounds = engine.sounds(mels, keys)
         return self._soundings(rows, sounds, mels)[: len(batch)]
@@ -186,6 +191,10 @@ class Sampler:
         Of a group that does not keep to its cues the windows at fault get other noise.
         """
         take = rows[0].take.number
+        shared, layers = overlap(self._engine, self._settings), run.layers.get(take, NO_LAYERS)
+        asked = [self._asked(row) for row in rows]
+        found, layers = self._layers.jointly(asked, shared, layers, self._size)
+        rows = _laid(rows, found)
 
         def again(_: Sequence[int], groups: Sequence[_Attempt], attempt: int) -> list[_Attempt]:
             soundings = groups[0].soundings
@@ -196,7 +205,7 @@ class Sampler:
             return sum(map(self._faults, group.soundings))
 
         (best,) = best_of([self._joint_attempt(rows, run)], faults, again, ATTEMPTS)
-        run.ties[take], run.sounds[take] = best.tie, best.last
+        run.ties[take], run.sounds[take], run.layers[take] = best.tie, best.last, layers
         self._note_seeds(best.soundings)
         return best.soundings
 
@@ -221,10 +230,16 @@ class Sampler:
                 spoken or None,
             )
         with clocked("decoding", tracks):
-            mels = engine.joint_mels(latents, features, told, self._size)
+            mels = laid(engine.joint_mels(latents, features, told, self._size), [row.layers for row in rows])
         with clocked("vocoding", tracks):
             sounds = engine.joint_sounds(mels, keys, shared, run.sounds.get(take), self._size)
         return _Attempt(self._soundings(rows, sounds, mels), tie, sounds[-1])
+
+    def _asked(self, row: Row) -> Asked:
+        """A row as its layers are made: they are the same in every attempt."""
+        start_s, end_s = float(row.track.start_s(row.window)), float(row.track.job.info.duration)
+        key = window_key(row.track, row.window, row.take, self._settings)
+        return Asked(row.track.job.own, start_s, end_s, row.features, key)
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[torch.Tensor, list[WindowKey]]:
         """Features (N, F, C) of the rows and what their noise depends on."""
@@ -254,12 +269,13 @@ class Sampler:
 class _Run:
     """Windows of a clip that no shot change parts, group by group: those that wait, and what ties the next group.
 
-    By take: the states that its first window shares, and the sound (S,) of the window before it.
+    By take: the states that its first window shares, the sound (S,) of the window before it, and what ties the layers.
     """
 
     waiting: list[tuple[Window, NDArray[np.float32]]] = field(default_factory=list)
     ties: dict[int, Tie] = field(default_factory=dict)
     sounds: dict[int, torch.Tensor] = field(default_factory=dict)
+    layers: dict[int, LayerRun] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,6 +286,10 @@ class _Attempt:
     tie: Tie
     last: torch.Tensor
     """The sound (S,) of its last window."""
+
+
+def _laid(rows: Sequence[Row], layers: Sequence[Sequence[torch.Tensor]]) -> list[Row]:
+    return [replace(row, layers=tuple(heard)) for row, heard in zip(rows, layers, strict=True)]
 
 
 def joined(sounding: Sounding) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ from foleygen.pipeline.channels import delivered
 from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
 from foleygen.pipeline.extent import start_of, window_seconds
 from foleygen.pipeline.jobs import Job, Progress
+from foleygen.pipeline.layers import Asked, Layers, laid
 from foleygen.pipeline.pictures import features_of, frame_rule, views
 from foleygen.pipeline.sight import Seen
 from foleygen.pipeline.sound import Sampler, joined
@@ -72,7 +73,7 @@ def render_window(
         features = np.zeros_like(features)
     wanted = window_seconds(info, bundle, start, seconds)
     first = WindowKey(settings.seed, info.content_id, int(start * bundle.sample_rate), settings.take)
-    key, mels = _obeying(engine, settings, torch.from_numpy(features)[None], first, own, wanted)
+    key, mels = _obeying(engine, settings, torch.from_numpy(features)[None], first, own, wanted, float(info.duration))
     count = max(1, round(wanted * bundle.sample_rate))
     late = round(settings.audio_delay * bundle.sample_rate)
     mel = to_decibels(mels[0], bundle.mel.scaling).cpu().numpy()
@@ -110,10 +111,16 @@ def _obeying(
     first: WindowKey,
     own: ClipSettings,
     seconds: float,
+    end_s: float,
 ) -> tuple[WindowKey, torch.Tensor]:
-    """The best that a few attempts make of one window with ``features`` (1, F, C): its noise and its mel (1, M, L)."""
+    """The best that a few attempts make of one window with ``features`` (1, F, C): its noise and its mel (1, M, L).
+
+    ``end_s`` is when its clip ends.
+    """
     start_s = first.start / engine.bundle.sample_rate
     spoken = told(own, start_s, engine, settings.audio_delay)
+    asked = Asked(own, start_s, end_s, features[0].numpy(), first)
+    (layers,) = Layers(engine, settings).apart([asked], 1)
 
     def made(attempt: int) -> tuple[WindowKey, torch.Tensor]:
         key = first.again(attempt)
@@ -125,7 +132,7 @@ def _obeying(
             classifier_guidance=settings.classifier_guidance,
             tracks=[spoken],
         )
-        return key, engine.mels(latents, features, [spoken])
+        return key, laid(engine.mels(latents, features, [spoken]), [layers])
 
     def faults(one: tuple[WindowKey, torch.Tensor]) -> int:
         return _faults(one[1], engine, settings, own, start_s, seconds)
