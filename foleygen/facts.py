@@ -54,7 +54,9 @@ class Obedience:
     spotted: bool = False
     """The cues were seen in the picture, and nobody gave them."""
     lasting: int = 0
-    """Stretches in which something was to go on; whether it does is not judged."""
+    """Stretches that were given a sound."""
+    silent: tuple[Lasting, ...] = ()
+    """Those of them in which next to nothing of it is heard."""
 
     @property
     def kept(self) -> int:
@@ -62,8 +64,13 @@ class Obedience:
         return self.given - len(self.missed)
 
     @property
+    def heard(self) -> int:
+        """Stretches in which their sound is heard."""
+        return self.lasting - len(self.silent)
+
+    @property
     def faults(self) -> int:
-        return len(self.missed) + len(self.extra)
+        return len(self.missed) + len(self.extra) + len(self.silent)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from foleygen.cli.terminal.console import open_console, summary
 from foleygen.cli.terminal.streams import is_interactive
 from foleygen.cli.terminal.views import EventView, LineView
 from foleygen.errors import ClipError, printable
-from foleygen.facts import UNMEASURED, Loudness, Obedience, Take
+from foleygen.facts import UNMEASURED, Lasting, Loudness, Obedience, Take
 from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
@@ -96,6 +96,8 @@ def test_plain_lines_come_per_clip_and_every_ten_seconds(capsys: pytest.CaptureF
         (Obedience(2, spotted=True), ", 2 of 2 cues that were seen"),
         (Obedience(lasting=1), ", 1 stretch"),
         (Obedience(3, lasting=2), ", 3 of 3 cues, 2 stretches"),
+        (Obedience(3, lasting=2, silent=(Lasting(1.0, 2.0, "rain"),)), ", 3 of 3 cues, 1 of 2 stretches"),
+        (Obedience(lasting=1, silent=(Lasting(1.0, 2.0, "rain"),)), ", 0 of 1 stretch"),
     ],
 )
 def test_a_line_tells_of_the_cues_and_stretches_that_there_are(kept: Obedience | None, told: str) -> None:
@@ -157,6 +159,17 @@ def test_the_summary_adds_up() -> None:
     lines = summary(report)
     assert lines[0].startswith("interrupted: ")
     assert "non-commercial" in lines[1]
+
+
+def test_the_summary_tells_of_stretches_without_their_sound() -> None:
+    report = Report(total=2)
+    fire = Lasting(1.0, 2.0, "fire")
+    for found in (Obedience(3, (0.5,), lasting=2), None, Obedience(1, lasting=1, silent=(fire,))):
+        report.hear(done(takes=(Take(1, UNMEASURED, 0.0, 0.0, (), (), None, obedience=found),)))
+        told = summary(report)[0]
+    assert told.endswith("; 3 of 4 cues kept; 2 of 3 stretches have their sound")
+    report.stretches_heard = 3
+    assert summary(report)[0].endswith("; 3 of 4 cues kept")
 
 
 def test_warnings_of_the_package_and_of_clips_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from foleygen.audio.obedience import judged
 from foleygen.cues.cue import filled, sheet
 from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError, UsageError
-from foleygen.facts import UNMEASURED, Cue, Loudness, Obedience, Stretch, Take
+from foleygen.facts import UNMEASURED, Cue, Lasting, Loudness, Obedience, Stretch, Take
 from foleygen.features import cues as features
 from foleygen.media.probe import probe
 from foleygen.pipeline import Job, Outcome, render, render_window, sound, window
@@ -282,6 +282,25 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             Obedience(0, (), (0.5,), lasting=2),
             "something that nobody asked for begins at 0.500 s; try another --seed",
         ),
+        (
+            ClipSettings(CUES),
+            LOUD,
+            Obedience(2, lasting=1, silent=(Lasting(2.0, 3.5, "rain"),)),
+            "2 of 2 cues are kept, nothing is heard of rain from 2.000 to 3.500 s; try another --seed",
+        ),
+        (
+            ClipSettings(CUES),
+            UNMEASURED,
+            Obedience(0, lasting=2, silent=(Lasting(2.0, 3.5, "rain"), Lasting(4.0, 5.0, "footsteps"))),
+            "nothing is heard of rain from 2.000 to 3.500 s (nor of 1 more stretch); give cues in place of the "
+            "stretch, or try another --seed",
+        ),
+        (
+            ClipSettings(CUES),
+            LOUD,
+            Obedience(0, lasting=3, silent=(Lasting(2.0, 3.5, "rain"),) * 3),
+            "nothing is heard of rain from 2.000 to 3.500 s (nor of 2 more stretches); try another --seed",
+        ),
         (ClipSettings(CUES, spotted=True), LOUD, Obedience(2, (0.6,), (0.1,), spotted=True), None),
         (
             ClipSettings(CUES, spotted=True),
@@ -292,6 +311,19 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
         (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
         (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),
         (ClipSettings(sheet([])), UNMEASURED, Obedience(), "is silent, as its cues ask for nothing"),
+        (
+            ClipSettings(sheet([], [Stretch(2.0, 5.5)])),
+            UNMEASURED,
+            Obedience(),
+            "is silent: its cues ask for nothing from 2.000 to 5.500 s, and nothing is seen elsewhere that would "
+            "sound; add cues, or make the stretch shorter",
+        ),
+        (
+            ClipSettings(sheet([], [Stretch(2.0, 3.0), Stretch(4.0, 5.0)])),
+            Loudness(-80.0, None, -70.0),
+            Obedience(),
+            "is all but silent (-80 LUFS): its cues ask for nothing from 2.000 to 3.000 s (and 1 more), and nothing",
+        ),
         (ClipSettings(sheet([])), Loudness(None, None, -117.5), Obedience(), "is silent, as its cues ask for nothing"),
         (AS_THE_RUN, Loudness(None, None, -3.0), None, None),
     ],

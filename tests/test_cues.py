@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import filled, moved, sheet
-from foleygen.cues.marker import Marker, Markers, remarks, resolved
+from foleygen.cues.marker import EMPTY, Marker, Markers, placed, resolved, turned
 from foleygen.errors import ClipError
 from foleygen.facts import Cue, Stretch
 
@@ -179,7 +179,9 @@ def test_no_marker_is_none_here() -> None:
         (["00:00:01:00"], "01:00:00:00", "its times are one hour before those of a.mov; .* --cues-start 00:00:00:00"),
         (["03:00:01:00"], "01:00:00:00", "its times are 2 hours after those of a.mov; .* --cues-start 03:00:00:00"),
         ([3601.5], None, "its times are one hour after"),
-        ([1, 10], None, r"1 of its 2 times lie outside of a.mov \(10.000 s\), line 2 0.000 s after its end"),
+        ([1, 10], None, r"1 of its 2 times lies outside of a.mov \(10.000 s\), line 2 at its end;"),
+        ([1, 10, 11], None, r"2 of its 3 times lie outside of a.mov \(10.000 s\), line 2 at its end;"),
+        ([1, 10.0006], None, "line 2 0.001 s after its end"),
         ([12.5], None, "its time lies outside of a.mov .* 2.500 s after its end"),
         (["00:59:59:00", "01:00:00:00"], "01:00:00:00", "line 1 1.000 s before its beginning"),
         (["00:00:01:27"], None, "line 1: the timecode 00:00:01:27 does not exist"),
@@ -224,20 +226,24 @@ def test_stretches() -> None:
     assert resolved(Markers(Path("a.csv"), (Marker("x", "00:00:01:00", length=25),)), clock()).known == (
         Stretch(1.0, 2.0),
     )
-    assert list(remarks(Markers(Path("a.csv"), (whole, whole, whole)), clock())) == [
+    assert list(placed(Markers(Path("a.csv"), (whole, whole, whole)), clock()).remarks()) == [
         "a.csv: the stretch of line 2 ends 90.000 s after a.mov (and so do 2 more), and is cut to the clip; check that "
         "these are its cues"
     ]
     for end, count in ((10, 0), (Fraction("10.5"), 0), (Fraction("10.501"), 1), (10**12, 1)):
         one = Marker("line 2", Fraction(2), Fraction(end), sound="rain")
-        assert len(list(remarks(Markers(Path("a.csv"), (one,)), clock()))) == count
+        assert len(list(placed(Markers(Path("a.csv"), (one,)), clock()).remarks())) == count
     lengths = Markers(Path("a.csv"), (Marker("x", "00:00:09:00", length=25), Marker("y", "00:00:09:00", length=50)))
-    (said,) = remarks(lengths, clock())
+    (said,) = placed(lengths, clock()).remarks()
     assert said.startswith("a.csv: the stretch of y ends 1.000 s after a.mov, and is cut")
     with pytest.raises(ClipError, match="the cue at 3 s lies outside of the stretches"):
         resolved(Markers(Path("a.csv"), (Marker("line 2", Fraction(0), Fraction(2)), cue)), clock())
-    with pytest.raises(ClipError, match="line 2: the stretch ends before it begins"):
+    with pytest.raises(ClipError, match="line 2: the stretch ends before it begins; give its beginning first"):
         resolved(Markers(Path("a.csv"), (Marker("line 2", Fraction(2), Fraction(1)),)), clock())
+    for empty in (Marker("line 2", Fraction(2), Fraction(2)), Marker("line 2", "00:00:02:00", "00:00:02:00")):
+        assert turned(empty) == EMPTY
+        with pytest.raises(ClipError, match="line 2: the stretch ends where it begins; give it a later end, or its"):
+            resolved(Markers(Path("a.csv"), (empty,)), clock())
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:

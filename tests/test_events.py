@@ -14,7 +14,9 @@ import pytest
 from foleygen.batch import events, run
 from foleygen.batch.discover import discover
 from foleygen.cli.terminal.console import open_console
+from foleygen.cli.terminal.events import document_of
 from foleygen.errors import SetupError
+from foleygen.facts import UNMEASURED, Lasting, Obedience, Take
 from foleygen.settings import Settings
 
 MakeClip = Callable[..., Path]
@@ -34,6 +36,21 @@ def say(capfd: pytest.CaptureFixture[str], folder: Path, **settings: Any) -> lis
     with open_console(chosen) as console:
         run.run(discover([folder], output=chosen.output), chosen, console.listen)
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+
+def test_stretches_without_their_sound_are_told(validator: jsonschema.Draft202012Validator) -> None:
+    kept = Obedience(2, (0.5,), (1.5,), lasting=2, silent=(Lasting(2.0, 3.5, "rain"),))
+    take = Take(1, UNMEASURED, 0.0, 0.0, (), (), None, obedience=kept)
+    path = Path("a.mp4")
+    document = document_of(
+        events.ClipDone(path, path, path, 8.0, 1.0, {}, 1, 0, "aac", UNMEASURED, ("nothing is heard",), (take,))
+    )
+    validator.validate(document)
+    assert document is not None
+    assert document["takes"][0]["cues"] == {
+        "given": 2, "kept": 1, "missed_s": [0.5], "extra_s": [1.5], "spotted": False, "stretches": 2,
+        "silent": [{"start_s": 2.0, "end_s": 3.5, "sound": "rain"}],
+    }  # fmt: skip
 
 
 def test_every_event_of_real_runs_fits_the_schema(

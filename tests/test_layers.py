@@ -20,9 +20,10 @@ from foleygen.facts import SAMPLE_RATE, Cue, Lasting, Stretch
 from foleygen.media import wav
 from foleygen.media.probe import probe
 from foleygen.pipeline import Job, layers, render, sound
-from foleygen.pipeline.cueing import BESIDE_LUFS, told
+from foleygen.pipeline.cueing import BESIDE_LUFS, ToldLayer, told
 from foleygen.pipeline.cueing import layers as told_layers
 from foleygen.pipeline.layers import NO_LAYERS, Asked, Layers, laid
+from foleygen.pipeline.stretches import silent
 from foleygen.pipeline.window import render_window
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings, Seams
@@ -217,3 +218,53 @@ def test_layers_are_the_same_in_every_attempt(
     heard(make_clip(tmp_path / "a.mp4", seconds=2.0), ClipSettings(sheet([], None, "", [Lasting(0.5, 1.5, "rain")])),
           seams="crossfade")  # fmt: skip
     assert len(made) == 1
+
+
+# Whether it is heard
+
+
+def chunks(samples: NDArray[np.float64], *cuts: int) -> list[NDArray[np.float32]]:
+    return np.split(samples.astype(np.float32), cuts, axis=-1)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_stretch_in_which_its_sound_is_not_heard(channels: int) -> None:
+    rate = 1000
+    noise = np.random.default_rng(0).standard_normal(10 * rate) * 0.01
+    gate = np.zeros(10 * rate)
+    gate[3 * rate : 5 * rate] = 1  # from 2 to 4 s after the first picture, with a second of handle
+    gate[7 * rate : 7 * rate + 60] = 30  # a blow at 6 s
+    samples = noise * gate if channels == 1 else np.stack([noise * gate, 0 * noise])
+    told = [
+        Lasting(2.0, 4.0, "rain"),
+        Lasting(1.0, 4.0, "wind"),
+        Lasting(0.0, 4.0, "rain"),
+        Lasting(3.92, 3.98, "fire"),
+        Lasting(5.5, 6.5, "rain"),
+        Lasting(5.5, 6.5, "footsteps"),
+        Lasting(4.0, 5.0, "footsteps"),
+        Lasting(20.0, 21.0, "rain"),
+    ]
+    for cuts in ((), (1, 150, 151, 4000), range(64, 10 * rate, 64)):
+        found = silent(told, chunks(samples, *cuts), rate, -1.0)
+        assert found == (told[2], told[4], told[6], told[7])
+    assert silent((), iter(()), rate, 0.0) == ()
+
+
+def test_what_is_not_heard_is_told_and_does_not_count(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ClipSettings(sheet([], None, "", [Lasting(0.2, 1.4, "rain"), steps := Lasting(1.6, 2.8, "footsteps")]))
+    heard = Layers._heard
+
+    def deaf(self: Layers, mel: torch.Tensor, layer: ToldLayer) -> torch.Tensor:
+        return heard(self, mel, layer) if layer.words == "rain" else torch.full_like(mel, -math.inf)
+
+    monkeypatch.setattr(Layers, "_heard", deaf)
+    job = Job(probe(make_clip(tmp_path / "a.mp4", seconds=3.0)), tmp_path / "a.foley.mov", own)
+    (found,) = render([job], tiny(), RenderSettings(), None, lambda progress: None)
+    kept = found.takes[0].obedience
+    assert kept is not None
+    assert (kept.lasting, kept.heard, kept.silent) == (2, 1, (steps,))
+    (said,) = [one for one in found.warnings if "footsteps" in one]
+    assert said.startswith("nothing is heard of footsteps from 1.600 to 2.800 s; give cues in place of the stretch")

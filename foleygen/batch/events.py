@@ -138,6 +138,9 @@ class Report:
     spotted_given: int = 0
     spotted_kept: int = 0
     """The same of cues that nobody gave, but were seen in the picture."""
+    stretches_given: int = 0
+    stretches_heard: int = 0
+    """Stretches with a sound that is heard in the finished clips."""
     clip_seconds: float = 0.0
     sound_seconds: float = 0.0
     """Of all takes that were made."""
@@ -159,6 +162,9 @@ class Report:
             self.clip_seconds += event.duration
             self.sound_seconds += event.sound_seconds
             kept = event.takes[0].obedience if event.takes else None
+            if kept is not None:
+                self.stretches_given += kept.lasting
+                self.stretches_heard += kept.heard
             if kept is not None and kept.spotted:
                 self.spotted_given += kept.given
                 self.spotted_kept += kept.kept

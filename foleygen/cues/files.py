@@ -10,7 +10,7 @@ from pathlib import Path
 from foleygen import atomic
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.formats import audacity, avid, fcp7, fcpxml, midi, otio, reaper, resolve, table, wav
-from foleygen.cues.marker import BACKWARDS, FORWARDS, Marker, Markers, is_backwards
+from foleygen.cues.marker import Marker, Markers, turned
 from foleygen.cues.reading import CueFile
 from foleygen.errors import UsageError, printable
 from foleygen.facts import CueSheet
@@ -68,8 +68,8 @@ def read(path: Path, clip: str = "", sounds: Mapping[int, str] | None = None) ->
     head = file.head()
     markers = tuple(_format(file, head).read(file))
     for one in markers:
-        if is_backwards(one):
-            raise file.error(f"{one.where}: {BACKWARDS}", FORWARDS)
+        if (wrong := turned(one)) is not None:
+            raise file.error(f"{one.where}: {wrong[0]}", wrong[1])
     return Markers(path, markers)
 
 

@@ -8,22 +8,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import sheet
 from foleygen.errors import ClipError, printable
 from foleygen.facts import Cue, CueSheet, Lasting, Stretch
 
+Moment = TypeVar("Moment", Fraction, list[int])
 Time = Fraction | str
 """Seconds after the first picture, or the timecode of a picture."""
 
 _LONG_S = 10**9
 """Times of such a length have no digits that say anything."""
+_TOLD_S = Fraction(1, 2000)
+"""What is less is told as nothing."""
 OVER_S = Fraction(1, 2)
 """A stretch that ends so soon after the clip was meant to last to its end."""
 _APART_PICTURES = 1
 """By how much the seconds and the timecode of one marker may differ: either is often rounded."""
-BACKWARDS, FORWARDS = "the stretch ends before it begins", "give its beginning first"
+BACKWARDS = "the stretch ends before it begins", "give its beginning first"
+EMPTY = "the stretch ends where it begins", "give it a later end, or its time alone if it is a cue"
 """What is said of such a stretch, and what to do."""
 
 
@@ -59,59 +64,90 @@ class Markers:
     markers: tuple[Marker, ...]
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The markers of a file in a clip."""
+
+    path: Path
+    clip: str
+    cues: CueSheet
+    over: tuple[tuple[str, Fraction], ...]
+    """Which stretches end well after the clip, and how many seconds."""
+
+    def remarks(self) -> Iterator[str]:
+        """What to warn of."""
+        if not self.over:
+            return
+        (first, seconds), count = self.over[0], len(self.over) - 1
+        more = f" (and so {'does' if count == 1 else 'do'} {count} more)" if count else ""
+        late = f"{_plain(seconds)} s after {printable(self.clip)}"
+        fact = f"{printable(self.path.name)}: the stretch of {first} ends {late}{more}, and is cut to the clip"
+        yield f"{fact}; check that these are its cues"
+
+
 def resolved(found: Markers, clock: ClipClock, start: str | None = None) -> CueSheet:
-    """The cues of the clip with that ``clock``; ``start`` is what the markers' clock reads at its first picture.
+    """The cues of ``placed``."""
+    return placed(found, clock, start).cues
+
+
+def placed(found: Markers, clock: ClipClock, start: str | None = None) -> Placed:
+    """The markers in the clip with that ``clock``; ``start`` is what their clock reads at its first picture.
 
     Raises ClipError for times outside of the clip and for timecode of another rate; a stretch that begins in the clip
     ends with it.
     """
-    own = clock if start is None else clock.starting_at(start)
-    placed = [(marker, _seconds(marker, own, found.path, start is not None)) for marker in found.markers]
-    _inside([seconds for _, seconds in placed], [marker for marker, _ in placed], own, found.path)
+    own, is_moved = clock if start is None else clock.starting_at(start), start is not None
+    timed = [(marker, _seconds(marker, own, found.path, is_moved)) for marker in found.markers]
+    _inside([seconds for _, seconds in timed], [marker for marker, _ in timed], own, found.path)
+    spans = [
+        (marker, seconds, _end(marker, seconds, own, found.path, is_moved))
+        for marker, seconds in timed
+        if marker.is_stretch
+    ]
+    over = [(marker.where, end - own.duration_s) for marker, _, end in spans if end > own.duration_s + OVER_S]
+    cues = [_cue(marker, seconds) for marker, seconds in timed if not marker.is_stretch]
+    return Placed(found.path, own.name, _sheet(cues, spans, own, found.path), tuple(over))
+
+
+def _sheet(
+    cues: Sequence[Cue], spans: Sequence[tuple[Marker, Fraction, Fraction]], clock: ClipClock, path: Path
+) -> CueSheet:
+    """Of cues, and of stretches with their beginnings and ends. Raises ClipError for a cue that is in none of them."""
     stretches, lasting = list[Stretch](), list[Lasting]()
-    for marker, seconds in placed:
-        if marker.is_stretch:
-            one = _stretch(marker, seconds, own, found.path, start is not None)
-            if marker.sound is None:
-                stretches.append(one)
-            else:
-                lasting.append(Lasting(one.start_s, one.end_s, marker.sound))
-    cues = [_cue(marker, seconds) for marker, seconds in placed if not marker.is_stretch]
-    made = sheet(cues, stretches or None, printable(found.path.name), lasting)
+    for marker, start, end in spans:
+        one = _stretch(marker, start, end, clock, path)
+        if marker.sound is None:
+            stretches.append(one)
+        else:
+            lasting.append(Lasting(one.start_s, one.end_s, marker.sound))
+    made = sheet(cues, stretches or None, printable(path.name), lasting)
     for cue in made.cues:
         if not (made.is_known(cue.seconds) or made.lasting_at(cue.seconds)):
-            fact = f"{printable(found.path)}: the cue at {cue.seconds:g} s lies outside of the stretches it speaks of"
+            fact = f"{printable(path)}: the cue at {cue.seconds:g} s lies outside of the stretches it speaks of"
             raise ClipError(fact, "make a stretch longer, or remove the cue")
     return made
 
 
-def is_backwards(marker: Marker) -> bool:
-    """Whether it is a stretch that ends before it begins, whatever the clip; no clock goes on after midnight."""
+def turned(marker: Marker) -> tuple[str, str] | None:
+    """What is wrong with a stretch that does not end after its beginning, whatever the clip, and what to do.
+
+    No clock goes on after midnight.
+    """
     if isinstance(marker.at, str) and isinstance(marker.until, str):
-        return _digits(marker.until) <= _digits(marker.at)
+        return _turned(_digits(marker.at), _digits(marker.until))
     if isinstance(marker.at, str) or marker.until is None or isinstance(marker.until, str):
-        return False
-    return marker.until <= marker.at
+        return None
+    return _turned(marker.at, marker.until)
+
+
+def _turned(begin: Moment, end: Moment) -> tuple[str, str] | None:
+    if begin == end:
+        return EMPTY
+    return BACKWARDS if end < begin else None
 
 
 def _digits(label: str) -> list[int]:
     return [int(part) for part in re.findall("[0-9]+", label)]
-
-
-def remarks(found: Markers, clock: ClipClock, start: str | None = None) -> Iterator[str]:
-    """What to warn of, where ``resolved`` has nothing against the markers: stretches that end well after the clip."""
-    own, is_moved = clock if start is None else clock.starting_at(start), start is not None
-    over = []
-    for marker in found.markers:
-        if marker.is_stretch:
-            end = _end(marker, _seconds(marker, own, found.path, is_moved), own, found.path, is_moved)
-            over += [(marker, end)] if end > own.duration_s + OVER_S else []
-    if over:
-        first, end = over[0]
-        more = f" (and so {'does' if len(over) == 2 else 'do'} {len(over) - 1} more)" if len(over) > 1 else ""
-        late = f"{_plain(end - own.duration_s)} s after {printable(own.name)}"
-        fact = f"{printable(found.path.name)}: the stretch of {first.where} ends {late}{more}, and is cut to the clip"
-        yield f"{fact}; check that these are its cues"
 
 
 def _cue(marker: Marker, seconds: Fraction) -> Cue:
@@ -138,10 +174,9 @@ def _at(time: Time, clock: ClipClock, where: str, is_moved: bool) -> Fraction:
     return time - clock.first / clock.rate if is_moved else time
 
 
-def _stretch(marker: Marker, start: Fraction, clock: ClipClock, path: Path, is_moved: bool) -> Stretch:
-    end = _end(marker, start, clock, path, is_moved)
-    if end <= start:
-        raise ClipError(f"{printable(path)}: {marker.where}: {BACKWARDS}", FORWARDS)
+def _stretch(marker: Marker, start: Fraction, end: Fraction, clock: ClipClock, path: Path) -> Stretch:
+    if (wrong := _turned(start, end)) is not None:
+        raise ClipError(f"{printable(path)}: {marker.where}: {wrong[0]}", wrong[1])
     return Stretch(float(start), float(min(end, clock.duration_s)))
 
 
@@ -164,7 +199,8 @@ def _inside(times: Sequence[Fraction], markers: Sequence[Marker], clock: ClipClo
         fact = f"{printable(path)}: its times are {count} {'after' if hours > 0 else 'before'} those of {name}"
         remedy = f"say what they read at its first picture with --cues-start {_start(hours, clock, first)}"
         raise ClipError(fact, remedy)
-    each = f"{len(wrong)} of its {len(times)} times lie" if len(times) > 1 else "its time lies"
+    verb = "lies" if len(wrong) == 1 else "lie"
+    each = f"{len(wrong)} of its {len(times)} times {verb}" if len(times) > 1 else "its time lies"
     what = _told(times[wrong[0]], clock)
     fact = f"{printable(path)}: {each} outside of {name} ({float(clock.duration_s):.3f} s), {first.where} {what}"
     raise ClipError(fact, "check that these are the cues of this clip")
@@ -183,7 +219,8 @@ def _start(hours: int, clock: ClipClock, marker: Marker) -> str:
 def _told(seconds: Fraction, clock: ClipClock) -> str:
     if seconds < 0:
         return f"{_plain(-seconds)} s before its beginning"
-    return f"{_plain(seconds - clock.duration_s)} s after its end"
+    late = seconds - clock.duration_s
+    return f"{_plain(late)} s after its end" if late >= _TOLD_S else "at its end"
 
 
 def _plain(seconds: Fraction) -> str:

@@ -11,7 +11,7 @@ from foleygen.cues import files, text, words
 from foleygen.cues.clock import ClipClock
 from foleygen.cues.cue import filled
 from foleygen.cues.formats import midi
-from foleygen.cues.marker import Markers, remarks, resolved
+from foleygen.cues.marker import Markers, placed
 from foleygen.cues.sources import OtherClipError
 from foleygen.errors import ClipError, UsageError, printable
 from foleygen.settings import ClipSettings, is_list
@@ -68,11 +68,12 @@ class Spotting:
             raise ClipError(fact, "give it cues with --cues or words with --sound")
         if self.markers is None:
             return self.without_markers, ()
-        found = resolved(self.markers, clock, self.start)
+        there = placed(self.markers, clock, self.start)
+        found = there.cues
         given = sum(not marker.is_stretch for marker in self.markers.markers)
         doubles = given - len(found.cues)
         each = f"{doubles} of its {given} cues fall within 10 ms of another one of the same sound and count as it"
-        notes = (*((f"{found.source}: {each}",) if doubles else ()), *remarks(self.markers, clock, self.start))
+        notes = (*((f"{found.source}: {each}",) if doubles else ()), *there.remarks())
         return ClipSettings(filled(found) if self.fill else found, self.sound, self.picture), notes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from foleygen.audio import level
 from foleygen.audio.delay import delayed
 from foleygen.audio.level import LoudnessTarget
 from foleygen.engines.foley import Engine
-from foleygen.facts import SAMPLE_RATE, Bed, Take, bed_file, comment, take_file
+from foleygen.facts import SAMPLE_RATE, Bed, Lasting, Take, bed_file, comment, take_file
 from foleygen.media import bwf, timecode, waveform
 from foleygen.media.channels import Centred, chunk_of
 from foleygen.media.loudness import measure
@@ -29,6 +29,7 @@ from foleygen.pipeline import stems
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.remarks import obedience, remarks
 from foleygen.pipeline.stems import BedSound, TakeSound
+from foleygen.pipeline.stretches import silent
 from foleygen.pipeline.tracks import Stopped, TakeTrack, Track
 from foleygen.settings import RenderSettings
 
@@ -119,12 +120,18 @@ def _measured(track: Track, take: TakeTrack, settings: RenderSettings, stopped: 
             onsets=onsets,
             peaks=waveform.peaks(Scaled(samples, sound.gain_db), track.samples(rate)),
             stem=take_file(track.job.output, take.number) if settings.stems or settings.takes > 1 else None,
-            obedience=obedience(track.job.own, onsets),
+            obedience=obedience(track.job.own, onsets, _silent(track, samples)),
             played=tuple(take.played),
         ),
         sound,
         heard,
     )
+
+
+def _silent(track: Track, samples: Iterable[NDArray[np.float32]]) -> tuple[Lasting, ...]:
+    """The stretches of a clip in which their sound is not heard."""
+    own = track.job.own
+    return () if own.cues is None else silent(own.cues.lasting, samples, track.spool_rate, -float(track.handle_s))
 
 
 def _length(track: Track) -> int:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from foleygen.audio.obedience import judged
 from foleygen.cues.words import understand
-from foleygen.facts import Obedience, Take
+from foleygen.errors import printable
+from foleygen.facts import Lasting, Obedience, Take
 from foleygen.settings import ClipSettings
 
 QUIET_LUFS = -60.0
@@ -15,25 +16,23 @@ QUIET_LUFS = -60.0
 _MOST_TIMES = 5
 
 
-def obedience(own: ClipSettings, onsets: Sequence[float]) -> Obedience | None:
+def obedience(own: ClipSettings, onsets: Sequence[float], silent: tuple[Lasting, ...] = ()) -> Obedience | None:
     """How the ``onsets`` of a whole clip, in seconds after its first picture, keep to its cues; None without any.
 
+    ``silent`` are the stretches in which their sound is not heard.
     None too where cues are seen and the clip's words ask for what goes on all through: it begins at none of them.
     """
     if own.cues is None or (own.spotted and own.sound is not None and understand(own.sound).goes_on):
         return None
     found = judged([cue.seconds for cue in own.cues.cues], onsets, own.cues.is_known)
-    return replace(found, spotted=own.spotted, lasting=len(own.cues.lasting))
+    return replace(found, spotted=own.spotted, lasting=len(own.cues.lasting), silent=silent)
 
 
 def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
     """Sentences on the take that is in the finished clip; none where all is well."""
     found = heard.obedience
     if found is not None and found.faults and not found.spotted:
-        parts = [f"{found.kept} of {found.given} cues are kept"] if found.given else []
-        parts += [f"nothing begins at {_times(found.missed)}"] if found.missed else []
-        parts += [f"something that nobody asked for begins at {_times(found.extra)}"] if found.extra else []
-        yield f"{', '.join(parts)}; {'move those cues, or ' if found.missed else ''}try another --seed"
+        yield f"{', '.join(_faults(found))}; {', or '.join(_remedies(found))}"
         return
     level = heard.loudness.integrated_lufs
     peak = heard.loudness.true_peak_dbtp
@@ -43,10 +42,37 @@ def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
         yield _silence(own, level)
 
 
+def _faults(found: Obedience) -> Iterator[str]:
+    if found.given:
+        yield f"{found.kept} of {found.given} cues are kept"
+    if found.missed:
+        yield f"nothing begins at {_times(found.missed)}"
+    if found.extra:
+        yield f"something that nobody asked for begins at {_times(found.extra)}"
+    if found.silent:
+        first = found.silent[0]
+        more = f" (nor of {len(found.silent) - 1} more stretches)" if len(found.silent) > 2 else ""
+        more = " (nor of 1 more stretch)" if len(found.silent) == 2 else more
+        yield f"nothing is heard of {printable(first.sound)} from {first.start_s:.3f} to {first.end_s:.3f} s{more}"
+
+
+def _remedies(found: Obedience) -> Iterator[str]:
+    if found.missed:
+        yield "move those cues"
+    if any(not understand(one.sound).goes_on for one in found.silent):
+        yield "give cues in place of the stretch"
+    yield "try another --seed"
+
+
 def _silence(own: ClipSettings, level: float | None) -> str:
     how = "is silent" if level is None else f"is all but silent ({level:.0f} LUFS)"
     if own.cues is not None and not (own.cues.cues or own.cues.lasting) and own.cues.known is None:
         return f"{how}, as its cues ask for nothing"
+    if own.cues is not None and not own.cues.cues and own.cues.known:
+        first = own.cues.known[0]
+        more = f" (and {len(own.cues.known) - 1} more)" if len(own.cues.known) > 1 else ""
+        asked = f"its cues ask for nothing from {first.start_s:.3f} to {first.end_s:.3f} s{more}"
+        return f"{how}: {asked}, and nothing is seen elsewhere that would sound; add cues, or make the stretch shorter"
     return f"{how}: nothing is seen in it that would sound; say when and what with --cues and --sound"
 
 

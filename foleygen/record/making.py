@@ -83,6 +83,7 @@ def take_record(take: Take) -> TakeRecord:
         peaks=tuple(round(peak, 4) for peak in take.peaks),
         missed_s=() if take.obedience is None else take.obedience.missed,
         extra_s=() if take.obedience is None else tuple(round(onset, 5) for onset in take.obedience.extra),
+        silent=() if take.obedience is None else take.obedience.silent,
         played=tuple(_played(one) for one in take.played),
     )
 

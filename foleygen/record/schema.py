@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal
 
-from foleygen.facts import Played, WindowFact
+from foleygen.facts import Lasting, Played, WindowFact
 from foleygen.settings import AS_THE_RUN, AudioPolicy, Bandwidth, ClipSettings, Seams, StemsFormat, Voice
 from foleygen.strict import plain
 
@@ -90,6 +90,8 @@ class TakeRecord:
     """Cues at which nothing begins."""
     extra_s: tuple[float, ...] = ()
     """Sounds that begin where its cues ask for none."""
+    silent: tuple[Lasting, ...] = ()
+    """Stretches with a sound of which nothing is heard."""
     played: tuple[Played, ...] = ()
     """What of it comes from a library."""
 

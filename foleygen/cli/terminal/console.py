@@ -142,6 +142,8 @@ def summary(report: Report) -> list[str]:
         text += f"; {clock_time(report.sound_seconds)} of sound in {clock_time(report.wall_seconds)} ({pace})"
     if report.cues_given:
         text += f"; {report.cues_kept} of {report.cues_given} cues kept"
+    if report.stretches_given > report.stretches_heard:
+        text += f"; {report.stretches_heard} of {report.stretches_given} stretches have their sound"
     if report.spotted_given:
         text += f"; {report.spotted_kept} of {report.spotted_given} cues kept that were seen"
     if report.elsewhere:

@@ -69,8 +69,10 @@ def _done_fields(event: events.ClipDone) -> dict[str, Any]:
 
 def _cue_fields(found: Obedience) -> dict[str, Any]:
     missed, extra = ([round(time, 5) for time in times] for times in (found.missed, found.extra))
+    silent = [{"start_s": one.start_s, "end_s": one.end_s, "sound": one.sound} for one in found.silent]
     return {
         "given": found.given, "kept": found.kept, "missed_s": missed, "extra_s": extra, "spotted": found.spotted,
+        "stretches": found.lasting, "silent": silent,
     }  # fmt: skip
 
 

@@ -109,6 +109,11 @@ def levels(event: events.ClipDone) -> str:
         "" if found.true_peak_dbtp is None else f", peak {found.true_peak_dbtp:.1f} dBTP",
         f", {len(event.takes)} takes" if len(event.takes) > 1 else "",
         f", {kept.kept} of {kept.given} cues{' that were seen' if kept.spotted else ''}" if kept.given else "",
-        f", {kept.lasting} stretch{'' if kept.lasting == 1 else 'es'}" if kept.lasting else "",
+        f", {stretches(kept.heard, kept.lasting)}" if kept.lasting else "",
     ]
     return "".join(parts)
+
+
+def stretches(heard: int, given: int) -> str:
+    """``2 stretches``, or how many of them have their sound."""
+    return f"{'' if heard == given else f'{heard} of '}{given} stretch{'' if given == 1 else 'es'}"
