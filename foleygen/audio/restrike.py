@@ -1,12 +1,14 @@
 """Hits that were told and did not come are struck again, with the attack of one of the same words that did.
 
 A hit soon after another is what a transformer with a token column for a quarter of a second leaves out most. Editors
-lay in the hit before once more; so does this, on the mel, where it is heard over what still rings.
+lay in the hit before once more, and fade what still rings under it; so does this, on the mel.
 
-B mel bands, L columns, K hits.
+B mel bands, L columns, K hits, R of them struck again.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,44 +23,49 @@ MARGIN = 1.25
 """Of the rise that a detector needs: a hit that rises less is not heard for sure."""
 AROUND = 2
 """Mel frames about a hit in which it rises."""
+NEAR = 1
+"""The same of one that is struck again, whose place is known."""
 APART = 5
 """Mel frames; hits that are nearer are heard as one."""
 LENGTH = 24
-"""Mel frames that are laid in at most, 0.4 s; the second half fades."""
-FADE_DB = 40.0
-CHOKED = 2
-"""Mel frames before a hit in which what rings is damped, as a body is by the blow that comes, if it would hide it."""
-CHOKES_DB = (6.0, 12.0, 18.0)
-"""Tried in turn until the hit is heard."""
+"""Mel frames that are laid in at most, 0.4 s; the second half fades, and all that its donor does not have."""
+FADE_DB, BEFORE_NEXT_DB = 40.0, 12.0
+"""By which it fades to its end, and to the next hit, which damps it as far as it needs."""
+FADING = 3
+"""Mel frames before a hit over which what rings is damped, as a body is by the blow that comes, if it would hide it."""
+STEP_DB, MOST_DB = 1.5, 21.0
+"""It is damped by as many steps as the hit needs to be heard, and comes back while the hit rings."""
+EARLY = (0, 1)
+"""Mel frames by which a hit may be laid in earlier: over what rings, one that rises slowly is heard that much later."""
 
 
-def restruck(mel: Mel, strikes: Strikes) -> Mel:
-    """The mel (B, L) on the scale of decibels with its missing hits; itself where none is missing."""
+def restruck(mel: Mel, strikes: Strikes) -> tuple[Mel, NDArray[np.intp]]:
+    """The mel (B, L) on the scale of decibels with its missing hits, and their numbers (R,); itself where none is."""
     rises = flux(mel)
     places, heard = _rises(rises, strikes.frames)
     needed = MARGIN * least_flux(rises)
     there = heard >= needed
-    if there.all() or not there.any():
-        return mel
-    made, gaps = mel.copy(), np.diff(strikes.frames, append=mel.shape[1])
-    for hit in np.flatnonzero(~there & (np.diff(strikes.frames, prepend=-APART) >= APART)):
+    made, gaps, again = mel.copy(), np.diff(strikes.frames, append=mel.shape[1] + AHEAD), []
+    for hit in np.flatnonzero(~there & (np.diff(strikes.frames, prepend=-APART) >= APART)).tolist():
         donors = np.flatnonzero(there & (strikes.words == strikes.words[hit]))
         if len(donors):
-            frame = int(strikes.frames[hit])
-            _lay_in(made, mel, frame, int(gaps[hit]), *_chosen(donors, int(hit), gaps, places))
-            _choke(made, frame, needed)
+            rise, room = _chosen(donors, hit, gaps, places)
+            frame, gap = int(strikes.frames[hit]), int(gaps[hit])
+            tries = [_laid_in(made, _patch(mel, frame, gap, rise + by, room - by), frame, needed) for by in EARLY]
+            made = min(tries, key=lambda one: one.cost).mel
+            again.append(hit)
+    return made if again else mel, np.array(again, np.intp)
+
+
+def bared(mel: Mel, strikes: Strikes, again: NDArray[np.intp]) -> Mel:
+    """The mel (B, L) in which what rings before the hits ``again`` (R,), struck before they got their levels, does not
+    hide them; itself where it hides none."""
+    made = mel.copy()
+    for frame in strikes.frames[again].tolist():
+        first, end = max(0, frame - 2 * AHEAD - FADING + 1), max(0, frame - AHEAD)
+        share = (np.arange(first, end) - end + 1 + FADING) / FADING
+        _damp(made, slice(first, end), share, made[:, :0], frame, MARGIN * least_flux(flux(made)))
     return made
-
-
-def _choke(made: Mel, frame: int, needed: float) -> None:
-    """Damp what rings into the hit at ``frame`` by as little as makes it rise by ``needed``."""
-    rise = max(0, frame - AHEAD)
-    ringing = slice(max(0, rise - CHOKED), rise)
-    before = made[:, ringing].copy()
-    for depth in (0.0, *CHOKES_DB):
-        made[:, ringing] = np.where(before > 0, np.maximum(before - depth / DB_PER_UNIT, 0.0), before)
-        if flux(made[:, max(0, rise - AROUND - 1) : rise + AROUND + 2]).max() >= needed:
-            return
 
 
 def _rises(rises: NDArray[np.float64], frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -76,11 +83,56 @@ def _chosen(donors: NDArray[np.intp], hit: int, gaps: NDArray[np.int64], places:
     return int(places[donor]), int(gaps[donor])
 
 
-def _lay_in(made: Mel, mel: Mel, frame: int, gap: int, rise: int, room: int) -> None:
-    """Put the attack that rises at ``rise`` where one at ``frame`` does, over what is there."""
-    ahead = min(frame, 2 * AHEAD)  # of a hit at the window's very beginning the attack is cut
-    begin, source = frame - ahead, max(0, rise + AHEAD - ahead)
-    count = min(LENGTH, gap + ahead, room + ahead, made.shape[1] - begin, mel.shape[1] - source)
-    fade = np.clip(2 * np.arange(count) / count - 1, 0, 1) * FADE_DB / DB_PER_UNIT
-    patch = mel[:, source : source + count] - fade.astype(np.float32)
-    np.maximum(made[:, begin : begin + count], patch, out=made[:, begin : begin + count])
+def _patch(mel: Mel, frame: int, gap: int, rise: int, room: int) -> Mel:
+    """What is laid in from where the hit at ``frame`` rises to where the next one does after ``gap`` frames, (B, n).
+
+    It is the hit that rises at ``rise`` and is alone for ``room`` frames, and what it ends with where it is too short.
+    Of one at the window's very beginning the attack is cut.
+    """
+    rise += max(0, AHEAD - frame)
+    count = min(LENGTH, gap, mel.shape[1] - max(0, frame - AHEAD))
+    own = mel[:, rise : rise + max(1, min(count, room))]
+    last = own.shape[1]
+    patch = np.pad(own, ((0, 0), (0, count - last)), mode="edge")
+    begin = min(count // 2, last - 1)
+    fade_db = BEFORE_NEXT_DB if count == gap else FADE_DB
+    fade = np.clip((np.arange(count) - begin) / (count - begin), 0, 1) * fade_db / DB_PER_UNIT
+    return np.asarray(patch - fade.astype(np.float32), np.float32)
+
+
+class _Laid(NamedTuple):
+    """A mel with a hit that was laid in, and what speaks against it: that it rises elsewhere, and by how many dB what
+    rings was damped."""
+
+    mel: Mel
+    cost: tuple[bool, float]
+
+
+def _laid_in(made: Mel, patch: Mel, frame: int, needed: float) -> _Laid:
+    """The mel with a ``patch`` over what rings at ``frame``, damped by as little as makes it rise by ``needed``."""
+    made = made.copy()
+    begin = max(0, frame - AHEAD)
+    first, end = max(0, begin - FADING), begin + patch.shape[1]
+    places = np.arange(first, end) - begin
+    share = np.minimum(1 + (places + 1) / FADING, 1 - (places - AHEAD) / max(1, patch.shape[1] - AHEAD))
+    return _Laid(made, _damp(made, slice(first, end), share, patch, frame, needed))
+
+
+def _damp(
+    made: Mel, ringing: slice, share: NDArray[np.float64], patch: Mel, frame: int, needed: float
+) -> tuple[bool, float]:
+    """Damp columns by a ``share``, 1 for all, of as little as makes the hit at ``frame`` rise by ``needed``.
+
+    Over their end lies a ``patch``. Returns whether it rises elsewhere, or too little, and the dB.
+    """
+    rise, before = max(0, frame - AHEAD), made[:, ringing].copy()
+    units = (np.clip(share, 0, 1) / DB_PER_UNIT).astype(np.float32)
+    start = max(0, rise - NEAR - 1)
+    laid = slice(ringing.stop - patch.shape[1], ringing.stop)
+    for depth in np.arange(0.0, MOST_DB + STEP_DB, STEP_DB, dtype=np.float32):
+        made[:, ringing] = np.where(before > 0, np.maximum(before - depth * units, 0), before)
+        np.maximum(made[:, laid], patch, out=made[:, laid])
+        rises = flux(made[:, start : rise + NEAR + 2])
+        if rises.max() >= needed:
+            return bool(start + rises.argmax() != rise), float(depth)
+    return True, MOST_DB

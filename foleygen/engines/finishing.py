@@ -16,7 +16,7 @@ from foleygen.audio.ceiling import lowered
 from foleygen.audio.contrast import contrasted
 from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.mel_loudness import MelLoudness
-from foleygen.audio.restrike import restruck
+from foleygen.audio.restrike import bared, restruck
 from foleygen.audio.strikes import RAISED_DB, balance, strikes_of
 from foleygen.engines.building import level_head_of, mel_config
 from foleygen.models.cue_layout import CueLayout
@@ -88,7 +88,7 @@ class Finish:
         """
         rows = [strikes_of(row, layout, mels.shape[2]) for row in told.float().cpu().numpy()]
         again = [restruck(mel, strikes) for mel, strikes in zip(mels.float().cpu().numpy(), rows, strict=True)]
-        mels = torch.from_numpy(np.stack(again)).to(mels)
+        mels = torch.from_numpy(np.stack([mel for mel, _ in again])).to(mels)
         levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
         found = [balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)]
         gains = torch.from_numpy(np.stack([one.gains for one in found]))[:, None]
@@ -96,7 +96,10 @@ class Finish:
         harder = torch.tensor([one.harder_db for one in found]).to(wanted)
         most = torch.tensor([RAISED_DB if strikes.told else 0.0 for strikes in rows]).to(wanted)
         whole = torch.minimum(wanted + harder - self._loudness.integrated(_moved(mels, alike)), most)
-        return _moved(mels, gains.to(wanted) + whole[:, None, None])
+        mels = _moved(mels, gains.to(wanted) + whole[:, None, None])
+        struck = zip(mels.float().cpu().numpy(), rows, again, strict=True)
+        made = [bared(mel, strikes, hits) if len(hits) else mel for mel, strikes, (_, hits) in struck]
+        return torch.from_numpy(np.stack(made)).to(mels)
 
     @staticmethod
     def _behind(condition: Condition, layout: CueLayout) -> Tensor:
