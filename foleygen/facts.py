@@ -40,6 +40,9 @@ UNMEASURED = Loudness()
 OBEYED_S = 0.030
 """How far from its cue a sound may begin: less than a picture at 25 a second."""
 
+APART_S = 0.080
+"""Sounds that begin nearer to each other are not told apart: five mel frames of 16 ms."""
+
 
 @dataclass(frozen=True)
 class Obedience:

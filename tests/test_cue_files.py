@@ -7,7 +7,6 @@ import json
 import os
 import struct
 from collections.abc import Callable
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -707,8 +706,25 @@ def test_nothing_but_a_sentence_comes_of_noise(
 ) -> None:
     path = tmp_path_factory.mktemp("noise") / name
     path.write_bytes(start.encode() + data)
-    with suppress(FoleygenError):
-        resolved(files.read(path, "a.mov"), clock())
+    found = made_of(path)
+    if isinstance(found, FoleygenError):
+        assert name in found.message, "it names the file"
+        assert found.remedy
+        assert f"{found.message}{found.remedy}".isprintable()
+        assert found.exit_code in (ExitCode.USAGE, ExitCode.ALL_FAILED)
+        return
+    times = [cue.seconds for cue in found.cues]
+    assert times == sorted(times)
+    assert all(0 <= time < clock().duration_s for time in times)
+    assert all(cue.strength is None or 0 <= cue.strength <= 1 for cue in found.cues)
+
+
+def made_of(path: Path) -> CueSheet | FoleygenError:
+    """Its cues, or what is wrong with it."""
+    try:
+        return resolved(files.read(path, "a.mov"), clock())
+    except FoleygenError as error:
+        return error
 
 
 # Beside a clip

@@ -20,7 +20,7 @@ from foleygen.facts import UNMEASURED, Cue, Lasting, Loudness, Obedience, Stretc
 from foleygen.features import cues as features
 from foleygen.media.probe import probe
 from foleygen.pipeline import Job, Outcome, render, render_window, sound, window
-from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
+from foleygen.pipeline.cueing import ATTEMPTS, begins, obedience, told
 from foleygen.pipeline.remarks import remarks
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import AS_THE_RUN, ClipSettings, RenderSettings, Seams
@@ -118,6 +118,22 @@ def everywhere(seconds: float) -> bool:
 def test_judged(cues: list[float], onsets: list[float], missed: tuple[float, ...], extra: tuple[float, ...]) -> None:
     assert judged(cues, onsets, everywhere) == Obedience(len(cues), missed, extra)
     assert judged(cues, onsets, lambda seconds: False).extra == ()
+
+
+def test_a_cue_at_the_first_frame_is_kept_by_what_is_there(make_clip: MakeClip, tmp_path: Path) -> None:
+    own = ClipSettings(sheet([Cue(0.0, None, None, "wooden knock"), Cue(1.5, None, None, "wooden knock")]))
+    assert begins(own, 0.0, 0.0)
+    assert begins(own, 1.48, 0.0)
+    assert begins(own, 1.45, 0.05)
+    assert not begins(own, 1.46, 0.0)
+    assert not begins(own, 1.51, 0.0)
+    assert not begins(AS_THE_RUN, 0.0, 0.0)
+    job = Job(probe(make_clip(tmp_path / "a.mp4", seconds=3.0)), tmp_path / "a.foley.mov", own)
+    tiny = Engine.load(store.load("tiny", Bundle), "cpu", "fp32")
+    (found,) = render([job], tiny, RenderSettings(), None, lambda progress: None)
+    (take,) = found.takes
+    assert take.obedience == Obedience(2)
+    assert take.onsets[0] < 0.03
 
 
 @given(st.lists(st.integers(0, 60), unique=True, max_size=20), st.lists(st.floats(-0.029, 0.029), min_size=20))
@@ -283,6 +299,20 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             "something that nobody asked for begins at 0.500 s; try another --seed",
         ),
         (
+            ClipSettings(sheet([Cue(1.0), Cue(1.066), Cue(1.132), Cue(3.0)])),
+            LOUD,
+            Obedience(4, (1.066,)),
+            "3 of 4 cues are kept, nothing begins at 1.066 s, nearer than 80 ms to another cue and not told from it; "
+            "leave 80 ms between cues",
+        ),
+        (
+            ClipSettings(sheet([Cue(1.0), Cue(1.066), Cue(1.146), Cue(3.0)])),
+            LOUD,
+            Obedience(4, (1.066, 1.146, 3.0)),
+            "1 of 4 cues are kept, nothing begins at 1.066, 1.146, 3.000 s, 1 of them nearer than 80 ms to another cue "
+            "and not told from it; leave 80 ms between cues, or move those cues, or try another --seed",
+        ),
+        (
             ClipSettings(CUES),
             LOUD,
             Obedience(2, lasting=1, silent=(Lasting(2.0, 3.5, "rain"),)),
@@ -332,3 +362,9 @@ def test_remarks(own: ClipSettings, loudness: Loudness, kept: Obedience | None, 
     found = said(own, loudness, kept)
     assert len(found) == (0 if words is None else 1)
     assert words is None or found[0].startswith(words)
+
+
+def test_a_remedy_that_does_not_help_is_not_given() -> None:
+    near = ClipSettings(sheet([Cue(1.0), Cue(1.066)]))
+    assert said(near, LOUD, Obedience(2, (1.066,)))[0].endswith("; leave 80 ms between cues")
+    assert said(near, LOUD, Obedience(2, (1.066,), (3.0,)))[0].endswith("between cues, or try another --seed")

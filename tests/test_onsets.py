@@ -153,3 +153,21 @@ def test_the_envelope_keeps_its_clock_at_rates_that_do_not_divide():
     samples[-1000:] = 1.0
     envelope = onsets.rms_envelope(samples, 44100, 62.5)
     assert np.flatnonzero(envelope)[0] == pytest.approx((60 - 1000 / 44100) * 62.5, abs=1)
+
+
+def test_a_sound_that_is_there_from_the_first_frame_has_an_onset_there_if_nothing_was_before():
+    samples, _ = synthesise("burst", 3, 2.0)
+    samples *= 1e-3
+    age = np.arange(len(samples) - 16000) / 16000
+    sudden = samples.copy()
+    sudden[: len(age)] += knock(age, np.random.default_rng(0)).astype(np.float32)
+    sudden[16000:] += knock(age, np.random.default_rng(1)).astype(np.float32)[: len(samples) - 16000]
+    mel = MelSpectrogram(CONFIG)(torch.from_numpy(sudden)[None])[0].numpy()
+    assert onsets.detect(mel, CONFIG.frame_rate) == pytest.approx([1.0], abs=0.01)
+    assert onsets.detect(mel, CONFIG.frame_rate, begins=True) == pytest.approx([0.0, 1.0], abs=0.03)
+    late = np.roll(sudden, 800)
+    mel = MelSpectrogram(CONFIG)(torch.from_numpy(late)[None])[0].numpy()
+    assert np.array_equal(onsets.detect(mel, CONFIG.frame_rate), onsets.detect(mel, CONFIG.frame_rate, begins=True)), (
+        "what rises is where it rises"
+    )
+    assert onsets.detect(np.zeros((128, 100)), CONFIG.frame_rate, begins=True).size == 0

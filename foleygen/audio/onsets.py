@@ -39,13 +39,20 @@ def flux(mel: ArrayLike) -> NDArray[np.float64]:
     return rise
 
 
+def from_nothing(mel: ArrayLike) -> float:
+    """The flux of the first frame of a mel (M, T), if nothing was there before it."""
+    return float(np.asarray(mel, dtype=np.float64)[:, :2].mean(axis=0).max())
+
+
 def least_flux(strength: NDArray[np.float64]) -> float:
     """What the flux of an onset reaches in a sound whose flux is ``strength`` (T,)."""
     return max(MIN_FLUX, RELATIVE_FLUX * float(np.percentile(strength, PERCENTILE)))
 
 
-def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
+def detect(mel: ArrayLike, frame_rate: float, begins: bool = False) -> NDArray[np.float64]:
     """Onset times of a normalised mel (M, T) in [0, 1], ascending.
+
+    Nothing rises to the first frame; ``begins`` says that what is there then was not there before, and has an onset.
 
     An onset is a local maximum of the flux that reaches both MIN_FLUX and RELATIVE_FLUX of its 99.5th percentile.
     A parabola through the peak and its neighbours places it between frames. OFFSET_S holds for a window of 1024
@@ -55,7 +62,10 @@ def detect(mel: ArrayLike, frame_rate: float) -> NDArray[np.float64]:
         return np.zeros(0)
     strength = flux(mel)
     radius = max(1, round(PEAK_RADIUS_S * frame_rate))
-    frames = peaks(strength, radius, strength >= least_flux(strength))
+    least = least_flux(strength)
+    if begins:
+        strength[0] = from_nothing(mel)
+    frames = peaks(strength, radius, strength >= least)
     return np.maximum(0.0, (frames + _vertex(strength, frames)) / frame_rate + OFFSET_S)
 
 

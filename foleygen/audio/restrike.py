@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.audio.mel import DB_PER_UNIT
-from foleygen.audio.onsets import flux, least_flux
+from foleygen.audio.onsets import flux, from_nothing, least_flux
 from foleygen.audio.strikes import AHEAD, Strikes
 
 Mel = NDArray[np.float32]
@@ -42,8 +42,9 @@ EARLY = (0, 1)
 def restruck(mel: Mel, strikes: Strikes) -> tuple[Mel, NDArray[np.intp]]:
     """The mel (B, L) on the scale of decibels with its missing hits, and their numbers (R,); itself where none is."""
     rises = flux(mel)
-    places, heard = _rises(rises, strikes.frames)
     needed = MARGIN * least_flux(rises)
+    rises[0] = max(rises[0], from_nothing(mel))
+    places, heard = _rises(rises, strikes.frames)
     there = heard >= needed
     made, gaps, again = mel.copy(), np.diff(strikes.frames, append=mel.shape[1] + AHEAD), []
     for hit in np.flatnonzero(~there & (np.diff(strikes.frames, prepend=-APART) >= APART)).tolist():

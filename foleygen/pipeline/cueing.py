@@ -12,7 +12,7 @@ from foleygen.cues.cue import moved
 from foleygen.cues.words import understand
 from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
-from foleygen.facts import CueSheet, Obedience, Stretch
+from foleygen.facts import OBEYED_S, CueSheet, Obedience, Stretch
 from foleygen.features import cues as features
 from foleygen.features.cues import CueGrid, CueTrack, Words
 from foleygen.settings import AS_THE_RUN, ClipSettings
@@ -111,6 +111,11 @@ def _span(one: Stretch, delay_s: float, end_s: float) -> tuple[float, float]:
 
 def _is_in(begin: float, end: float, start_s: float, grid: CueGrid) -> bool:
     return begin < start_s + grid.seconds and end > start_s
+
+
+def begins(own: ClipSettings, start_s: float, delay_s: float) -> bool:
+    """Whether a cue asks for a sound that is there from the first frame of a window at ``start_s``."""
+    return own.cues is not None and bool(_early(own.cues, delay_s).between(start_s, start_s + OBEYED_S))
 
 
 def obedience(own: ClipSettings, onsets: list[float], start_s: float, end_s: float, delay_s: float) -> Obedience:

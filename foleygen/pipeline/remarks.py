@@ -8,7 +8,7 @@ from dataclasses import replace
 from foleygen.audio.obedience import judged
 from foleygen.cues.words import understand
 from foleygen.errors import printable
-from foleygen.facts import Lasting, Obedience, Take
+from foleygen.facts import APART_S, Lasting, Obedience, Take
 from foleygen.settings import ClipSettings
 
 QUIET_LUFS = -60.0
@@ -32,7 +32,8 @@ def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
     """Sentences on the take that is in the finished clip; none where all is well."""
     found = heard.obedience
     if found is not None and found.faults and not found.spotted:
-        yield f"{', '.join(_faults(found))}; {', or '.join(_remedies(found))}"
+        near = _near(own, found)
+        yield f"{', '.join(_faults(found, near))}; {', or '.join(_remedies(found, near))}"
         return
     level = heard.loudness.integrated_lufs
     peak = heard.loudness.true_peak_dbtp
@@ -42,11 +43,19 @@ def remarks(own: ClipSettings, heard: Take) -> Iterator[str]:
         yield _silence(own, level)
 
 
-def _faults(found: Obedience) -> Iterator[str]:
+def _near(own: ClipSettings, found: Obedience) -> int:
+    """How many of the missed cues are too near to another one to be told from it."""
+    cues = [] if own.cues is None else [cue.seconds for cue in own.cues.cues]
+    return sum(any(0 < abs(cue - missed) < APART_S - 1e-6 for cue in cues) for missed in found.missed)
+
+
+def _faults(found: Obedience, near: int) -> Iterator[str]:
     if found.given:
         yield f"{found.kept} of {found.given} cues are kept"
     if found.missed:
-        yield f"nothing begins at {_times(found.missed)}"
+        some = "" if near == len(found.missed) else f"{near} of them "
+        why = f", {some}nearer than {APART_S * 1000:.0f} ms to another cue and not told from it" if near else ""
+        yield f"nothing begins at {_times(found.missed)}{why}"
     if found.extra:
         yield f"something that nobody asked for begins at {_times(found.extra)}"
     if found.silent:
@@ -56,12 +65,15 @@ def _faults(found: Obedience) -> Iterator[str]:
         yield f"nothing is heard of {printable(first.sound)} from {first.start_s:.3f} to {first.end_s:.3f} s{more}"
 
 
-def _remedies(found: Obedience) -> Iterator[str]:
-    if found.missed:
+def _remedies(found: Obedience, near: int) -> Iterator[str]:
+    if near:
+        yield f"leave {APART_S * 1000:.0f} ms between cues"
+    if near < len(found.missed):
         yield "move those cues"
     if any(not understand(one.sound).goes_on for one in found.silent):
         yield "give cues in place of the stretch"
-    yield "try another --seed"
+    if near < found.faults:
+        yield "try another --seed"
 
 
 def _silence(own: ClipSettings, level: float | None) -> str:

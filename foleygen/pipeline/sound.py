@@ -18,7 +18,7 @@ from foleygen.engines.device import out_of_memory
 from foleygen.engines.foley import Engine
 from foleygen.errors import SetupError, printable
 from foleygen.features.cues import CueTrack
-from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
+from foleygen.pipeline.cueing import ATTEMPTS, begins, obedience, told
 from foleygen.pipeline.jobs import Report
 from foleygen.pipeline.layers import NO_LAYERS, Asked, LayerRun, Layers, laid
 from foleygen.pipeline.pictures import overlap
@@ -39,6 +39,8 @@ class Row:
     told: CueTrack | None = None
     attempt: int = 0
     """Above 0 it is made again, from other noise."""
+    begins: bool = False
+    """What it has in its first frame was not there before."""
     layers: tuple[torch.Tensor, ...] = ()
     """What goes on in it, (M, L) each."""
 
@@ -91,7 +93,9 @@ class Sampler:
     def _row(self, track: Track, window: Window, take: TakeTrack, features: NDArray[np.float32]) -> Row:
         start_s = float(track.start_s(window))
         spoken = told(track.job.own, start_s, self._engine, self._settings.audio_delay)
-        return Row(track, window, take, features, spoken)
+        first = window.index == 0 or window.on_cut
+        sudden = first and begins(track.job.own, start_s, self._settings.audio_delay)
+        return Row(track, window, take, features, spoken, begins=sudden)
 
     def _flushed(self, kind: bool) -> Iterator[Sounding]:
         rows, self._rows[kind] = self._rows[kind], []
@@ -329,7 +333,8 @@ def _own_onsets(sounding: Sounding) -> Iterator[float]:
     begin, end = _span(row)
     begin -= onsets.PEAK_RADIUS_S / 2 if row.window.index > 0 else 0.0
     end += onsets.PEAK_RADIUS_S / 2 if row.window.index + 1 < len(row.track.windows) else 0.0
-    for time_s in onsets.detect(sounding.mel, sounding.mel_rate) + float(row.track.start_s(row.window)):
+    found = onsets.detect(sounding.mel, sounding.mel_rate, row.begins)
+    for time_s in found + float(row.track.start_s(row.window)):
         if begin <= time_s < end:
             yield float(time_s)
 

@@ -23,7 +23,7 @@ from foleygen.media.channels import centred
 from foleygen.media.frames import FrameRequest, read
 from foleygen.media.probe import ClipInfo
 from foleygen.pipeline.channels import delivered
-from foleygen.pipeline.cueing import ATTEMPTS, obedience, told
+from foleygen.pipeline.cueing import ATTEMPTS, begins, obedience, told
 from foleygen.pipeline.extent import start_of, window_seconds
 from foleygen.pipeline.jobs import Job, Progress
 from foleygen.pipeline.layers import Asked, Layers, laid
@@ -83,7 +83,8 @@ def render_window(
     samples = np.concatenate(list(delayed([engine.sounds(mels, [key])[0].numpy()], late, count)))
     rate = bundle.sample_rate
     if shelf is not None:
-        heard_s = onsets.detect(mel, rate / bundle.mel.hop_length) + float(start) + settings.audio_delay
+        sudden = begins(own, float(start), settings.audio_delay)
+        heard_s = onsets.detect(mel, rate / bundle.mel.hop_length, sudden) + float(start) + settings.audio_delay
         drawn = (settings.seed, info.content_id, settings.take)
         samples = _played(samples, rate, shelf, settings, own, (float(start), wanted), heard_s.tolist(), drawn)
         rate = SAMPLE_RATE
@@ -148,7 +149,8 @@ def _faults(
     if own.cues is None:
         return 0
     mel = to_decibels(mels[0], engine.bundle.mel.scaling).cpu().numpy()
-    found = onsets.detect(mel, engine.bundle.sample_rate / engine.bundle.mel.hop_length) + start_s
+    rate, sudden = engine.bundle.sample_rate / engine.bundle.mel.hop_length, begins(own, start_s, settings.audio_delay)
+    found = onsets.detect(mel, rate, sudden) + start_s
     end_s = start_s + seconds
     heard = [float(time) for time in found if time < end_s]
     return obedience(own, heard, start_s, end_s, settings.audio_delay).faults
