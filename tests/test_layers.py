@@ -13,7 +13,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from foleygen.audio.mel_loudness import MelLoudness
 from foleygen.cues.cue import filled, sheet
+from foleygen.engines.building import mel_config
 from foleygen.engines.foley import Engine
 from foleygen.errors import UsageError
 from foleygen.facts import SAMPLE_RATE, Cue, Lasting, Stretch
@@ -105,13 +107,13 @@ def test_nothing_but_cues_is_told_where_something_goes_on(engine: Engine) -> Non
         assert track.known[at].tolist() == [False, True, True]
 
 
-def most(*cues: Cue, stretch: Lasting = RAIN) -> float | None:
+def most(*cues: Cue, stretch: Lasting = RAIN) -> float:
     (layer,) = told_layers(ClipSettings(sheet(cues, None, "", [stretch])), 0.0, tiny())
     return layer.most_lufs
 
 
 def test_what_goes_on_lies_under_the_hits_that_are_told() -> None:
-    assert most() is None
+    assert most() == math.inf
     assert most(Cue(1.0, 0.1)) == BESIDE_LUFS
     assert most(Cue(1.0), Cue(2.5, 1.0), Cue(3.0, 0.5)) == pytest.approx(BESIDE_LUFS - 6.02, abs=0.01)
     assert most(Cue(2.5)) == pytest.approx(BESIDE_LUFS - 3.7)
@@ -139,6 +141,29 @@ def test_layers_are_heard_in_their_stretches_alone() -> None:
     assert torch.equal(both, torch.maximum(torch.maximum(mel, rain), wind))
     plain = mel[None]
     assert laid(plain, [[]]) is plain
+
+
+def test_what_goes_on_is_as_loud_in_every_window() -> None:
+    """One that comes out soft is raised; hits that the picture has are not."""
+    grid = tiny().cue_grid
+    assert grid is not None
+    features = np.zeros((grid.frames, 128), np.float32)
+    meter = MelLoudness(mel_config(tiny().bundle))
+
+    def levels(*stretches: Lasting, cues: tuple[Cue, ...] = (), lower: float = 0.0) -> list[float]:
+        maker = Layers(tiny(), RenderSettings())
+        asked = Asked(ClipSettings(sheet(cues, None, "", stretches)), 0.0, 8.0, features, WindowKey(0, "a", 0, 1))
+        told = told_layers(asked.own, 0.0, tiny(), end_s=8.0)
+        (row,) = maker.apart([asked], len(told))
+        return [float(meter.integrated(maker._heard((mel - lower).clamp_min(0.0), asked, layer)[None]))
+                for mel, layer in zip(row, told, strict=True)]  # fmt: skip
+
+    (rain,), (softer,) = levels(Lasting(0, 8, "rain")), levels(Lasting(0, 8, "rain"), lower=0.08)
+    assert softer == pytest.approx(rain, abs=0.3)
+    (steps,), (faint,) = levels(Lasting(0, 8, "footsteps")), levels(Lasting(0, 8, "footsteps"), lower=0.08)
+    assert faint == pytest.approx(steps - 8, abs=0.5)
+    assert levels(Lasting(0, 8, "wind"), cues=(Cue(9.0),))[0] == pytest.approx(BESIDE_LUFS, abs=0.3)
+    assert levels(Lasting(0, 8, "wind"))[0] > BESIDE_LUFS + 5
 
 
 def test_windows_that_follow_each_other_agree_in_what_goes_on(engine: Engine) -> None:
@@ -257,8 +282,8 @@ def test_what_is_not_heard_is_told_and_does_not_count(
     own = ClipSettings(sheet([], None, "", [Lasting(0.2, 1.4, "rain"), steps := Lasting(1.6, 2.8, "footsteps")]))
     heard = Layers._heard
 
-    def deaf(self: Layers, mel: torch.Tensor, layer: ToldLayer) -> torch.Tensor:
-        return heard(self, mel, layer) if layer.words == "rain" else torch.full_like(mel, -math.inf)
+    def deaf(self: Layers, mel: torch.Tensor, window: Asked, layer: ToldLayer) -> torch.Tensor:
+        return heard(self, mel, window, layer) if layer.words == "rain" else torch.full_like(mel, -math.inf)
 
     monkeypatch.setattr(Layers, "_heard", deaf)
     job = Job(probe(make_clip(tmp_path / "a.mp4", seconds=3.0)), tmp_path / "a.foley.mov", own)

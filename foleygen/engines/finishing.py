@@ -66,12 +66,14 @@ class Finish:
         mels = lowered(mels)
         return _lowered(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
 
-    def softened(self, mels: Tensor, most: float) -> Tensor:
-        """Mels (N, B, L) that are no louder than ``most`` LUFS each; as they are where the bundle says nothing of
-        levels."""
+    def levelled(self, mels: Tensor, condition: Condition, most_lufs: float, steady: bool) -> Tensor:
+        """Finished mels (N, B, L) no louder than ``most_lufs``; what is ``steady`` is raised to that, too, or to what
+        suits it, so that it is as loud in every window. As they are where the bundle says nothing of levels."""
         if self._head is None:
             return mels
-        return _lowered(mels, most - self._loudness.integrated(mels))
+        wanted = self._usual_level(condition, self._head).clamp(max=most_lufs)
+        gain = (wanted if steady else most_lufs) - self._loudness.integrated(mels)
+        return _moved(mels, gain.clamp(max=RAISED_DB if steady else 0)[:, None, None])
 
     def _usual_level(self, condition: Condition, head: LevelHead) -> Tensor:
         """Loudness (N,) in LUFS, with hits of the usual strength."""

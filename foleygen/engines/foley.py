@@ -250,9 +250,10 @@ class Engine:
         return mels
 
     @torch.inference_mode()
-    def softened(self, mels: Tensor, most: float) -> Tensor:
-        """Finished mels (N, M, L) that are no louder than ``most`` LUFS each, where the bundle has a head of levels."""
-        return self._finish.softened(mels, most)
+    def levelled(self, mels: Tensor, features: Tensor, track: CueTrack, most_lufs: float, steady: bool) -> Tensor:
+        """Finished mels (1, M, L) of ``features`` (1, F, C) and a ``track``, no louder than ``most_lufs``; a ``steady``
+        sound as loud as suits it. As they are where the bundle has no head of levels."""
+        return self._finish.levelled(mels, self._condition(features, [track]), most_lufs, steady)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:

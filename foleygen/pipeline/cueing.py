@@ -35,8 +35,10 @@ class ToldLayer:
     spans: tuple[tuple[float, float], ...]
     """In which it is heard, in seconds of the window; infinite where it is not to begin, or to end, in the clip."""
     track: CueTrack
-    most_lufs: float | None
-    """Its greatest loudness; None: hits are told nowhere in its clip, and it is as loud as it is by itself."""
+    is_steady: bool
+    """It goes on by its nature, as rain does, and has no hits."""
+    most_lufs: float
+    """Its greatest loudness; infinite where hits are told nowhere in its clip."""
 
 
 def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0) -> CueTrack | None:
@@ -83,19 +85,20 @@ def layers(
     found = []
     for words in dict.fromkeys(one.sound for one in sheet.lasting):
         family, material = _meant(words, vocabulary)
-        seen = own.picture and not understand(words).goes_on
+        steady = understand(words).goes_on
+        seen = own.picture and not steady
         spans = [_span(one, delay_s, end_s) for one in sheet.lasting if one.sound == words]
         heard = tuple((begin - start_s, end - start_s) for begin, end in spans if _is_in(begin, end, start_s, grid))
         if heard:
             track = features.without_cues(grid, vocabulary, family=family, material=material, picture=seen)
-            found.append(ToldLayer(words, heard, track, _most_lufs(sheet, words)))
+            found.append(ToldLayer(words, heard, track, steady, _most_lufs(sheet, words)))
     return found
 
 
-def _most_lufs(sheet: CueSheet, words: str) -> float | None:
+def _most_lufs(sheet: CueSheet, words: str) -> float:
     """How loud what goes on may be beside the hits that are told: in all of the clip, so that no joint is heard."""
     if not sheet.cues:
-        return None
+        return math.inf
     within = [
         cue.strength for cue in sheet.cues if any(one.sound == words and one.has(cue.seconds) for one in sheet.lasting)
     ]

@@ -86,7 +86,7 @@ class Layers:
             )
             mels = self._engine.mels(made, features, tracks)
             for (number, told), mel in zip(part, mels, strict=False):
-                found[number].append(self._heard(mel, told))
+                found[number].append(self._heard(mel, windows[number], told))
         return found
 
     def jointly(
@@ -102,7 +102,7 @@ class Layers:
                 some, same = [windows[number] for number in numbers], [told[number][words] for number in numbers]
                 mels, tie = self._tied(some, same, shared, None if numbers[0] else run.ties.get(words), rows)
                 for number, one, mel in zip(numbers, same, mels, strict=True):
-                    found[number].append(self._heard(mel, one))
+                    found[number].append(self._heard(mel, windows[number], one))
                 if numbers[-1] + 1 == len(windows):
                     ties[words] = tie
         return found, LayerRun(ties)
@@ -130,10 +130,10 @@ class Layers:
     def _told(self, window: Asked) -> list[ToldLayer]:
         return layers(window.own, window.start_s, self._engine, self._settings.audio_delay, window.end_s)
 
-    def _heard(self, mel: Tensor, told: ToldLayer) -> Tensor:
+    def _heard(self, mel: Tensor, window: Asked, told: ToldLayer) -> Tensor:
         """A layer (M, L) with its fades, -inf where it is not heard."""
-        if told.most_lufs is not None:
-            mel = self._engine.softened(mel[None], told.most_lufs)[0]
+        features = torch.from_numpy(window.features)[None]
+        mel = self._engine.levelled(mel[None], features, told.track, told.most_lufs, told.is_steady)[0]
         bundle = self._engine.bundle
         times = np.arange(mel.shape[-1]) * bundle.mel.hop_length / bundle.sample_rate
         weights = torch.from_numpy(np.max([_weights(times, *span) for span in told.spans], axis=0)).to(mel)
