@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
 from foleygen.errors import ClipError
-from foleygen.facts import take_file
+from foleygen.facts import Lasting, take_file
 from foleygen.media.probe import probe
 from foleygen.record import fit, sidecar
 from foleygen.settings import Settings
@@ -53,6 +53,15 @@ def made(tmp_path: Path, random_bundle: Path) -> Made:
 def test_it_fits_its_schema(shared: Made) -> None:
     Draft202012Validator.check_schema(SCHEMA)
     Draft202012Validator(SCHEMA).validate(written(shared))
+
+
+def test_stretches_without_their_sound_are_kept_in_it(made: Made) -> None:
+    silent = {"start_s": 1.0, "end_s": 1.5, "sound": "rain"}
+    rewrite(made, lambda document: document["takes"][1].update(silent=[silent]))
+    Draft202012Validator(SCHEMA).validate(written(made))
+    assert sidecar.load(made.output).takes[1].silent == (Lasting(1.0, 1.5, "rain"),)
+    rewrite(made, lambda document: document["takes"][1].pop("silent"))  # as older versions write it
+    assert sidecar.load(made.output).takes[1].silent == ()
 
 
 def test_the_schema_is_strict(shared: Made) -> None:

@@ -8,8 +8,6 @@ B mel bands, L columns, K hits, R of them struck again.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,8 +33,6 @@ FADING = 3
 """Mel frames before a hit over which what rings is damped, as a body is by the blow that comes, if it would hide it."""
 STEP_DB, MOST_DB = 1.5, 21.0
 """It is damped by as many steps as the hit needs to be heard, and comes back while the hit rings."""
-EARLY = (0, 1)
-"""Mel frames by which a hit may be laid in earlier: over what rings, one that rises slowly is heard that much later."""
 
 
 def restruck(mel: Mel, strikes: Strikes) -> tuple[Mel, NDArray[np.intp]]:
@@ -51,9 +47,8 @@ def restruck(mel: Mel, strikes: Strikes) -> tuple[Mel, NDArray[np.intp]]:
         donors = np.flatnonzero(there & (strikes.words == strikes.words[hit]))
         if len(donors):
             rise, room = _chosen(donors, hit, gaps, places)
-            frame, gap = int(strikes.frames[hit]), int(gaps[hit])
-            tries = [_laid_in(made, _patch(mel, frame, gap, rise + by, room - by), frame, needed) for by in EARLY]
-            made = min(tries, key=lambda one: one.cost).mel
+            frame = int(strikes.frames[hit])
+            _lay_in(made, _patch(mel, frame, int(gaps[hit]), rise, room), frame, needed)
             again.append(hit)
     return made if again else mel, np.array(again, np.intp)
 
@@ -101,39 +96,25 @@ def _patch(mel: Mel, frame: int, gap: int, rise: int, room: int) -> Mel:
     return np.asarray(patch - fade.astype(np.float32), np.float32)
 
 
-class _Laid(NamedTuple):
-    """A mel with a hit that was laid in, and what speaks against it: that it rises elsewhere, and by how many dB what
-    rings was damped."""
-
-    mel: Mel
-    cost: tuple[bool, float]
-
-
-def _laid_in(made: Mel, patch: Mel, frame: int, needed: float) -> _Laid:
-    """The mel with a ``patch`` over what rings at ``frame``, damped by as little as makes it rise by ``needed``."""
-    made = made.copy()
+def _lay_in(made: Mel, patch: Mel, frame: int, needed: float) -> None:
+    """Put a ``patch`` over what rings at ``frame``, damped by as little as makes it rise by ``needed``."""
     begin = max(0, frame - AHEAD)
     first, end = max(0, begin - FADING), begin + patch.shape[1]
     places = np.arange(first, end) - begin
     share = np.minimum(1 + (places + 1) / FADING, 1 - (places - AHEAD) / max(1, patch.shape[1] - AHEAD))
-    return _Laid(made, _damp(made, slice(first, end), share, patch, frame, needed))
+    _damp(made, slice(first, end), share, patch, frame, needed)
 
 
-def _damp(
-    made: Mel, ringing: slice, share: NDArray[np.float64], patch: Mel, frame: int, needed: float
-) -> tuple[bool, float]:
+def _damp(made: Mel, ringing: slice, share: NDArray[np.float64], patch: Mel, frame: int, needed: float) -> None:
     """Damp columns by a ``share``, 1 for all, of as little as makes the hit at ``frame`` rise by ``needed``.
 
-    Over their end lies a ``patch``. Returns whether it rises elsewhere, or too little, and the dB.
+    Over their end lies a ``patch``.
     """
     rise, before = max(0, frame - AHEAD), made[:, ringing].copy()
     units = (np.clip(share, 0, 1) / DB_PER_UNIT).astype(np.float32)
-    start = max(0, rise - NEAR - 1)
     laid = slice(ringing.stop - patch.shape[1], ringing.stop)
     for depth in np.arange(0.0, MOST_DB + STEP_DB, STEP_DB, dtype=np.float32):
         made[:, ringing] = np.where(before > 0, np.maximum(before - depth * units, 0), before)
         np.maximum(made[:, laid], patch, out=made[:, laid])
-        rises = flux(made[:, start : rise + NEAR + 2])
-        if rises.max() >= needed:
-            return bool(start + rises.argmax() != rise), float(depth)
-    return True, MOST_DB
+        if flux(made[:, max(0, rise - NEAR - 1) : rise + NEAR + 2]).max() >= needed:
+            return
