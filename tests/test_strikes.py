@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,17 @@ import pytest
 import torch
 
 from foleygen.audio.mel_loudness import MelLoudness
-from foleygen.audio.strikes import HELD, LOWERED_DB, RAISED_DB, RETURN, USUAL_DB, Strikes, balance, strikes_of
+from foleygen.audio.strikes import (
+    HELD,
+    LOWERED_DB,
+    RAISED_DB,
+    RETURN,
+    USUAL_DB,
+    Strikes,
+    balance,
+    strikes_of,
+    with_free,
+)
 from foleygen.engines.building import mel_config
 from foleygen.engines.cues import grid_of, words_of
 from foleygen.engines.foley import Engine
@@ -107,6 +118,82 @@ def test_how_loud_hits_are_does_not_depend_on_those_beside_them() -> None:
         assert np.ptp(alike) < 0.01
         of_full_strength = (levels + found.gains)[frames[0]] + found.harder_db - alike[0]
         assert of_full_strength == pytest.approx(-USUAL_DB, abs=0.01)
+
+
+def free(frames: np.ndarray, which: tuple[int, ...], *decibels: float) -> Strikes:
+    """Hits of which some are nobody's."""
+    return replace(told(frames, *decibels), free=np.isin(np.arange(len(frames)), which))
+
+
+def test_hits_that_nobody_told_are_no_louder_than_usual_and_change_nothing_of_the_others() -> None:
+    levels, frames = hits_at(-20, -2, -26, -60)
+    strengths = (0.0, np.nan, -12.0, np.nan)
+    found = balance(levels, free(frames, (1, 3), *strengths))
+    alone = balance(levels, told(frames[[0, 2]], 0.0, -12.0))
+    after = levels + found.gains
+    assert after[frames[[0, 2]]] == pytest.approx((levels + alone.gains)[frames[[0, 2]]])
+    assert found.harder_db == alone.harder_db
+    assert after[frames[1]] - after[frames[0]] == pytest.approx(USUAL_DB)
+    assert after[frames[3]] == -60, "a soft one stays soft"
+    assert (levels + found.alike)[frames[:3]] == pytest.approx(np.full(3, -23.0))
+
+
+def test_beside_hits_without_strengths_those_that_nobody_told_are_no_louder_than_they() -> None:
+    levels, frames = hits_at(-20, -2, -26, -60)
+    found = balance(levels, free(frames, (1, 3), *[np.nan] * 4))
+    assert np.array_equal(found.gains, found.alike)
+    assert (levels + found.gains)[frames] == pytest.approx([-20, -23, -26, -60])
+    assert found.harder_db == 0
+    assert not balance(levels, free(frames, (0, 1, 2, 3), *[np.nan] * 4)).gains.any()
+
+
+def test_free_hits_are_found_where_the_picture_may_add() -> None:
+    layout = CueLayout(grid_of(engine().bundle).sub_steps)
+    words = words_of(engine().bundle)
+    assert words is not None
+    cues, mel = [ToldCue(1.0, 0.5), ToldCue(6.0)], np.zeros((128, COLUMNS), np.float32)
+    for second, height in ((1.0, 0.5), (3.0, 0.7), (5.0, 0.6), (6.05, 0.6), (7.0, 0.7)):
+        place = round(second * COLUMNS / grid_of(engine().bundle).seconds)
+        mel[:, place:] = np.maximum(mel[:, place:], height - 0.01 * np.arange(COLUMNS - place))
+    for known, seconds in (([(4.0, 8.0)], [1.0, 3.0, 6.0]), (None, [1.0, 6.0]), ([], [1.0, 3.0, 5.0, 6.0, 7.0])):
+        packed = pack(track_of(cues, grid_of(engine().bundle), words, known=known))
+        found = with_free(strikes_of(packed, layout, COLUMNS), packed, layout, mel)
+        times = (found.frames + 0.5) * grid_of(engine().bundle).seconds / COLUMNS
+        assert times == pytest.approx(seconds, abs=0.04)
+        assert found.free is not None
+        assert np.array_equal(found.free, [second not in (1.0, 6.0) for second in seconds])
+        assert np.isnan(found.decibels[found.free]).all()
+        assert found.told
+    none = pack(track_of([], grid_of(engine().bundle), words, known=[]))
+    assert not len(with_free(strikes_of(none, layout, COLUMNS), none, layout, mel).frames)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_the_picture_adds_does_not_push_told_hits_down(given: bool) -> None:
+    """Nor is it touched where the cues themselves were seen in the picture."""
+    words = words_of(engine().bundle)
+    assert words is not None
+    mel = torch.zeros(1, 128, COLUMNS)
+    for second, height in ((1.0, 0.5), (4.0, 0.8), (6.0, 0.5)):
+        place = round(second * COLUMNS / grid_of(engine().bundle).seconds)
+        mel[0, :, place : place + 40] = height - 0.01 * torch.arange(40)
+    cues = [ToldCue(1.0), ToldCue(6.0)]
+    meter, grid = MelLoudness(mel_config(engine().bundle)), grid_of(engine().bundle)
+    levels = {}
+    for name, known in (("all", None), ("some", [(0.0, 2.0), (5.0, 7.0)])):
+        one = replace(track_of(cues, grid, words, known=known, picture=False), given=given)
+        sounding = mel if known else mel * (torch.arange(COLUMNS) // 64 != 3)
+        condition = engine()._condition(torch.zeros(1, 128, 128), [one])
+        with torch.inference_mode():
+            made = meter.frames(engine()._finish(sounding.clone(), condition, given))[0]
+        levels[name] = [float(made[round(second * COLUMNS / grid.seconds) + 1]) for second in (1.0, 4.0, 6.0)]
+    told_down = levels["all"][0] - levels["some"][0]
+    assert levels["some"][0] == pytest.approx(levels["some"][2], abs=0.1)
+    if given:
+        assert levels["some"][1] < levels["some"][0] + 1
+        assert told_down < 8
+    else:
+        assert levels["some"][1] > levels["some"][0] + 25
 
 
 def test_what_is_not_there_is_not_raised_without_end() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.onsets import flux, from_nothing, least_flux
-from foleygen.audio.strikes import AHEAD, Strikes
+from foleygen.audio.strikes import AHEAD, APART, Strikes
 
 Mel = NDArray[np.float32]
 
@@ -23,8 +23,6 @@ AROUND = 2
 """Mel frames about a hit in which it rises."""
 NEAR = 1
 """The same of one that is struck again, whose place is known."""
-APART = 5
-"""Mel frames; hits that are nearer are heard as one."""
 LENGTH = 24
 """Mel frames that are laid in at most, 0.4 s; the second half fades, and all that its donor does not have."""
 FADE_DB, BEFORE_NEXT_DB = 40.0, 12.0

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foleygen.audio.onsets import flux, least_flux, peaks
 from foleygen.models.cue_layout import MIDDLE_DB, SPAN_DB, CueLayout
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,8 @@ RINGING = 3
 HELD, RETURN = 31, 31
 """Mel frames over which a hit's gain holds, and goes back to nothing after that: half a second each."""
 LEAST_PRESENCE = 0.6
+APART = 5
+"""Mel frames; hits that are nearer are heard as one."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Strikes:
     frames: NDArray[np.int64]
     decibels: Floats
     words: NDArray[np.int64]
+    free: NDArray[np.bool_] | None = None
+    """Which of them (K,) nobody told: the picture has them where it may add. None: none of them."""
 
     @property
     def told(self) -> bool:
@@ -70,6 +75,23 @@ def strikes_of(told: NDArray[np.float32], layout: CueLayout, columns: int) -> St
     return Strikes(frames, decibels, words[peaks // layout.sub_steps])
 
 
+def with_free(strikes: Strikes, told: NDArray[np.float32], layout: CueLayout, mel: NDArray[np.float32]) -> Strikes:
+    """The same with the hits of a mel (B, L) that nobody told, where its track (F, X) leaves it to the picture."""
+    if not len(strikes.frames):
+        return strikes
+    rises = flux(mel)
+    found = peaks(rises, APART - 1, rises >= least_flux(rises)) + AHEAD
+    known = np.repeat(told[:, layout.known] > 0, -(-len(rises) // len(told)))[: len(rises)]
+    near = np.abs(found[:, None] - strikes.frames[None]) < APART
+    found = found[(found < len(rises)) & ~near.any(axis=1)]
+    found = found[~known[found]]
+    frames = np.concatenate([strikes.frames, found])
+    order = np.argsort(frames, kind="stable")
+    decibels = np.concatenate([strikes.decibels, np.full(len(found), np.nan)])
+    words = np.concatenate([strikes.words, np.zeros(len(found), np.int64)])
+    return Strikes(frames[order], decibels[order], words[order], order >= len(strikes.frames))
+
+
 class Balance(NamedTuple):
     """Gains in dB (L,) that bring hits to the distances from each other that their strengths have, such as make them
     all alike, and by how much more those are then harder than usual."""
@@ -80,22 +102,26 @@ class Balance(NamedTuple):
 
 
 def balance(levels: Floats, strikes: Strikes) -> Balance:
-    """For ``levels`` (L,) of a mel's columns in dB; nothing where no strength is told.
+    """For ``levels`` (L,) of a mel's columns in dB; nothing where no strength is told, and no hit is free.
 
     The hit in the middle of those that are off stays where it is, and what is before the first one; a hit that others
-    ring into is not lowered below them.
+    ring into is not lowered below them. Free hits are lowered to usual ones, or to the middle of the others where no
+    strength is told, and never raised.
     """
-    if not strikes.told:
+    free = np.zeros(len(strikes.frames), np.bool_) if strikes.free is None else strikes.free
+    if free.all() or not (strikes.told or free.any()):
         return Balance(np.zeros(len(levels)), np.zeros(len(levels)), 0.0)
     ends = np.append(strikes.frames[1:], len(levels))
     stretches = list(zip(strikes.frames.tolist(), ends.tolist(), strict=True))
     heard = np.array([_level(levels, first, end) for first, end in stretches])
-    nought = float(np.median(heard - strikes.wanted_db))  # the level of a hit of full strength
-    middle = float(np.median(heard))
+    nought = float(np.median((heard - strikes.wanted_db)[~free]))  # the level of a hit of full strength
+    middle = float(np.median(heard[~free]))
+    alike = np.where(free, np.minimum(heard, middle), middle if strikes.told else heard)
+    wanted = np.where(free, np.minimum(heard, nought + USUAL_DB), nought + strikes.wanted_db)
     return Balance(
-        _gains(levels, stretches, heard, nought + strikes.wanted_db),
-        _gains(levels, stretches, heard, np.full(len(heard), middle)),
-        middle - (nought + USUAL_DB),
+        _gains(levels, stretches, heard, wanted if strikes.told else alike),
+        _gains(levels, stretches, heard, alike),
+        middle - (nought + USUAL_DB) if strikes.told else 0.0,
     )
 
 

@@ -17,7 +17,7 @@ from foleygen.audio.contrast import contrasted
 from foleygen.audio.mel import DB_PER_UNIT
 from foleygen.audio.mel_loudness import MelLoudness
 from foleygen.audio.restrike import bared, restruck
-from foleygen.audio.strikes import RAISED_DB, balance, strikes_of
+from foleygen.audio.strikes import RAISED_DB, balance, strikes_of, with_free
 from foleygen.engines.building import level_head_of, mel_config
 from foleygen.models.cue_layout import CueLayout
 from foleygen.models.diffusion import Condition
@@ -46,8 +46,10 @@ class Finish:
         """Whether the bundle says anything of it."""
         return self._head is not None or self._told_contrast != 1
 
-    def __call__(self, mels: Tensor, condition: Condition) -> Tensor:
+    def __call__(self, mels: Tensor, condition: Condition, given: bool = True) -> Tensor:
         """Mels (N, B, L) as the vocoder gets them; all rows are told something beside their picture, or none is.
+
+        ``given`` says that somebody gave what they are told; else it was seen in the picture.
 
         Hits that did not come are struck again, and all get the distances from each other that their strengths have.
         Windows are brought to the loudness that suits them and the strengths. Lowered are then the moments that are
@@ -62,7 +64,7 @@ class Finish:
         if condition.told is None:
             mels = _lowered(mels, wanted - self._loudness.integrated(mels))
         else:
-            mels = self._struck(mels, wanted, condition.told, self._head.layout)
+            mels = self._struck(mels, wanted, condition.told, self._head.layout, given)
         mels = lowered(mels)
         return _lowered(mels, self._loudest_frame - self._loudness.frames(mels).amax(dim=1))
 
@@ -82,17 +84,20 @@ class Finish:
         loudness: Tensor = head(self._hears(Condition(condition.features, told)), behind)
         return loudness.double()
 
-    def _struck(self, mels: Tensor, wanted: Tensor, told: Tensor, layout: CueLayout) -> Tensor:
+    def _struck(self, mels: Tensor, wanted: Tensor, told: Tensor, layout: CueLayout, given: bool) -> Tensor:
         """Mels (N, B, L) whose hits are where and as hard as told, where usual ones would make them as loud as
         ``wanted`` (N,) in LUFS.
 
         Those with told strengths are raised to that, too: how soft their hits are meant to be is known.
         """
-        rows = [strikes_of(row, layout, mels.shape[2]) for row in told.float().cpu().numpy()]
+        tracks = told.float().cpu().numpy()
+        rows = [strikes_of(row, layout, mels.shape[2]) for row in tracks]
         again = [restruck(mel, strikes) for mel, strikes in zip(mels.float().cpu().numpy(), rows, strict=True)]
         mels = torch.from_numpy(np.stack([mel for mel, _ in again])).to(mels)
         levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
-        found = [balance(level, strikes) for level, strikes in zip(levels, rows, strict=True)]
+        heard = zip(rows, tracks, (mel for mel, _ in again), strict=True)
+        hits = [with_free(strikes, row, layout, mel) for strikes, row, mel in heard] if given else rows
+        found = [balance(level, strikes) for level, strikes in zip(levels, hits, strict=True)]
         gains = torch.from_numpy(np.stack([one.gains for one in found]))[:, None]
         alike = torch.from_numpy(np.stack([one.alike for one in found]))[:, None]
         harder = torch.tensor([one.harder_db for one in found]).to(wanted)

@@ -246,7 +246,10 @@ class Engine:
         given = list(tracks or [None] * len(mels))
         for row in range(len(mels)):  # one by one: sums must not depend on the batch
             one = slice(row, row + 1)
-            mels[one] = self._finish(mels[one], self._condition(features[one], given[one]))
+            track = given[row]
+            mels[one] = self._finish(
+                mels[one], self._condition(features[one], given[one]), track is not None and track.given
+            )
         return mels
 
     @torch.inference_mode()

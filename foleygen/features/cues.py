@@ -89,6 +89,8 @@ class CueTrack:
     """(T,)"""
     picture: bool = True
     """False: the features are not of a picture, and are not used."""
+    given: bool = True
+    """Somebody gave its cues; False: they were seen in the picture."""
 
 
 def track_of(

@@ -58,7 +58,7 @@ def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0
     if own.cues is None:
         return features.without_cues(grid, vocabulary, family=family, material=material, picture=own.picture)
     sheet = _early(own.cues, delay_s)
-    return features.track_of(
+    track = features.track_of(
         _spoken(sheet, vocabulary),
         grid,
         vocabulary,
@@ -68,6 +68,7 @@ def told(own: ClipSettings, start_s: float, engine: Engine, delay_s: float = 0.0
         material=material,
         picture=own.picture,
     )
+    return replace(track, given=not own.spotted)
 
 
 def layers(
