@@ -58,7 +58,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, make_clip: Callable[..., 
                 row[place : place + 160] = torch.linspace(-0.5, 0.5, 160)
         return samples
 
-    def planted(mel: Any, frame_rate: float) -> np.ndarray:
+    def planted(mel: Any, frame_rate: float, begins: bool = False) -> np.ndarray:
         # Random weights make an onset in every column, which leaves nothing to repair.
         return np.array([OVERLAP_S / 2 + EVENT_AFTER_S])
 
