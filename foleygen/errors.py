@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import NoReturn
 
 
 class ExitCode(IntEnum):
@@ -106,6 +107,33 @@ class Interrupted(BaseException):
     @property
     def exit_code(self) -> ExitCode:
         return ExitCode(128 + self.signum)
+
+
+_asked: list[int] = []
+"""The signals that asked this process to stop."""
+
+
+def interrupt(signum: int) -> NoReturn:
+    """Raise Interrupted, and remember that: in a destructor or a class's body the exception is lost, or is another."""
+    _asked.append(signum)
+    raise Interrupted(signum)
+
+
+def stop_asked() -> Interrupted | None:
+    """What was raised when a signal asked this process to stop, whatever became of it."""
+    return Interrupted(_asked[0]) if _asked else None
+
+
+def check_stop() -> None:
+    """Raise Interrupted once more, before something new is begun, if a signal asked for it and it was lost."""
+    stop = stop_asked()
+    if stop is not None:
+        raise stop
+
+
+def forget_stops() -> None:
+    """What was asked is done."""
+    _asked.clear()
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -40,8 +40,8 @@ UNMEASURED = Loudness()
 OBEYED_S = 0.030
 """How far from its cue a sound may begin: less than a picture at 25 a second."""
 
-APART_S = 0.080
-"""Sounds that begin nearer to each other are not told apart: five mel frames of 16 ms."""
+APART_S = 0.090
+"""Sounds that begin nearer to each other may be heard as one: five mel frames of 16 ms, and the rounding to them."""
 
 
 @dataclass(frozen=True)

@@ -302,15 +302,15 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             ClipSettings(sheet([Cue(1.0), Cue(1.066), Cue(1.132), Cue(3.0)])),
             LOUD,
             Obedience(4, (1.066,)),
-            "3 of 4 cues are kept, nothing begins at 1.066 s, nearer than 80 ms to another cue and not told from it; "
-            "leave 80 ms between cues",
+            "3 of 4 cues are kept, nothing begins at 1.066 s, nearer than 90 ms to another cue and not told from it; "
+            "leave 90 ms between cues",
         ),
         (
-            ClipSettings(sheet([Cue(1.0), Cue(1.066), Cue(1.146), Cue(3.0)])),
+            ClipSettings(sheet([Cue(1.0), Cue(1.066), Cue(1.166), Cue(3.0)])),
             LOUD,
-            Obedience(4, (1.066, 1.146, 3.0)),
-            "1 of 4 cues are kept, nothing begins at 1.066, 1.146, 3.000 s, 1 of them nearer than 80 ms to another cue "
-            "and not told from it; leave 80 ms between cues, or move those cues, or try another --seed",
+            Obedience(4, (1.066, 1.166, 3.0)),
+            "1 of 4 cues are kept, nothing begins at 1.066, 1.166, 3.000 s, 1 of them nearer than 90 ms to another cue "
+            "and not told from it; leave 90 ms between cues, or move those cues, or try another --seed",
         ),
         (
             ClipSettings(CUES),
@@ -337,6 +337,12 @@ LOUD = Loudness(-20.0, 1.0, -3.0)
             UNMEASURED,
             Obedience(2, (0.6,), spotted=True),
             "is silent: nothing is seen",
+        ),
+        (
+            ClipSettings(CUES, picture=False),
+            Loudness(-63.0, None, -42.0),
+            Obedience(2),
+            "is all but silent (-63 LUFS), though it keeps to its cues; say what sounds with --sound",
         ),
         (AS_THE_RUN, UNMEASURED, None, "is silent: nothing is seen in it that would sound; say when and what"),
         (AS_THE_RUN, Loudness(-100.0, None, -80.0), None, "is all but silent (-100 LUFS): nothing is seen in it"),
@@ -366,5 +372,5 @@ def test_remarks(own: ClipSettings, loudness: Loudness, kept: Obedience | None, 
 
 def test_a_remedy_that_does_not_help_is_not_given() -> None:
     near = ClipSettings(sheet([Cue(1.0), Cue(1.066)]))
-    assert said(near, LOUD, Obedience(2, (1.066,)))[0].endswith("; leave 80 ms between cues")
+    assert said(near, LOUD, Obedience(2, (1.066,)))[0].endswith("; leave 90 ms between cues")
     assert said(near, LOUD, Obedience(2, (1.066,), (3.0,)))[0].endswith("between cues, or try another --seed")

@@ -72,6 +72,13 @@ def test_what_lasts_to_either_end_of_a_clip_does_not_fade_there(engine: Engine) 
     assert of(own, engine, end_s=1.1, delay_s=0.05) == [("rain", ((-math.inf, 0.95),))]
 
 
+def test_what_follows_at_once_meets_without_a_hole(engine: Engine) -> None:
+    own = ClipSettings(sheet([Cue(0.5)], None, "", [Lasting(0.4, 0.8, "rain"), Lasting(0.8, 1.2, "wind")]))
+    ((_, ((begin, met),)), (_, ((meets, end),))) = of(own, engine)
+    assert (begin, end) == (0.4, 1.2)
+    assert (met, meets) == pytest.approx((0.85, 0.75))
+
+
 def test_rain_is_made_by_its_words_alone_and_of_steps_the_picture_says_when(engine: Engine) -> None:
     own = ClipSettings(sheet([], None, "", [Lasting(0.1, 0.5, "rain"), Lasting(0.5, 1.0, "footsteps on wood")]))
     rain, steps = told_layers(own, 0.0, engine)

@@ -134,3 +134,80 @@ with _stopped_by_signals():
 def test_a_forked_process_ends_by_the_signal_and_not_by_an_exception() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.stderr) == (str(-signal.SIGTERM), "")
+
+
+LOST = """
+import os, signal, sys
+from foleygen.cli import app
+
+class Lost:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Told:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def in_a_destructor(*arguments, **named):
+    Lost()
+    return 0
+
+def in_the_body_of_a_class(*arguments, **named):
+    class Body:
+        told = Told()
+
+sys.unraisablehook = lambda lost: None
+app.cli.main = globals()[sys.argv[1]]
+sys.exit(app.run([]))
+"""
+
+
+@pytest.mark.parametrize("place", ["in_a_destructor", "in_the_body_of_a_class"])
+def test_a_signal_is_obeyed_where_its_exception_is_lost(place: str) -> None:
+    command = [sys.executable, "-c", LOST, place]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = "error: stopped by SIGTERM; nothing is half-written, the same command goes on\n"
+    assert (done.returncode, done.stderr) == (ExitCode.TERMINATED, said)
+
+
+EARLY = """
+import os, signal, sys
+from foleygen.batch import isolate
+from foleygen.cli import app
+
+class Lost:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def before_the_first_clip(desk, begin=isolate._Desk.begin):
+    begin(desk)
+    Lost()
+
+def with_the_worker(child, begin=isolate._Child._begin):
+    begin(child)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+sys.unraisablehook = lambda lost: None
+if __name__ == "__main__":
+    if sys.argv.pop(1) == "lost":
+        isolate._Desk.begin = before_the_first_clip
+    else:
+        isolate._Child._begin = with_the_worker
+    sys.exit(app.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("when", ["lost", "raised"])
+def test_a_signal_is_obeyed_while_the_worker_begins(
+    when: str, tmp_path: Path, random_bundle: Path, make_clip: MakeClip
+) -> None:
+    make_clip(tmp_path / "clips" / "a.mp4")
+    (tmp_path / "early.py").write_text(EARLY)
+    arguments = [sys.executable, "early.py", when, "add-sound", "clips", "--no-cache", "--model", str(random_bundle)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == ExitCode.TERMINATED, done.stderr
+    assert "stopped by SIGTERM" in done.stderr
+    assert [path.name for path in (tmp_path / "clips").iterdir()] == ["a.mp4"]

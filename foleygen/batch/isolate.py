@@ -27,7 +27,7 @@ from typing import Any
 from foleygen.batch.events import ENDS, ClipFailed, Event, Listener, Loading
 from foleygen.batch.outbox import LOGGER, Broke, log_to
 from foleygen.batch.plan import Planned
-from foleygen.errors import ClipError, FoleygenError, Interrupted, RetryableError, SetupError
+from foleygen.errors import ClipError, FoleygenError, Interrupted, RetryableError, SetupError, check_stop, interrupt
 from foleygen.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class _Desk:
 
     def order(self) -> Planned | _Pause | None:
         """What the child does next; None when there is nothing left."""
+        check_stop()
         if self._is_alone and self._out:
             return _Pause()
         self._is_alone = bool(self._suspects)
@@ -140,23 +141,17 @@ class _Child:
         self._process = context.Process(target=_live, args=(settings, takes, gives, level), name="foleygen worker")
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._broke: Broke | None = None
-        # The child is born with these signals held back, until it knows what to do about them.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            self._process.start()
-        finally:
-            takes.close()
-            gives.close()
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._ends = takes, gives
 
     def serve(self, desk: _Desk) -> int:
-        """Give the child its clips until it ends; its exit code. Raises what the child raised."""
+        """Begin the child and give it its clips until it ends; its exit code. Raises what the child raised."""
         try:
+            self._begin()
             for message in iter(self._inbox.get, _Gone()):
                 self._answer(message, desk)
         except BaseException as error:
-            self._stop(desk if isinstance(error, Interrupted | KeyboardInterrupt) else None)
+            if self._process.pid is not None:
+                self._stop(desk if isinstance(error, Interrupted | KeyboardInterrupt) else None)
             raise
         self._process.join()
         if self._broke is not None:
@@ -165,6 +160,17 @@ class _Child:
         if code in STOPPED:
             raise Interrupted(STOPPED[code])
         return code
+
+    def _begin(self) -> None:
+        """Start the child and listen to it. It is born with signals held back, until it knows what to do about them."""
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._process.start()
+            threading.Thread(target=self._read, daemon=True).start()
+        finally:
+            for end in self._ends:
+                end.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _answer(self, message: Any, desk: _Desk) -> None:
         if isinstance(message, _Ask):
@@ -293,7 +299,7 @@ def _obey_signals() -> None:
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     signal.signal(signum, signal.SIG_IGN)
-    raise Interrupted(signum)
+    interrupt(signum)
 
 
 def _follow_parent() -> None:

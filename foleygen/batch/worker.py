@@ -30,7 +30,7 @@ from foleygen.batch.plan import Planned
 from foleygen.batch.remade import remade
 from foleygen.batch.standing import DONE, Standing, kept, standing
 from foleygen.batch.telling import as_told, check_sound
-from foleygen.errors import FoleygenError
+from foleygen.errors import FoleygenError, check_stop
 from foleygen.facts import stamp
 from foleygen.record import claims, failures, fit, markers, sidecar
 from foleygen.record.making import record_of
@@ -80,6 +80,7 @@ class Worker:
     def _jobs(self, planned: Iterable[Planned], tell: Listener) -> Iterator[Job]:
         """The clips that need work, probed one by one as they are asked for; the others end here."""
         for item in planned:
+            check_stop()
             try:
                 job = self._job(item, tell)
             except FoleygenError as error:

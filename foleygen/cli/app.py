@@ -19,7 +19,17 @@ import click
 from foleygen import __version__
 from foleygen.batch.cores import PASSIVE
 from foleygen.cli.terminal import lasting
-from foleygen.errors import ExitCode, FoleygenError, Interrupted, UsageError, printable, shortage
+from foleygen.errors import (
+    ExitCode,
+    FoleygenError,
+    Interrupted,
+    UsageError,
+    forget_stops,
+    interrupt,
+    printable,
+    shortage,
+    stop_asked,
+)
 from foleygen.strict import did_you_mean
 
 COMMANDS = {
@@ -115,7 +125,9 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """The exit code of ``foleygen ARGUMENTS``; every error ends here, as one sentence on stderr."""
     with _stopped_by_signals():
-        return _ended(arguments, Invocation())
+        code = _ended(arguments, Invocation())
+        stop = stop_asked()
+        return code if stop is None or code == stop.exit_code else _stopped(stop)
 
 
 def _ended(arguments: Sequence[str], invocation: Invocation) -> int:
@@ -130,8 +142,7 @@ def _ended(arguments: Sequence[str], invocation: Invocation) -> int:
     except click.Abort:
         return _complain("stopped", ExitCode.INTERRUPTED)
     except Interrupted as stop:
-        name = signal.Signals(stop.signum).name
-        return _complain(f"stopped by {name}; nothing is half-written, the same command goes on", stop.exit_code)
+        return _stopped(stop)
     except FoleygenError as error:
         if invocation.verbose > 1:
             traceback.print_exc()
@@ -140,9 +151,14 @@ def _ended(arguments: Sequence[str], invocation: Invocation) -> int:
         lasting.replace_by_nothing(sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
-        return _unforeseen(error, invocation.verbose)
+        return ExitCode.BUG if stop_asked() else _unforeseen(error, invocation.verbose)
     code = result if isinstance(result, int) else ExitCode.OK
     return code if lasting.STDOUT not in lasting.lost else _unprinted(code, invocation)
+
+
+def _stopped(stop: Interrupted) -> ExitCode:
+    name = signal.Signals(stop.signum).name
+    return _complain(f"stopped by {name}; nothing is half-written, the same command goes on", stop.exit_code)
 
 
 def _unforeseen(error: Exception, verbose: int) -> int:
@@ -181,18 +197,19 @@ def _stopped_by_signals() -> Iterator[None]:
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
     handled = {signum: handler for signum, handler in before.items() if handler is not signal.SIG_IGN}
 
-    def interrupt(signum: int, frame: FrameType | None) -> None:
+    def stop(signum: int, frame: FrameType | None) -> None:
         signal.signal(signum, signal.SIG_DFL)
         if os.getpid() != process:  # an exception would end in whatever the child was about to catch
             os.kill(os.getpid(), signum)
             return
-        raise Interrupted(signum)
+        interrupt(signum)
 
     for signum in handled:
-        signal.signal(signum, interrupt)
+        signal.signal(signum, stop)
     try:
         yield
     finally:
+        forget_stops()
         for signum, handler in handled.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
 

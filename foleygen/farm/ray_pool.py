@@ -24,7 +24,7 @@ from foleygen import __version__, atomic
 from foleygen.batch.events import ENDS, ClipFailed, Event, Listener, Loading, Opened
 from foleygen.batch.outbox import Broke
 from foleygen.batch.plan import Planned
-from foleygen.errors import ClipError, Interrupted, SetupError
+from foleygen.errors import ClipError, Interrupted, SetupError, check_stop
 from foleygen.farm.actor import ClipActor
 from foleygen.farm.cluster import joined
 from foleygen.settings import Settings
@@ -83,6 +83,7 @@ class Desk:
 
     def order(self, seat: int) -> Planned | None:
         """The next clip, which ``seat`` has from now on; None if there is none to be had now."""
+        check_stop()
         item = self._next.popleft() if self._next else next(self._waiting, None)
         if item is None:
             self._is_empty = True

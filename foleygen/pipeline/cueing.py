@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,7 +13,7 @@ from foleygen.cues.cue import moved
 from foleygen.cues.words import understand
 from foleygen.engines.foley import Engine
 from foleygen.errors import BundleError
-from foleygen.facts import OBEYED_S, CueSheet, Obedience, Stretch
+from foleygen.facts import OBEYED_S, CueSheet, Lasting, Obedience, Stretch
 from foleygen.features import cues as features
 from foleygen.features.cues import CueGrid, CueTrack, Words
 from foleygen.settings import AS_THE_RUN, ClipSettings
@@ -26,6 +27,8 @@ UNDER_LU = 3.0
 of 20 all were with it."""
 USUAL, SOFT = 10 ** (USUAL_DB / 20), 0.25
 """Strengths: of hits in it that have none, and of the softest ones under which it lies."""
+FADE_S = 0.1
+"""In which what goes on comes, and goes."""
 AT_ONCE_S = 0.02
 """What begins so soon in a clip was there before, and what ends so late goes on after it."""
 
@@ -91,7 +94,8 @@ def layers(
         family, material = _meant(words, vocabulary)
         steady = understand(words).goes_on
         seen = own.picture and not steady
-        spans = [_span(one, delay_s, end_s) for one in sheet.lasting if one.sound == words]
+        own_spans = [_met(one, sheet.lasting) for one in sheet.lasting if one.sound == words]
+        spans = [_span(one, delay_s, end_s) for one in own_spans]
         heard = tuple((begin - start_s, end - start_s) for begin, end in spans if _is_in(begin, end, start_s, grid))
         if heard:
             track = features.without_cues(grid, vocabulary, family=family, material=material, picture=seen)
@@ -111,6 +115,13 @@ def _most_lufs(sheet: CueSheet, words: str) -> float:
         return BESIDE_LUFS
     softest = min(USUAL if strength is None else strength for strength in within)
     return BESIDE_LUFS - UNDER_LU + 20 * math.log10(max(softest, SOFT))
+
+
+def _met(one: Lasting, others: Sequence[Lasting]) -> Stretch:
+    """A stretch with half a fade more where another one ends or begins at once, so that they meet without a hole."""
+    after = any(abs(other.end_s - one.start_s) <= AT_ONCE_S for other in others)
+    before = any(abs(other.start_s - one.end_s) <= AT_ONCE_S for other in others)
+    return Stretch(one.start_s - FADE_S / 2 * after, one.end_s + FADE_S / 2 * before)
 
 
 def _span(one: Stretch, delay_s: float, end_s: float) -> tuple[float, float]:

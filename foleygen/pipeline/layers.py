@@ -20,12 +20,10 @@ from torch import Tensor
 from foleygen.audio.mel import denormalise, normalise
 from foleygen.engines.foley import Engine
 from foleygen.features.cues import CueTrack
-from foleygen.pipeline.cueing import ToldLayer, layers
+from foleygen.pipeline.cueing import FADE_S, ToldLayer, layers
 from foleygen.sampling.joint import Tie
 from foleygen.sampling.noise import WindowKey
 from foleygen.settings import ClipSettings, RenderSettings
-
-FADE_S = 0.1
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def _silence(own: ClipSettings, level: float | None) -> str:
         more = f" (and {len(own.cues.known) - 1} more)" if len(own.cues.known) > 1 else ""
         asked = f"its cues ask for nothing from {first.start_s:.3f} to {first.end_s:.3f} s{more}"
         return f"{how}: {asked}, and nothing is seen elsewhere that would sound; add cues, or make the stretch shorter"
+    if own.cues is not None and own.cues.cues and not own.spotted:
+        return f"{how}, though it keeps to its cues; say what sounds with --sound, or beside each cue"
     return f"{how}: nothing is seen in it that would sound; say when and what with --cues and --sound"
 
 
