@@ -309,6 +309,21 @@ def test_it_is_as_loud_as_the_model_has_it_where_that_is_near_what_is_usual(shel
     assert band_db(silence[24000:48000], SAMPLE_RATE) == pytest.approx(-32, abs=1)
 
 
+def test_beside_told_hits_it_is_as_far_under_them_as_the_model_has_it(shelf: Shelf) -> None:
+    samples = model((0.005, 0.005, 0.005))
+    hits = tuple(Cue(second + 0.25, 0.3) for second in range(1, 7))
+    for cue in hits:
+        samples[round(cue.seconds * RATE) :][:1600] *= 40
+    alone, beside = (
+        heard(player(shelf, rain((0.0, 60.0), cues=cues), samples, onsets=tuple(cue.seconds for cue in hits)))
+        for cues in ((), hits)
+    )
+    own = band_db(samples[round(3.5 * RATE) : 4 * RATE], RATE)
+    quiet = slice(round(3.5 * SAMPLE_RATE), 4 * SAMPLE_RATE)
+    assert band_db(alone[quiet], SAMPLE_RATE) > -36
+    assert band_db(beside[quiet], SAMPLE_RATE) == pytest.approx(own, abs=2)
+
+
 def test_what_is_like_the_model_is_played(shelf: Shelf) -> None:
     told = ClipSettings(sheet([], None, "", [Lasting(1.0, 3.0, "engine")]))
     one = player(shelf, told)

@@ -142,9 +142,7 @@ class Ongoing:
         levels = self._own.levels_db(start, end)
         heard = levels[levels > SILENT_DB]
         if going.is_told:
-            usual = float(np.median(levels))
-            usual = USUAL_DB if usual <= SILENT_DB else min(max(usual, USUAL_DB - NEAR_DB), USUAL_DB + NEAR_DB)
-            levels = np.array([usual], np.float32)
+            levels = np.array([self._told_db(levels, start)], np.float32)
         elif not len(heard):
             return None
         else:
@@ -154,6 +152,21 @@ class Ongoing:
         width = (last - first) // 2
         lengths = [min(round(fade * SAMPLE_RATE), width) for fade in fades]
         return _Plan(going, first, last, (lengths[0], lengths[1]), levels)
+
+    def _told_db(self, levels: Samples, start_s: float) -> float:
+        """How loud it is where somebody has asked for it, by the model's ``levels`` from ``start_s`` on.
+
+        Beside told hits that is as the model has it between them: it knows how far under them it is to lie.
+        """
+        sheet = self._take.own.cues
+        hits = np.array([cue.seconds for cue in sheet.cues] if sheet is not None else []) + self._take.offset_s
+        struck = np.zeros(len(levels), np.bool_)
+        places = np.floor((hits - start_s) / LEVEL_S)
+        struck[places[(places >= 0) & (places < len(levels))].astype(np.intp)] = True
+        own = float(levels.min() if struck.all() else np.median(levels[~struck]))
+        if own <= SILENT_DB:
+            return USUAL_DB
+        return min(own if len(hits) else max(own, USUAL_DB - NEAR_DB), USUAL_DB + NEAR_DB)
 
     def _chosen(self, plans: Sequence[_Plan]) -> list[_Plan]:
         """The same with the parts that may play each; never the same twice running, where there is another."""
