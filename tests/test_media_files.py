@@ -7,12 +7,10 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from av.video.stream import VideoStream
 from clips import decoded_sound, impulses, packets_of, pictures, write_clip
 
 from foleygen.errors import ClipError
@@ -102,20 +100,6 @@ def test_movie_refuses_rates_that_aac_has_not(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.fixture
-def one_encoder_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several of x264's own gave other bits once in 60 to 400 times on a busy machine, whoever called it."""
-    video_stream = movie._video_stream
-
-    def single(*asked: Any) -> VideoStream:
-        stream = video_stream(*asked)
-        stream.codec_context.thread_count = 1
-        return stream
-
-    monkeypatch.setattr(movie, "_video_stream", single)
-
-
-@pytest.mark.usefixtures("one_encoder_thread")
 def test_a_movie_that_is_encoded_beside_other_work_is_the_same_file(tmp_path: Path) -> None:
     sound = np.linspace(-0.5, 0.5, 16000, dtype=np.float32)
     movie.write(tmp_path / "m.mp4", pictures(25), 25, (64, 48), sound, 16000)
@@ -206,3 +190,19 @@ def test_collected_clips(tmp_path: Path, path: Path) -> None:
 def test_long_clips_are_probed_from_their_packets(tmp_path: Path) -> None:
     info = probe(write_clip(tmp_path / "a.mkv", 1200, 4, size=(16, 16)))
     assert (info.duration, info.frame_count) == (300, 1200)
+
+
+def test_the_same_pictures_become_the_same_movie(tmp_path: Path) -> None:
+    across, down = np.meshgrid(np.arange(480), np.arange(272))
+    ground = np.stack([across * 255 // 480, down * 255 // 272, np.full_like(across, 90)], axis=-1).astype(np.uint8)
+    pictures = []
+    for number in range(60):
+        picture = ground.copy()
+        picture[(across - 40 - 3 * number) ** 2 + (down - 136 - 60 * np.sin(number / 6)) ** 2 < 900] = (230, 200, 40)
+        pictures.append(picture)
+    movies = set()
+    for number in range(12):
+        path = tmp_path / f"{number}.mp4"
+        movie.write(path, pictures, 25, (480, 272))
+        movies.add(path.read_bytes())
+    assert len(movies) == 1

@@ -23,6 +23,9 @@ from foleygen.media.containers import container_for, disk_errors
 
 CRF = 20
 """H.264's rate factor."""
+_X264 = {"preset": "veryfast", "x264-params": "cpu-independent=1"}
+"""The same bits from the same pictures in each run: what x264 does fast and roughly differs by processor, and at times
+from run to run, and then so do the pictures, and the sound that is made for them."""
 _SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
 
@@ -141,7 +144,7 @@ def _audio_stream(container: OutputContainer, sample_rate: int | None, channels:
 
 def _video_stream(container: OutputContainer, rate: Fraction, size: tuple[int, int], crf: int) -> VideoStream:
     width, height = (max(2, side + side % 2) for side in size)
-    codec, options = ("libx264", {"crf": str(crf), "preset": "veryfast"}) if _has_x264() else ("mpeg4", {"qscale": "3"})
+    codec, options = ("libx264", {"crf": str(crf), **_X264}) if _has_x264() else ("mpeg4", {"qscale": "3"})
     stream = container.add_stream(codec, rate=rate, options=options, width=width, height=height)
     assert isinstance(stream, VideoStream)
     stream.pix_fmt = "yuv420p"
