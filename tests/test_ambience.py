@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 
 from foleygen.ambience import extend, repair
 from foleygen.ambience.bed import bed
-from foleygen.ambience.inpaint import Ask, ramp, runs, spliced
+from foleygen.ambience.inpaint import Ask, ramp, spliced
 from foleygen.ambience.outpaint import PREFIX, continued
 from foleygen.audio import seams
 from foleygen.audio.mel import MelSpectrogram
+from foleygen.audio.runs import runs
 from foleygen.engines.composer import Composer
 from foleygen.engines.words import understand
 from foleygen.errors import BundleError, UsageError

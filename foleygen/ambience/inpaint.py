@@ -5,7 +5,7 @@ N channels, S samples, M mel bands, T frames, W columns; everything at the compo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foleygen.audio.runs import runs
 from foleygen.engines.composer import Composer, Samples
 from foleygen.models.vqgan import PATCH
 from foleygen.sampling.noise import generator
@@ -90,12 +91,6 @@ def ramp(length: int) -> NDArray[np.float32]:
     """A quarter of a sine, (length,), rising; with its mirror image it has constant power."""
     angle = (np.arange(length, dtype=np.float64) + 0.5) * (np.pi / 2 / max(1, length))
     return np.asarray(np.sin(angle), np.float32)
-
-
-def runs(mask: Sequence[bool] | NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, last) of the stretches of masked columns."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(mask, bool), [False]])))
-    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
 
 
 def _fade(filled: Samples, other: Samples, where: slice, rising: bool) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleygen.ambience.fill import resampled_rows
-from foleygen.ambience.inpaint import FADE_S, Ask, candidates, level, ramp, runs
+from foleygen.ambience.inpaint import FADE_S, Ask, candidates, level, ramp
 from foleygen.audio import seams
+from foleygen.audio.runs import runs
 from foleygen.engines.composer import Composer, Samples
 
 CANDIDATES = 3

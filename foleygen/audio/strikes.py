@@ -68,11 +68,11 @@ def strikes_of(told: NDArray[np.float32], layout: CueLayout, columns: int) -> St
     strength = told[:, layout.strength].reshape(-1).astype(np.float64)
     given = np.repeat(told[:, layout.strength_known] > 0, layout.sub_steps)
     around = np.pad(presence, 1)
-    peaks = np.flatnonzero((presence >= LEAST_PRESENCE) & (presence >= around[:-2]) & (presence > around[2:]))
-    decibels = np.where(given[peaks], MIDDLE_DB + SPAN_DB * strength[peaks] / presence[peaks], np.nan)
+    places = np.flatnonzero((presence >= LEAST_PRESENCE) & (presence >= around[:-2]) & (presence > around[2:]))
+    decibels = np.where(given[places], MIDDLE_DB + SPAN_DB * strength[places] / presence[places], np.nan)
     words = told[:, layout.family].astype(np.int64) << 16 | told[:, layout.material].astype(np.int64)
-    frames = np.floor((peaks + 0.5) * columns / len(presence)).astype(np.int64)
-    return Strikes(frames, decibels, words[peaks // layout.sub_steps])
+    frames = np.floor((places + 0.5) * columns / len(presence)).astype(np.int64)
+    return Strikes(frames, decibels, words[places // layout.sub_steps])
 
 
 def with_free(strikes: Strikes, told: NDArray[np.float32], layout: CueLayout, mel: NDArray[np.float32]) -> Strikes:

@@ -151,7 +151,8 @@ def _ended(arguments: Sequence[str], invocation: Invocation) -> int:
         lasting.replace_by_nothing(sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
-        return ExitCode.BUG if stop_asked() else _unforeseen(error, invocation.verbose)
+        lost = stop_asked()
+        return _unforeseen(error, invocation.verbose) if lost is None else _stopped(lost)
     code = result if isinstance(result, int) else ExitCode.OK
     return code if lasting.STDOUT not in lasting.lost else _unprinted(code, invocation)
 

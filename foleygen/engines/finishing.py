@@ -91,12 +91,13 @@ class Finish:
         Those with told strengths are raised to that, too: how soft their hits are meant to be is known.
         """
         tracks = told.float().cpu().numpy()
-        rows = [strikes_of(row, layout, mels.shape[2]) for row in tracks]
-        again = [restruck(mel, strikes) for mel, strikes in zip(mels.float().cpu().numpy(), rows, strict=True)]
-        mels = torch.from_numpy(np.stack([mel for mel, _ in again])).to(mels)
+        rows = [strikes_of(track, layout, mels.shape[2]) for track in tracks]
+        struck = [restruck(mel, strikes) for mel, strikes in zip(mels.float().cpu().numpy(), rows, strict=True)]
+        made, again = [mel for mel, _ in struck], [numbers for _, numbers in struck]
+        mels = torch.from_numpy(np.stack(made)).to(mels)
         levels = self._loudness.frames(mels).clamp_min(SILENCE_LUFS).cpu().numpy()
-        heard = zip(rows, tracks, (mel for mel, _ in again), strict=True)
-        hits = [with_free(strikes, row, layout, mel) for strikes, row, mel in heard] if given else rows
+        heard = zip(rows, tracks, made, strict=True)
+        hits = [with_free(strikes, track, layout, mel) for strikes, track, mel in heard] if given else rows
         found = [balance(level, strikes) for level, strikes in zip(levels, hits, strict=True)]
         gains = torch.from_numpy(np.stack([one.gains for one in found]))[:, None]
         alike = torch.from_numpy(np.stack([one.alike for one in found]))[:, None]
@@ -104,9 +105,9 @@ class Finish:
         most = torch.tensor([RAISED_DB if strikes.told else 0.0 for strikes in rows]).to(wanted)
         whole = torch.minimum(wanted + harder - self._loudness.integrated(_moved(mels, alike)), most)
         mels = _moved(mels, gains.to(wanted) + whole[:, None, None])
-        struck = zip(mels.float().cpu().numpy(), rows, again, strict=True)
-        made = [bared(mel, strikes, hits) if len(hits) else mel for mel, strikes, (_, hits) in struck]
-        return torch.from_numpy(np.stack(made)).to(mels)
+        levelled = zip(mels.float().cpu().numpy(), rows, again, strict=True)
+        bare = [bared(mel, strikes, numbers) if len(numbers) else mel for mel, strikes, numbers in levelled]
+        return torch.from_numpy(np.stack(bare)).to(mels)
 
     @staticmethod
     def _behind(condition: Condition, layout: CueLayout) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
+from foleygen.audio.runs import runs
 from foleygen.library.event import Stretch
 from foleygen.library.levels import HOP_S, Levels, hop
 from foleygen.library.likeness import spectrum
@@ -53,10 +54,7 @@ def _is_plain(level: Levels, events: Events, step: int) -> NDArray[np.bool_]:
 
 def _runs(plain: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """The runs of frames that last long enough, first and end."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], plain, [False]])))
-    for first, end in zip(edges[::2], edges[1::2], strict=True):
-        if (end - first) * HOP_S >= SHORTEST_S:
-            yield int(first), int(end)
+    return (one for one in runs(plain) if (one[1] - one[0]) * HOP_S >= SHORTEST_S)
 
 
 def _level(level: Levels, begin: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ N windows, F frames, C features, M mel bands, L mel columns.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foleygen.audio.mel import denormalise, normalise
+from foleygen.audio.runs import runs
 from foleygen.engines.foley import Engine
 from foleygen.features.cues import CueTrack
 from foleygen.pipeline.cueing import FADE_S, ToldLayer, layers
@@ -96,12 +97,12 @@ class Layers:
         told = [{one.words: one for one in self._told(window)} for window in windows]
         ties = {}
         for words in dict.fromkeys(words for each in told for words in each):
-            for numbers in _consecutive([number for number, each in enumerate(told) if words in each]):
-                some, same = [windows[number] for number in numbers], [told[number][words] for number in numbers]
-                mels, tie = self._tied(some, same, shared, None if numbers[0] else run.ties.get(words), rows)
-                for number, one, mel in zip(numbers, same, mels, strict=True):
-                    found[number].append(self._heard(mel, windows[number], one))
-                if numbers[-1] + 1 == len(windows):
+            for first, end in runs([words in each for each in told]):
+                some, same = windows[first:end], [each[words] for each in told[first:end]]
+                mels, tie = self._tied(some, same, shared, None if first else run.ties.get(words), rows)
+                for heard, window, one, mel in zip(found[first:end], some, same, mels, strict=True):
+                    heard.append(self._heard(mel, window, one))
+                if end == len(windows):
                     ties[words] = tie
         return found, LayerRun(ties)
 
@@ -150,15 +151,3 @@ def _weights(times: NDArray[np.float64], begin: float, end: float) -> NDArray[np
     fade = min(FADE_S, (end - begin) / 2)
     weights: NDArray[np.float64] = np.sin(np.clip(np.minimum(times - begin, end - times) / fade, 0, 1) * (math.pi / 2))
     return weights
-
-
-def _consecutive(numbers: Sequence[int]) -> Iterator[list[int]]:
-    """Ascending numbers in runs that follow each other."""
-    some: list[int] = []
-    for number in numbers:
-        if some and number != some[-1] + 1:
-            yield some
-            some = []
-        some.append(number)
-    if some:
-        yield some

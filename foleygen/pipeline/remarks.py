@@ -59,9 +59,8 @@ def _faults(found: Obedience, near: int) -> Iterator[str]:
     if found.extra:
         yield f"something that nobody asked for begins at {_times(found.extra)}"
     if found.silent:
-        first = found.silent[0]
-        more = f" (nor of {len(found.silent) - 1} more stretches)" if len(found.silent) > 2 else ""
-        more = " (nor of 1 more stretch)" if len(found.silent) == 2 else more
+        first, others = found.silent[0], len(found.silent) - 1
+        more = f" (nor of {others} more stretch{'' if others == 1 else 'es'})" if others else ""
         yield f"nothing is heard of {printable(first.sound)} from {first.start_s:.3f} to {first.end_s:.3f} s{more}"
 
 
@@ -78,16 +77,18 @@ def _remedies(found: Obedience, near: int) -> Iterator[str]:
 
 def _silence(own: ClipSettings, level: float | None) -> str:
     how = "is silent" if level is None else f"is all but silent ({level:.0f} LUFS)"
-    if own.cues is not None and not (own.cues.cues or own.cues.lasting) and own.cues.known is None:
-        return f"{how}, as its cues ask for nothing"
-    if own.cues is not None and not own.cues.cues and own.cues.known:
-        first = own.cues.known[0]
-        more = f" (and {len(own.cues.known) - 1} more)" if len(own.cues.known) > 1 else ""
+    unseen = f"{how}: nothing is seen in it that would sound; say when and what with --cues and --sound"
+    if own.cues is None:
+        return unseen
+    if own.cues.cues:
+        kept = f"{how}, though it keeps to its cues; say what sounds with --sound, or beside each cue"
+        return unseen if own.spotted else kept
+    if own.cues.known:
+        first, others = own.cues.known[0], len(own.cues.known) - 1
+        more = f" (and {others} more)" if others else ""
         asked = f"its cues ask for nothing from {first.start_s:.3f} to {first.end_s:.3f} s{more}"
         return f"{how}: {asked}, and nothing is seen elsewhere that would sound; add cues, or make the stretch shorter"
-    if own.cues is not None and own.cues.cues and not own.spotted:
-        return f"{how}, though it keeps to its cues; say what sounds with --sound, or beside each cue"
-    return f"{how}: nothing is seen in it that would sound; say when and what with --cues and --sound"
+    return unseen if own.cues.lasting or own.cues.known is not None else f"{how}, as its cues ask for nothing"
 
 
 def _times(seconds: Sequence[float]) -> str:

@@ -83,8 +83,7 @@ def render_window(
     samples = np.concatenate(list(delayed([engine.sounds(mels, [key])[0].numpy()], late, count)))
     rate = bundle.sample_rate
     if shelf is not None:
-        sudden = begins(own, float(start), settings.audio_delay)
-        heard_s = onsets.detect(mel, rate / bundle.mel.hop_length, sudden) + float(start) + settings.audio_delay
+        heard_s = _begun(mel, engine, settings, own, float(start)) + settings.audio_delay
         drawn = (settings.seed, info.content_id, settings.take)
         samples = _played(samples, rate, shelf, settings, own, (float(start), wanted), heard_s.tolist(), drawn)
         rate = SAMPLE_RATE
@@ -142,6 +141,14 @@ def _obeying(
     return best
 
 
+def _begun(
+    mel: NDArray[np.float32], engine: Engine, settings: RenderSettings, own: ClipSettings, start_s: float
+) -> NDArray[np.float64]:
+    """When something begins in a mel (M, L) in decibels, in seconds of the clip, before the delay."""
+    rate = engine.bundle.sample_rate / engine.bundle.mel.hop_length
+    return onsets.detect(mel, rate, begins(own, start_s, settings.audio_delay)) + start_s
+
+
 def _faults(
     mels: torch.Tensor, engine: Engine, settings: RenderSettings, own: ClipSettings, start_s: float, seconds: float
 ) -> int:
@@ -149,10 +156,8 @@ def _faults(
     if own.cues is None:
         return 0
     mel = to_decibels(mels[0], engine.bundle.mel.scaling).cpu().numpy()
-    rate, sudden = engine.bundle.sample_rate / engine.bundle.mel.hop_length, begins(own, start_s, settings.audio_delay)
-    found = onsets.detect(mel, rate, sudden) + start_s
     end_s = start_s + seconds
-    heard = [float(time) for time in found if time < end_s]
+    heard = [float(time) for time in _begun(mel, engine, settings, own, start_s) if time < end_s]
     return obedience(own, heard, start_s, end_s, settings.audio_delay).faults
 
 
